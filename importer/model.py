@@ -1,0 +1,186 @@
+"""The nouns that every stage may use: frozen values, standard library only."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What became of a row, in the word that the report uses."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    SKIPPED = "skipped"
+    READY = "ready"
+    INVALID = "invalid"
+    HELD = "held"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    IN_DOUBT = "in-doubt"
+    NOT_SENT = "not-sent"
+
+
+STATUSES = tuple(Status)
+FINE = frozenset({Status.CREATED, Status.UPDATED, Status.SKIPPED, Status.READY})
+"""Rows of these statuses need nobody's attention; all others stand in errors.csv."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineItem:
+    """So many units of one SKU."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPart:
+    """What one order gets in a parcel; ``lines`` is never empty and names each SKU once."""
+
+    order_id: str
+    lines: tuple[LineItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfillment:
+    """One parcel, told to the destination in one request.
+
+    ``index`` is its place in the run. ``parts`` has one entry for the usual fulfillment, several only where
+    the destination takes one fulfillment for several orders.
+    """
+
+    index: int
+    tracking_number: str
+    parts: tuple[OrderPart, ...]
+
+    @property
+    def name(self) -> str:
+        """What reports and people call it: ``ORDER/TRACKING``."""
+        return fulfillment_name((part.order_id for part in self.parts), self.tracking_number)
+
+
+def fulfillment_name(order_ids: Iterable[str], tracking_number: str) -> str:
+    """``ORDER/TRACKING``, with the orders of a shared parcel joined by ``+``."""
+    return f"{'+'.join(order_ids)}/{tracking_number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What goes over the wire: ``url`` is absolute, ``body`` is encoded already.
+
+    The token is not among ``headers``; the client adds it.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, read to the end or to the limit (then ``whole`` is false)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool = True
+
+
+class Reach(StrEnum):
+    """How far a request got when no answer came."""
+
+    NEVER_SENT = "never sent"
+    SENT = "sent"
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """No (whole) answer came; ``reach`` says whether the destination may have acted."""
+
+    reach: Reach
+    reason: str
+
+
+class Meaning(StrEnum):
+    """What an answer, or its absence, means for the fulfillment."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    REFUSED = "refused"
+    WAIT = "wait"
+    TRY_AGAIN = "try again"
+    NEVER_REACHED = "never reached"
+    UNKNOWN = "unknown"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer as its destination understands it.
+
+    ``code`` and ``message`` are what the report says; ``wait_seconds`` is set with ``WAIT`` when the
+    destination said how long.
+    """
+
+    meaning: Meaning
+    code: str = ""
+    message: str = ""
+    http_status: int | None = None
+    wait_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a fulfillment ended in this run; times are UTC."""
+
+    status: Status
+    code: str = ""
+    message: str = ""
+    http_status: int | None = None
+    attempts: int = 0
+    at: datetime | None = None
+
+
+class State(StrEnum):
+    """What the ledger knows of a fulfillment."""
+
+    SENDING = "sending"
+    CREATED = "created"
+    UPDATED = "updated"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    IN_DOUBT = "in-doubt"
+    NOT_SENT = "not-sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What the ledger is told before a request leaves.
+
+    ``content`` is the SHA-256 (hex) of what the fulfillment says, without what depends on the time or the
+    attempt; the same fulfillment always has the same.
+    """
+
+    destination: str
+    order_ids: tuple[str, ...]
+    tracking_number: str
+    content: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger has of one order's share in a parcel; ``at`` is UTC."""
+
+    order_id: str
+    tracking_number: str
+    state: State
+    content: str
+    run_id: str
+    code: str
+    message: str
+    http_status: int | None
+    attempts: int
+    at: datetime

@@ -1,0 +1,205 @@
+"""The one table of codes: what each means, how it is worded, what to do about it.
+
+A code is stable: people and scripts outside rely on it. ``message`` is filled in with ``column`` (the
+header as the manifest has it), ``value`` (the cell as written) and what else the finding knows. The
+README's table is compared with this one by a test.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One thing that can be said of a row."""
+
+    name: str
+    meaning: str
+    message: str
+    hint: str
+
+
+_ALL = (
+    Code(
+        "blank-order-id",
+        "The order id is missing.",
+        "{column}: blank, expected an order id",
+        "fill in the order id; if it stands only on the parcel's first row, copy it down",
+    ),
+    Code(
+        "bad-order-id",
+        "The order id is not one the destination can have.",
+        "{column}: found {value}, expected {expected}",
+        "put the platform's order id there, not an order name or another reference",
+    ),
+    Code(
+        "blank-sku",
+        "The SKU is missing.",
+        "{column}: blank, expected a SKU",
+        "fill in the SKU as the order has it",
+    ),
+    Code(
+        "bad-sku",
+        "The SKU is too long or has control characters.",
+        "{column}: found {value}, expected 1 to 255 characters on one line",
+        "put the SKU there as the order has it, without line breaks or tabs",
+    ),
+    Code(
+        "blank-quantity",
+        "The quantity is missing.",
+        "{column}: blank, expected a whole number from 1 to 1,000,000",
+        "fill in how many units are in this parcel; a blank never counts as 1",
+    ),
+    Code(
+        "bad-quantity",
+        "The quantity is not a whole number.",
+        "{column}: found {value}, expected a whole number from 1 to 1,000,000",
+        "write the number in digits alone: 1200, not 1,200, 1.2e3 or 'twelve'",
+    ),
+    Code(
+        "quantity-below-one",
+        "The quantity is zero or negative.",
+        "{column}: found {value}, expected a whole number from 1 to 1,000,000",
+        "delete the row if nothing of it was shipped; zero is never sent, since platforms take it for 'all'",
+    ),
+    Code(
+        "quantity-too-large",
+        "The quantity is over 1,000,000, in one row or summed over a parcel.",
+        "{column}: found {value}, expected a whole number from 1 to 1,000,000",
+        "look whether another number, such as a tracking number, slipped into this column",
+    ),
+    Code(
+        "blank-tracking-number",
+        "The tracking number is missing.",
+        "{column}: blank, expected a tracking number",
+        "fill in the tracking number; if it stands only on the parcel's first row, copy it down",
+    ),
+    Code(
+        "bad-tracking-number",
+        "The tracking number has other characters than letters, digits and '-', or not 5 to 50 of them.",
+        "{column}: found {value}, expected 5 to 50 letters, digits and '-'",
+        "put exactly the carrier's tracking number there",
+    ),
+    Code(
+        "several-tracking-numbers",
+        "The cell has several tracking numbers; a fulfillment has one.",
+        "{column}: found {count} tracking numbers, {numbers}, expected one",
+        "write one row per tracking number, each with the quantity that is in that parcel",
+    ),
+    Code(
+        "spreadsheet-damage",
+        "A spreadsheet program has changed the cell; its true text is lost.",
+        "{column}: found {value}, which is what a spreadsheet program makes of a number or date it rewrote",
+        "format the column as text in the spreadsheet program, fill in the true value and export again",
+    ),
+    Code(
+        "bad-tracking-url",
+        "The tracking URL is not an http or https address.",
+        "{column}: found {value}, expected an address that begins with http:// or https://",
+        "correct the address, or leave the cell blank",
+    ),
+    Code(
+        "ragged-row",
+        "The row has more or fewer cells than the header.",
+        "the row has {found} cells, the header has {expected}{surplus}",
+        "look for an unquoted {delimiter} inside a cell, or a missing one, and write the row again",
+    ),
+    Code(
+        "bad-quoting",
+        "A quoted cell of the row goes on after its closing quote.",
+        "a quoted cell goes on after its closing quote, so it can't be told where the cells of the row end",
+        'write a quote inside a quoted cell twice: "5"" pipe"',
+    ),
+    Code(
+        "duplicate-row",
+        "The same row stands twice in one parcel (a warning, or an error with --duplicates error).",
+        "the same order, tracking number, SKU and quantity stand in {where}{counted}",
+        "delete the row if it is a repetition; give the sum in one row if it is not",
+    ),
+    Code(
+        "tracking-number-conflict",
+        "One fulfillment id has several tracking numbers.",
+        "fulfillment {fulfillment_id} has several tracking numbers here: {numbers}",
+        "leave one tracking number for each fulfillment id",
+    ),
+    Code(
+        "changed-since-posted",
+        "An earlier run sent this order and tracking number with other contents.",
+        "run {run_id} sent this order and tracking number with other contents ({state})",
+        "look at the order on the platform; what is there can't be changed by importing it again",
+    ),
+    Code(
+        "already-posted",
+        "An earlier run did it, with the same contents.",
+        "{state} by run {run_id}",
+        "nothing to do",
+    ),
+    Code(
+        "parcel-held",
+        "The row is fine, but another row of its parcel or order is not.",
+        "held back: {where} is not fine and belongs to the same {scope}",
+        "mend the other row and import both again, or post the fine rows alone with --partial",
+    ),
+    Code(
+        "batch-held",
+        "The row is fine, but others are not, and --all-or-nothing was asked for.",
+        "held back by --all-or-nothing: {bad} rows are not fine",
+        "mend the other rows and import all again",
+    ),
+    Code(
+        "destination-NNN",
+        "The destination answered with HTTP status NNN; the message has its own words.",
+        "{words}",
+        "correct what the destination names and import the row again",
+    ),
+    Code(
+        "destination-unreachable",
+        "The destination could not be reached; nothing was sent.",
+        "{words}",
+        "run the same command again; if it stays so, check base_url and the network",
+    ),
+    Code(
+        "outcome-unknown",
+        "The fulfillment was sent, but no answer that can be trusted came back.",
+        "{words}",
+        "look at the order on the platform; it is not sent again, so that nothing is doubled",
+    ),
+    Code(
+        "run-stopped",
+        "The run stopped before this row's turn.",
+        "not sent: {words}",
+        "mend the cause and run the same command again",
+    ),
+    Code(
+        "tracking-check-digit",
+        "The tracking number fails its carrier's check digit (an error with --strict-tracking).",
+        "{column}: {value} fails its carrier's check digit",
+        "compare the number with the label; a digit may be mistyped or rounded",
+    ),
+    Code(
+        "carrier-mismatch",
+        "The tracking number is one of another carrier than the row names.",
+        "{column}: {value} is a number of {carrier}, but the row names {company}",
+        "correct the carrier or the tracking number",
+    ),
+    Code(
+        "tracking-number-on-several-orders",
+        "The tracking number stands on several orders; each order gets a fulfillment of its own.",
+        "{column}: {value} also stands on other orders; one fulfillment is made for each order",
+        "nothing to do if the orders share a parcel",
+    ),
+)
+
+CODES: Final = {code.name: code for code in _ALL}
+WARNINGS: Final = (
+    "duplicate-row",
+    "tracking-check-digit",
+    "carrier-mismatch",
+    "tracking-number-on-several-orders",
+)
+
+
+def code_of(name: str) -> Code:
+    """The table's entry for ``name``; every ``destination-404`` and its like share one."""
+    known = CODES.get(name)
+    return known if known is not None else CODES["destination-NNN"]
