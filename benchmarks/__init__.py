@@ -1,0 +1,6 @@
+"""What is measured, and how: whole processes, interleaved, medians, as ratios against a peer in the same run.
+
+``python -m benchmarks`` prints a table and keeps no file. The peers do the same job plainly: ``plain_check``
+reads, checks and reports with the csv module, a row at a time; ``plain_post`` posts with one shared
+httpx.AsyncClient and no ledger.
+"""

@@ -1,0 +1,48 @@
+"""A manifest of any size: 1 to 4 lines a parcel, 1 to 3 parcels an order, one row in 200 faulty."""
+
+import csv
+import random
+from pathlib import Path
+
+HEADERS = (
+    *("order_id", "sku", "quantity", "tracking_number", "tracking_company"),
+    *("Ship To City", "Weight", "Service", "Ship Date", "Reference"),
+)
+_FAULTS = ((0, ""), (1, ""), (2, "0"), (2, "two"), (2, "1,5"), (3, ""), (3, "1.23457E+21"), (0, "#N/A"))
+_ONE_IN = 200
+_SEED = 20240429
+
+
+def write(path: Path, rows: int) -> None:
+    """Write ``rows`` data rows; the same each time."""
+    chance = random.Random(_SEED)  # noqa: S311 - data to measure with, no secret
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(HEADERS)
+        left = rows
+        order = 450_000_000
+        while left > 0:
+            order += 1
+            for parcel in range(chance.randint(1, 3)):
+                for line in range(min(chance.randint(1, 4), left)):
+                    out.writerow(_row(chance, order, parcel, line))
+                    left -= 1
+
+
+def _row(chance: random.Random, order: int, parcel: int, line: int) -> list[str]:
+    row = [
+        str(order),
+        f"SKU-{chance.randint(1, 9999):04d}-{line}",
+        str(chance.randint(1, 12)),
+        f"PKG{order}{parcel}",
+        "Example Freight",
+        chance.choice(("Springfield", "Riverside", "Fairview", "Greenville")),
+        f"{chance.uniform(0.1, 30):.2f}",
+        "Ground",
+        "2026-11-02",
+        f"REF-{chance.randint(1, 10**8)}",
+    ]
+    if chance.randrange(_ONE_IN) == 0:
+        column, text = chance.choice(_FAULTS)
+        row[column] = text
+    return row

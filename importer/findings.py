@@ -1,0 +1,105 @@
+"""What is wrong or odd with rows, as columns of numbers: a run may have a million findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from schemas.codes import CODES
+from schemas.manifest import CANONICAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+WHOLE_ROW: Final = -1
+NOTHING_MORE: Final = -1
+_NAMES = tuple(CODES)
+_NUMBERS = {name: number for number, name in enumerate(_NAMES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Findings side by side, one per position of the four arrays.
+
+    ``rows`` (int64) counts the data rows of the run from 0; ``columns`` (int8) is a place in
+    schemas.manifest.CANONICAL or WHOLE_ROW; ``codes`` (int8) a place in schemas.codes.CODES. ``details``
+    (int64) is the row that is repeated for duplicate-row, the sum for quantity-too-large where it is the
+    parcel's and not the cell's, else NOTHING_MORE.
+    """
+
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int8]
+    codes: npt.NDArray[np.int8]
+    details: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """How many findings there are."""
+        return len(self.rows)
+
+    @staticmethod
+    def of(
+        rows: npt.NDArray[np.int64],
+        code: str,
+        column: str | None = None,
+        details: npt.NDArray[np.int64] | None = None,
+    ) -> Findings:
+        """The same finding on each of ``rows``."""
+        place = WHOLE_ROW if column is None else CANONICAL.index(column)
+        return Findings(
+            rows.astype(np.int64),
+            np.full(len(rows), place, dtype=np.int8),
+            np.full(len(rows), _NUMBERS[code], dtype=np.int8),
+            np.full(len(rows), NOTHING_MORE, dtype=np.int64) if details is None else details.astype(np.int64),
+        )
+
+    @staticmethod
+    def join(several: Iterable[Findings]) -> Findings:
+        """All findings of ``several``, sorted by row; those of a row stay in the order given."""
+        several = [*several, _NONE]
+        rows = np.concatenate([findings.rows for findings in several])
+        order = np.argsort(rows, kind="stable")
+        return Findings(
+            rows[order],
+            np.concatenate([findings.columns for findings in several])[order],
+            np.concatenate([findings.codes for findings in several])[order],
+            np.concatenate([findings.details for findings in several])[order],
+        )
+
+    def shifted(self, rows: int) -> Findings:
+        """The same findings, ``rows`` rows further down."""
+        return Findings(self.rows + rows, self.columns, self.codes, self.details)
+
+    def within(self, start: int, stop: int) -> Findings:
+        """The findings on the rows from ``start`` to before ``stop``; they must be sorted by row."""
+        low, high = np.searchsorted(self.rows, (start, stop))
+        return Findings(
+            self.rows[low:high], self.columns[low:high], self.codes[low:high], self.details[low:high]
+        )
+
+    def without(self, rows: Sequence[int]) -> Findings:
+        """The findings on other rows than ``rows``."""
+        keep = ~np.isin(self.rows, np.asarray(rows, dtype=np.int64))
+        return Findings(self.rows[keep], self.columns[keep], self.codes[keep], self.details[keep])
+
+    def counts(self) -> dict[str, int]:
+        """How many rows have each code, in the order of the table of codes."""
+        pairs = np.unique(np.stack((self.codes.astype(np.int64), self.rows)), axis=1)
+        numbers, counts = np.unique(pairs[0], return_counts=True)
+        return {_NAMES[number]: int(count) for number, count in zip(numbers, counts, strict=True)}
+
+
+def name_of(code: int) -> str:
+    """The code at that place of the table."""
+    return _NAMES[code]
+
+
+_NONE = Findings(
+    np.empty(0, dtype=np.int64),
+    np.empty(0, dtype=np.int8),
+    np.empty(0, dtype=np.int8),
+    np.empty(0, dtype=np.int64),
+)

@@ -1,0 +1,159 @@
+"""Which state may follow which, as tables: the rule that nothing is sent twice, without any I/O.
+
+::
+
+    (unknown), not-sent, failed ──────────────> sending ──> created | updated            (final)
+    rejected ── with other content only ──────> sending ──> rejected | failed | not-sent
+    in-doubt ── same content, and on request ─> sending ──> in-doubt
+
+What was in doubt and is sent again on request stays in doubt until an answer says that it is there: the
+second attempt may be refused or fail, and the first one may have done it all the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from importer.errors import CannotGoOn
+from importer.model import Entry, Intent, Outcome, State, Status
+
+OUTCOME_UNKNOWN: Final = "outcome-unknown"
+"""The code of what is in doubt; on a ``sending`` entry it says that an earlier attempt is in doubt."""
+
+NEXT: Final[Mapping[State | None, frozenset[State]]] = {
+    None: frozenset({State.SENDING}),
+    State.NOT_SENT: frozenset({State.SENDING}),
+    State.FAILED: frozenset({State.SENDING}),
+    State.REJECTED: frozenset({State.SENDING}),
+    State.IN_DOUBT: frozenset({State.SENDING}),
+    State.SENDING: frozenset(State) - {State.SENDING},
+    State.CREATED: frozenset(),
+    State.UPDATED: frozenset(),
+}
+"""The states that may follow; None is what the ledger has nothing of. ``verdict`` narrows it by content."""
+
+
+class TransitionRefused(CannotGoOn):
+    """A change would break the rule that nothing is sent twice; it was not made."""
+
+
+class Verdict(StrEnum):
+    """What the ledger's entry means for a fulfillment that is about to be sent."""
+
+    SEND = "send"
+    DONE = "done"
+    CHANGED = "changed"
+    REFUSED_BEFORE = "refused before"
+    IN_DOUBT = "in doubt"
+
+
+_SAME_CONTENT: Final[Mapping[State, Verdict]] = {
+    State.NOT_SENT: Verdict.SEND,
+    State.FAILED: Verdict.SEND,
+    State.REJECTED: Verdict.REFUSED_BEFORE,
+    State.SENDING: Verdict.IN_DOUBT,
+    State.IN_DOUBT: Verdict.IN_DOUBT,
+    State.CREATED: Verdict.DONE,
+    State.UPDATED: Verdict.DONE,
+}
+_OTHER_CONTENT: Final[Mapping[State, Verdict]] = {
+    State.NOT_SENT: Verdict.SEND,
+    State.FAILED: Verdict.SEND,
+    State.REJECTED: Verdict.SEND,
+    State.SENDING: Verdict.CHANGED,
+    State.IN_DOUBT: Verdict.CHANGED,
+    State.CREATED: Verdict.CHANGED,
+    State.UPDATED: Verdict.CHANGED,
+}
+_DONE: Final = frozenset({Status.CREATED, Status.UPDATED})
+
+
+def verdict(entry: Entry | None, content: str, *, accept_doubt: bool = False) -> Verdict:
+    """Say what ``entry`` means for a fulfillment with ``content``.
+
+    ``accept_doubt`` lets what is in doubt be sent again, with the same content only.
+    """
+    if entry is None:
+        return Verdict.SEND
+    if entry.content != content:
+        return _OTHER_CONTENT[entry.state]
+    if accept_doubt and entry.state is State.IN_DOUBT:
+        return Verdict.SEND
+    return _SAME_CONTENT[entry.state]
+
+
+def may_send(entry: Entry | None, content: str, *, accept_doubt: bool = False) -> bool:
+    """Say whether a fulfillment with ``content`` may be sent, ``entry`` being what the ledger has of it."""
+    return verdict(entry, content, accept_doubt=accept_doubt) is Verdict.SEND
+
+
+def started(entry: Entry | None, order_id: str, intent: Intent, at: datetime, *, accept_doubt: bool) -> Entry:
+    """Return the entry that says that ``intent`` is about to be sent.
+
+    Raises:
+        TransitionRefused: ``entry`` does not allow it.
+    """
+    if entry is not None and not may_send(entry, intent.content, accept_doubt=accept_doubt):
+        raise TransitionRefused(
+            f"{_name(order_id, intent)}: found it {entry.state} by run {entry.run_id}, expected one that "
+            "may be sent, so it was not; run the same command again, which looks at the ledger anew"
+        )
+    doubted = entry is not None and entry.state is State.IN_DOUBT
+    return Entry(
+        order_id=order_id,
+        tracking_number=intent.tracking_number,
+        state=State.SENDING,
+        content=intent.content,
+        run_id=intent.run_id,
+        code=OUTCOME_UNKNOWN if doubted else "",
+        message="sent again; what became of the first time is unknown" if doubted else "being sent",
+        http_status=None,
+        attempts=0,
+        at=at,
+    )
+
+
+def ended(entry: Entry | None, order_id: str, intent: Intent, outcome: Outcome, at: datetime) -> Entry:
+    """Return the entry that says how ``intent`` ended; ``outcome`` is one that ``settled`` returned.
+
+    Raises:
+        TransitionRefused: ``entry`` does not say that this run is sending it.
+    """
+    state = State(outcome.status)
+    if entry is None or state not in NEXT[entry.state] or entry.run_id != intent.run_id:
+        found = "nothing of it" if entry is None else f"it {entry.state} by run {entry.run_id}"
+        raise TransitionRefused(
+            f"{_name(order_id, intent)}: found {found}, expected it to be sending by run {intent.run_id}, so "
+            f"it can't become {state}; run the same command again, which looks at the ledger anew"
+        )
+    return Entry(
+        order_id=order_id,
+        tracking_number=intent.tracking_number,
+        state=state,
+        content=entry.content,
+        run_id=entry.run_id,
+        code=outcome.code,
+        message=outcome.message,
+        http_status=outcome.http_status,
+        attempts=outcome.attempts,
+        at=at,
+    )
+
+
+def settled(entry: Entry | None, outcome: Outcome) -> Outcome:
+    """Return what may be said after ``outcome``: in-doubt, where an earlier attempt may have done it."""
+    doubted = entry is not None and entry.code == OUTCOME_UNKNOWN
+    if not doubted or outcome.status in _DONE or outcome.status is Status.IN_DOUBT:
+        return outcome
+    return replace(
+        outcome,
+        status=Status.IN_DOUBT,
+        code=OUTCOME_UNKNOWN,
+        message=f"an earlier run may have done it; sent again, it was {outcome.status}: {outcome.message}",
+    )
+
+
+def _name(order_id: str, intent: Intent) -> str:
+    return f"ledger entry of order {order_id}, tracking number {intent.tracking_number}"

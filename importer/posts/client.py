@@ -1,0 +1,245 @@
+"""The only HTTP: one request, and what came back or how far it got."""
+
+import asyncio
+import contextlib
+import functools
+import os
+import socket
+import ssl
+import urllib.request
+import zlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import httpx
+
+from importer.model import Answer, NoAnswer, Reach, Request
+
+if TYPE_CHECKING:
+    import httpcore
+
+REPLY_LIMIT: Final = 1_000_000
+"""So many bytes of a reply are read; the rest is left, and the connection is dropped."""
+
+_KEEPALIVE_SECONDS: Final = (
+    4.0  # shorter than the usual 5 s of servers, so that a request rarely meets a closing one
+)
+_INFLATABLE: Final = frozenset({"gzip", "x-gzip", "deflate"})
+
+
+class Client:
+    """Sends requests one at a time over one connection; follows no redirect and never sends twice.
+
+    ``auth`` are the headers that let a request in; they are added here and stand in no ``Request``.
+    ``timeout`` (seconds) is one deadline for connecting, sending and reading the whole reply.
+    ``env_proxy`` says whether ``HTTPS_PROXY`` and the like are obeyed.
+    """
+
+    def __init__(self, auth: Mapping[str, str], timeout: float, *, env_proxy: bool = False) -> None:
+        self._auth = auth
+        self._timeout = timeout
+        self._env_proxy = env_proxy
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def send(self, request: Request) -> Answer | NoAnswer:
+        """Send ``request``, whose body is not empty, and read up to ``REPLY_LIMIT`` bytes of the reply."""
+        exchange = _Exchange(request)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await exchange.run(self._connection(request.url), self._auth)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, what may have been sent is an outcome
+            await self._drop(exchange)
+            return NoAnswer(exchange.reach, self._reason(exchange, error))
+        except asyncio.CancelledError:
+            await self._drop(exchange)
+            raise
+
+    async def close(self) -> None:
+        """Drop the connection; the next request opens another."""
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(
+                Exception
+            ):  # a connection that can't be closed well is as gone as any other
+                await client.aclose()
+
+    async def _drop(self, exchange: "_Exchange") -> None:
+        await self.close()
+        await exchange.close()
+
+    def _connection(self, url: str) -> httpx.AsyncClient:
+        if self._client is None:
+            transport = httpx.AsyncHTTPTransport(
+                verify=_trusted(self._env_proxy),
+                trust_env=self._env_proxy,
+                limits=httpx.Limits(
+                    max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_SECONDS
+                ),
+                proxy=_proxy(url) if self._env_proxy else None,
+            )
+            self._client = httpx.AsyncClient(
+                transport=transport,
+                timeout=None,  # noqa: S113 - one deadline over all of it is kept in ``send``
+                follow_redirects=False,
+                trust_env=False,
+                event_hooks={"response": [_note]},
+            )
+        return self._client
+
+    def _reason(self, exchange: "_Exchange", error: Exception) -> str:
+        if exchange.reach is Reach.NEVER_SENT:
+            return self._reason_unsent(exchange.request.url, error)
+        late = f" within {self._timeout:g} s" if isinstance(error, TimeoutError) else ""
+        if exchange.status is not None:
+            cut = f"no end of the reply came{late}" if late else "the reply was cut off"
+            return f"HTTP {exchange.status}, but {cut} after {len(exchange.received)} bytes"
+        if late:
+            return f"no reply{late}"
+        if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+            return "what came back is not HTTP"
+        return "the connection was lost after the request was sent"
+
+    def _reason_unsent(self, url: str, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"can't connect to {_address(url)}: no connection within {self._timeout:g} s"
+        if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.LocalProtocolError):
+            return f"can't connect to {_address(url)}: {_cause(error)}"
+        # the error's own text may quote a header, and so a token
+        return f"the request can't be sent: {type(error).__name__}"
+
+
+class _Exchange:
+    """One request and its reply, as far as they have got."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.reach = Reach.NEVER_SENT
+        self.status: int | None = None
+        self.received = bytearray()
+        self.begun: httpx.Response | None = None
+        self._stream: httpcore.AsyncNetworkStream | None = None
+
+    async def run(self, client: httpx.AsyncClient, auth: Mapping[str, str]) -> Answer:
+        try:
+            response = await client.send(self._prepared(auth), stream=True)
+        except httpx.RemoteProtocolError:
+            if self.begun is None:
+                raise
+            # httpx reads the Location of a redirect even if it does not follow it, and this one leads nowhere
+            return Answer(self.begun.status_code, dict(self.begun.headers), b"", whole=False)
+        self.status = response.status_code
+        try:
+            complete = await self._read(response)
+        finally:
+            await response.aclose()
+        headers = dict(response.headers)
+        body, whole = _decoded(headers.get("content-encoding", ""), bytes(self.received))
+        return Answer(response.status_code, headers, body, whole and complete)
+
+    async def close(self) -> None:
+        """Close a connection that was cut short in its TLS handshake, which httpcore 1.0 leaves open."""
+        if self._stream is not None:
+            with contextlib.suppress(Exception):  # as above
+                await self._stream.aclose()
+
+    def _prepared(self, auth: Mapping[str, str]) -> httpx.Request:
+        # not built by the client, which would add headers and the cookies of earlier replies
+        headers = {
+            **self.request.headers,
+            "Accept-Encoding": "identity",
+            "Content-Length": str(len(self.request.body)),
+            **auth,
+        }
+        return httpx.Request(
+            self.request.method,
+            self.request.url,
+            headers=headers,
+            content=self._body(),
+            extensions={"trace": self._see, "exchange": self},
+        )
+
+    async def _see(self, event: str, about: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._stream = about["return_value"]
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        # asked for when the headers are out; without their body nobody can act on them
+        self.reach = Reach.SENT
+        yield self.request.body
+
+    async def _read(self, response: httpx.Response) -> bool:
+        async for chunk in response.aiter_raw():
+            self.received += chunk
+            if len(self.received) > REPLY_LIMIT:
+                del self.received[REPLY_LIMIT:]
+                return False
+        return True
+
+
+async def _note(response: httpx.Response) -> None:
+    response.request.extensions["exchange"].begun = response
+
+
+def _decoded(coding: str, body: bytes) -> tuple[bytes, bool]:
+    """The body without the coding that was not asked for, and whether that is all of it."""
+    coding = coding.strip().lower()
+    if coding in {"", "identity"}:
+        return body, True
+    if coding not in _INFLATABLE:
+        return body, False
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, whichever it is
+    try:
+        inflated = inflater.decompress(body, REPLY_LIMIT)
+    except zlib.error:
+        return body, False
+    return inflated, inflater.eof and not inflater.unused_data
+
+
+@functools.cache
+def _trusted(obey_environment: bool) -> ssl.SSLContext:  # noqa: FBT001 - functools.cache keys on it
+    return httpx.create_ssl_context(trust_env=obey_environment)
+
+
+def _proxy(url: str) -> str | None:
+    target, proxies = httpx.URL(url), urllib.request.getproxies()
+    if urllib.request.proxy_bypass(target.host):
+        return None
+    proxy = proxies.get(target.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def _address(url: str) -> str:
+    target = httpx.URL(url)
+    return f"{target.host}:{target.port or {'http': 80, 'https': 443}.get(target.scheme, '?')}"
+
+
+def _cause(error: BaseException) -> str:
+    """Why there is no connection, in the words of the first error below that has any."""
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy says {error}"
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS: {(cause.reason or 'failed').replace('_', ' ').lower()}"
+        if isinstance(cause, socket.gaierror):
+            return f"{cause.strerror}".lower()
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno).lower()
+    return "the connection was closed"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        below = error.__cause__ or error.__context__
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else below

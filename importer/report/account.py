@@ -1,0 +1,126 @@
+"""What a run has to tell, as columns of numbers: rows, fulfillments, findings, outcomes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from importer.model import STATUSES, Outcome, Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from importer.findings import Findings
+
+NUMBER_OF = {status: number for number, status in enumerate(STATUSES)}
+UNTOLD = -1
+_MICROSECONDS = 1_000_000
+
+
+class Outcomes:
+    """How each fulfillment ended, in columns; texts that many share are kept once.
+
+    ``status`` is a place in STATUSES, ``story`` one in ``stories`` ((code, message) pairs; UNTOLD: there is
+    nothing to say), ``at`` microseconds since 1970 UTC (0: no request was made).
+    """
+
+    def __init__(self, fulfillments: int, initially: Status) -> None:
+        self.status = np.full(fulfillments, NUMBER_OF[initially], dtype=np.uint8)
+        self.http_status = np.zeros(fulfillments, dtype=np.int16)
+        self.attempts = np.zeros(fulfillments, dtype=np.int32)
+        self.at = np.zeros(fulfillments, dtype=np.int64)
+        self.story = np.full(fulfillments, UNTOLD, dtype=np.int32)
+        self.stories: list[tuple[str, str]] = []
+        self._known: dict[tuple[str, str], int] = {}
+
+    def put(self, index: int, outcome: Outcome) -> None:
+        """Take down how the fulfillment at ``index`` ended."""
+        self.status[index] = NUMBER_OF[outcome.status]
+        self.http_status[index] = outcome.http_status or 0
+        self.attempts[index] = outcome.attempts
+        self.at[index] = _microseconds(outcome.at) if outcome.at else 0
+        self.story[index] = self._tell(outcome.code, outcome.message)
+
+    def put_all(self, mask: npt.NDArray[np.bool_], status: Status, code: str, message: str) -> None:
+        """The same ending, without a request, for all fulfillments of ``mask``."""
+        self.status[mask] = NUMBER_OF[status]
+        self.story[mask] = self._tell(code, message)
+
+    def _tell(self, code: str, message: str) -> int:
+        if not code:
+            return UNTOLD
+        return self._known.setdefault((code, message), self._new(code, message))
+
+    def _new(self, code: str, message: str) -> int:
+        if (code, message) not in self._known:
+            self.stories.append((code, message))
+        return len(self.stories) - 1
+
+
+def _microseconds(at: datetime) -> int:
+    return round(at.timestamp() * _MICROSECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a block's rows stand: the run's row it starts with, its manifest, its rows' numbers there."""
+
+    start: int
+    manifest: str
+    rows: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Everything that the report is made of, beside the manifests themselves.
+
+    Per row: ``of_row`` (the fulfillment, -1: unknown) and ``bad``. Per fulfillment: ``names``, ``held_by``
+    (a row, -1: none), ``scope`` (what the two have in common) and ``outcomes``. ``findings`` and
+    ``warnings`` are sorted by row. ``expected_order_id`` is the rule for order ids in words.
+    """
+
+    positions: list[Position]
+    of_row: npt.NDArray[np.int64]
+    bad: npt.NDArray[np.bool_]
+    names: pa.Array[Any]
+    held_by: npt.NDArray[np.int64]
+    scope: tuple[str, ...]
+    scope_of: npt.NDArray[np.int8]
+    filled: npt.NDArray[np.bool_]
+    findings: Findings
+    warnings: Findings
+    outcomes: Outcomes
+    expected_order_id: str
+    duplicates: str = "sum"
+
+    def status_of_fulfillments(self) -> npt.NDArray[np.uint8]:
+        """Each fulfillment's status; one without a good row is as invalid as its rows."""
+        held = np.where(self.filled, NUMBER_OF[Status.HELD], NUMBER_OF[Status.INVALID])
+        status = np.where((self.held_by >= 0) | ~self.filled, held, self.outcomes.status)
+        return status.astype(np.uint8)
+
+    def status_of_rows(self) -> npt.NDArray[np.uint8]:
+        """Each row's status, a place in STATUSES."""
+        status = np.full(len(self.of_row), NUMBER_OF[Status.INVALID], dtype=np.uint8)
+        good = ~self.bad
+        status[good] = self.status_of_fulfillments()[self.of_row[good]]
+        return status
+
+    def place(self, row: int) -> tuple[str, int]:
+        """The manifest that has the run's ``row``, and the row's number there."""
+        block = self.positions[bisect_right(self.positions, row, key=lambda position: position.start) - 1]
+        return block.manifest, int(block.rows[row - block.start])
+
+
+@dataclass(slots=True)
+class Examples:
+    """How often a code was given, and the first rows that have it: (manifest, row, message)."""
+
+    count: int = 0
+    first: list[tuple[str, int, str]] = field(default_factory=list)

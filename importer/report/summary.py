@@ -1,0 +1,134 @@
+"""A run in figures: summary.json and ``--json``, the same object."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from importer.errors import CannotGoOn
+from importer.model import STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from importer.report.account import Account, Examples
+    from importer.report.table import Written
+
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRead:
+    """One manifest as it was read.
+
+    ``columns`` says under which header each canonical column stands; ``passed_over`` are the numbers of rows
+    of totals, which are no data.
+    """
+
+    name: str
+    format: str
+    layout: str
+    encoding: str
+    delimiter: str
+    header_row: int
+    columns: dict[str, str]
+    sha256: str
+    rows: int
+    passed_over: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A whole run in figures; times are UTC, ``seconds`` is wall time."""
+
+    run_id: str
+    command: str
+    destination: str
+    manifests: Sequence[ManifestRead]
+    rows: dict[str, int]
+    fulfillments: dict[str, int]
+    errors: dict[str, Examples]
+    warnings: dict[str, Examples]
+    started_at: datetime
+    finished_at: datetime
+    exit_status: int
+    stopped_because: str
+    reports: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took."""
+        return round((self.finished_at - self.started_at).total_seconds(), 3)
+
+    def as_json(self) -> str:
+        """One JSON object, indented, in ASCII."""
+        document: dict[str, Any] = {
+            "run_id": self.run_id,
+            "command": self.command,
+            "destination": self.destination,
+            "manifests": [_manifest(manifest) for manifest in self.manifests],
+            "rows": self.rows,
+            "fulfillments": self.fulfillments,
+            "errors": {code: examples.count for code, examples in self.errors.items()},
+            "warnings": {code: examples.count for code, examples in self.warnings.items()},
+            "started_at": _time(self.started_at),
+            "finished_at": _time(self.finished_at),
+            "seconds": self.seconds,
+            "exit_status": self.exit_status,
+            "stopped_because": self.stopped_because,
+            "reports": self.reports,
+        }
+        return json.dumps(document, indent=2)
+
+
+def summarize(account: Account, written: Written) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows and fulfillments by status, each with ``total``."""
+    counts = np.bincount(account.status_of_fulfillments(), minlength=len(STATUSES)).tolist()
+    fulfillments = {str(status): int(count) for status, count in zip(STATUSES, counts, strict=True)}
+    return (
+        written.rows | {"total": written.total},
+        fulfillments | {"total": sum(counts)},
+    )
+
+
+def publish(summary: Summary, folder: Path) -> None:
+    """Write summary.json, whole or not at all.
+
+    Raises:
+        CannotGoOn: it can't be written.
+    """
+    path = folder / SUMMARY
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(summary.as_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise CannotGoOn(f"the summary can't be written to {folder}: {error.strerror or error}") from error
+
+
+def _manifest(manifest: ManifestRead) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "format": manifest.format,
+        "layout": manifest.layout,
+        "encoding": manifest.encoding,
+        "delimiter": manifest.delimiter,
+        "header_row": manifest.header_row,
+        "columns": manifest.columns,
+        "sha256": manifest.sha256,
+        "rows": manifest.rows,
+        "passed_over": list(manifest.passed_over),
+    }
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,485 @@
+"""rows.csv and errors.csv: a second pass over the manifests beside the numbers of the account."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from importer.errors import CannotGoOn
+from importer.findings import NOTHING_MORE, name_of
+from importer.model import FINE, STATUSES
+from importer.report import words
+from importer.report.account import NUMBER_OF, UNTOLD, Account, Examples
+from schemas.codes import WARNINGS, code_of
+from schemas.manifest import REPORT_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    import numpy.typing as npt
+
+    from importer.findings import Findings
+
+    Text: TypeAlias = pa.Array[Any]
+
+ROWS, ERRORS = "rows.csv", "errors.csv"
+_BOM = "\ufeff".encode()
+_UNFINISHED = ".part"
+_EXAMPLES = 3
+_FINE = np.array([status in FINE for status in STATUSES])
+_STATUS_TEXTS = pa.array([str(status) for status in STATUSES])
+# What a spreadsheet would run; further quotes, so that taking one off always gives back the cell.
+_FORMULA = r"^'*[=+\-@\t\r]"
+_PLAIN_NUMBER = r"^'*[+-](?:\d+(?:[.,]\d*)?|[.,]\d+)$"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A manifest as the report reads it again.
+
+    ``headers`` are its columns, ``canonical`` which of them (by position) is which canonical column,
+    ``blocks`` its data rows: cells per header, row numbers, and by position the code and the cells of rows
+    that could not be told apart.
+    """
+
+    name: str
+    headers: tuple[str, ...]
+    canonical: Mapping[str, int]
+    delimiter: str
+    blocks: Callable[
+        [], Iterable[tuple[list[Text], npt.NDArray[np.int64], Mapping[int, tuple[str, Sequence[str]]]]]
+    ]
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written: rows by status, rows that need attention, and examples by code."""
+
+    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(map(str, STATUSES), 0))
+    attention: int = 0
+    errors: dict[str, Examples] = field(default_factory=dict)
+    warnings: dict[str, Examples] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All rows."""
+        return sum(self.rows.values())
+
+
+def write(account: Account, pages: Sequence[Page], folder: Path) -> Written:
+    """Write both tables under unfinished names, see that the sums hold, and give them their names.
+
+    Raises:
+        CannotGoOn: a table can't be written, a manifest has changed since, or the sums don't hold.
+    """
+    written = Written()
+    plan = _Plan(pages)
+    try:
+        with ExitStack() as stack:
+            rows = stack.enter_context(_unfinished(folder / ROWS).open("wb"))
+            errors = stack.enter_context(_unfinished(folder / ERRORS).open("wb"))
+            for file in (rows, errors):
+                file.write(_BOM + _line(plan.headers))
+            _write_rows(account, pages, plan, rows, errors, written)
+            for file in (rows, errors):
+                file.flush()
+                os.fsync(file.fileno())
+        check_sums(account, written)
+        for name in (ROWS, ERRORS):
+            _unfinished(folder / name).replace(folder / name)
+    except OSError as error:
+        raise CannotGoOn(
+            f"the report can't be written to {folder}: {error.strerror or error}; what was posted is in the "
+            "ledger, and the same command reports it again"
+        ) from error
+    return written
+
+
+def check_sums(account: Account, written: Written) -> None:
+    """See that every row was written once, with the status that its fulfillment has.
+
+    Raises:
+        CannotGoOn: they don't add up; the report is not published.
+    """
+    counts = np.bincount(account.status_of_rows(), minlength=len(STATUSES))
+    expected = {str(status): int(counts[number]) for status, number in NUMBER_OF.items()}
+    if written.rows != expected:
+        raise CannotGoOn(
+            f"the report does not add up (written {written.rows}, expected {expected}), so it is not "
+            "published; what was posted is in the ledger"
+        )
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(path.name + _UNFINISHED)
+
+
+class _Plan:
+    """Which column of the report each manifest's columns go to.
+
+    The columns of several manifests are put together by canonical column first, then by header, so that the
+    report can be imported whatever the manifests called their columns.
+    """
+
+    def __init__(self, pages: Sequence[Page]) -> None:
+        called: dict[str, set[str]] = {}
+        for page in pages:
+            for column, position in page.canonical.items():
+                called.setdefault(column, set()).add(page.headers[position])
+        self._places: dict[tuple[str, str, int], int] = {}
+        names: list[str] = []
+        self.of_page: list[list[int]] = []
+        for page in pages:
+            keys = list(_keys(page))
+            for key in keys:
+                if key not in self._places:
+                    self._places[key] = len(names)
+                    names.append(key[0] if key[0] and len(called[key[0]]) > 1 else key[1])
+            self.of_page.append([self._places[key] for key in keys])
+        for (column, _, _), place in self._places.items():
+            if column and len(called[column]) == 1:
+                names[place] = next(iter(called[column]))
+        self.width = len(names)
+        self.headers = (*names, *REPORT_COLUMNS)
+
+
+def _keys(page: Page) -> Iterator[tuple[str, str, int]]:
+    """For each column: the canonical column, or the header and how many of that name came before."""
+    meant = {position: column for column, position in page.canonical.items()}
+    seen: dict[str, int] = {}
+    for position, header in enumerate(page.headers):
+        if position in meant:
+            yield meant[position], "", 0
+        else:
+            yield "", header, seen.get(header, 0)
+            seen[header] = seen.get(header, 0) + 1
+
+
+def _write_rows(
+    account: Account,
+    pages: Sequence[Page],
+    plan: _Plan,
+    rows: BinaryIO,
+    errors: BinaryIO,
+    written: Written,
+) -> None:
+    status = account.status_of_rows()
+    stories = _Stories(account)
+    start = 0
+    for page, places in zip(pages, plan.of_page, strict=True):
+        for cells, numbers, misfits in page.blocks():
+            stop = start + len(numbers)
+            told = _Told(account, page, cells, numbers, misfits, start, stories)
+            mine = status[start:stop]
+            columns = _laid_out(cells, places, plan.width, len(numbers)) + told.columns(mine)
+            attention = ~_FINE[mine]
+            _note(written, mine, attention, columns[plan.width :], numbers, page.name)
+            _put(rows, columns)
+            if attention.any():
+                mask = pa.array(attention)
+                _put(errors, [column.filter(mask) for column in columns])
+            start = stop
+
+
+def _laid_out(cells: Sequence[Text], places: Sequence[int], width: int, rows: int) -> list[Text]:
+    out: list[Text] = [_repeat("", rows)] * width
+    for place, column in zip(places, cells, strict=True):
+        out[place] = column
+    return out
+
+
+def _repeat(text: str, rows: int) -> Text:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, dtype=np.int32)), pa.array([text])).cast(
+        pa.string()
+    )
+
+
+class _Stories:
+    """The outcomes' texts as arrays to take from; the last entry of each is '' for UNTOLD."""
+
+    def __init__(self, account: Account) -> None:
+        told = account.outcomes.stories
+        self.codes = pa.array([code for code, _ in told] + [""], pa.string())
+        self.messages = pa.array([words.printable(message) for _, message in told] + [""], pa.string())
+        self.hints = pa.array([code_of(code).hint for code, _ in told] + [""], pa.string())
+
+
+class _Told:
+    """What is told of the rows of one block."""
+
+    def __init__(
+        self,
+        account: Account,
+        page: Page,
+        cells: Sequence[Text],
+        numbers: npt.NDArray[np.int64],
+        misfits: Mapping[int, tuple[str, Sequence[str]]],
+        start: int,
+        stories: _Stories,
+    ) -> None:
+        self._account = account
+        self._page = page
+        self._cells = cells
+        self._numbers = numbers
+        self._misfits = misfits
+        self._start = start
+        self._stories = stories
+        self._headers = {name: page.headers[position] for name, position in page.canonical.items()}
+        self._held: dict[tuple[int, int], tuple[str, str, str]] = {}
+
+    def columns(self, status: npt.NDArray[np.uint8]) -> list[Text]:
+        """The report's own columns, in the order of REPORT_COLUMNS."""
+        rows = len(status)
+        mine = slice(self._start, self._start + rows)
+        of_row = self._account.of_row[mine]
+        good = ~self._account.bad[mine]
+        held = good & (self._account.held_by[of_row] >= 0) if len(self._account.held_by) else ~good & good
+        sent = good & ~held
+        code, message, hint = self._said(of_row, held, sent)
+        outcomes = self._account.outcomes
+        return [
+            _repeat(self._page.name, rows),
+            pa.array(self._numbers).cast(pa.string()),
+            _STATUS_TEXTS.take(pa.array(status)),
+            code,
+            message,
+            hint,
+            self._warned(rows),
+            _taken(self._account.names, of_row, of_row >= 0),
+            _figures(outcomes.http_status, of_row, sent, blank=0),
+            _figures(outcomes.attempts, of_row, sent, blank=None),
+            _times(outcomes.at, of_row, sent),
+        ]
+
+    def _said(
+        self, of_row: npt.NDArray[np.int64], held: npt.NDArray[np.bool_], sent: npt.NDArray[np.bool_]
+    ) -> tuple[Text, Text, Text]:
+        story = np.full(len(of_row), UNTOLD, dtype=np.int64)
+        story[sent] = self._account.outcomes.story[of_row[sent]]
+        texts = [
+            source.take(pa.array(story % len(source)))
+            for source in (self._stories.codes, self._stories.messages, self._stories.hints)
+        ]
+        places: list[int] = []
+        said: list[tuple[str, str, str]] = []
+        for at, told in self._faults():
+            places.append(at)
+            said.append(told)
+        for at in np.flatnonzero(held).tolist():
+            places.append(at)
+            said.append(self._hold(int(of_row[at])))
+        if not places:
+            return texts[0], texts[1], texts[2]
+        order = np.argsort(np.asarray(places, dtype=np.int64), kind="stable")
+        mask = np.zeros(len(of_row), dtype=bool)
+        mask[places] = True
+        columns = zip(*(said[at] for at in order.tolist()), strict=True)
+        code, message, hint = (
+            pc.replace_with_mask(text, pa.array(mask), pa.array(column, pa.string()))
+            for text, column in zip(texts, columns, strict=True)
+        )
+        return code, message, hint
+
+    def _hold(self, fulfillment: int) -> tuple[str, str, str]:
+        account = self._account
+        key = (int(account.held_by[fulfillment]), int(account.scope_of[fulfillment]))
+        if key not in self._held:
+            self._held[key] = words.held(key[0], account.scope[key[1]], account)
+        return self._held[key]
+
+    def _faults(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
+        """Position, codes, messages and hints of each row that has findings."""
+        for at, found in self._findings(self._account.findings):
+            codes = [name for name, _ in found]
+            hints = dict.fromkeys(self._hint(name) for name in codes)
+            yield (
+                at,
+                ("; ".join(codes), "; ".join(message for _, message in found), "; ".join(hints)),
+            )
+
+    def _hint(self, name: str) -> str:
+        hint = code_of(name).hint
+        return (
+            hint.format(delimiter=words.ragged((), (), self._page.delimiter)["delimiter"])
+            if "{" in hint
+            else hint
+        )
+
+    def _warned(self, rows: int) -> Text:
+        texts: dict[int, str] = {}
+        for at, found in self._findings(self._account.warnings):
+            texts[at] = "; ".join(f"{name}: {message}" for name, message in found)
+        blank = _repeat("", rows)
+        if not texts:
+            return blank
+        mask = np.zeros(rows, dtype=bool)
+        mask[list(texts)] = True
+        return pc.replace_with_mask(blank, pa.array(mask), pa.array([texts[at] for at in sorted(texts)]))
+
+    def _findings(self, findings: Findings) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+        mine = findings.within(self._start, self._start + len(self._numbers))
+        if not len(mine):
+            return
+        rows = mine.rows - self._start
+        distinct = np.unique(rows)
+        taken = {
+            name: self._cells[position].take(pa.array(distinct)).to_pylist()
+            for name, position in self._page.canonical.items()
+        }
+        place = np.searchsorted(distinct, rows).tolist()
+        found: list[tuple[str, str]] = []
+        last = -1
+        for at, which, code, column, detail in zip(
+            rows.tolist(),
+            place,
+            mine.codes.tolist(),
+            mine.columns.tolist(),
+            mine.details.tolist(),
+            strict=True,
+        ):
+            if at != last and found:
+                yield last, found
+                found = []
+            last = at
+            row = {name: texts[which] for name, texts in taken.items()}
+            found.append((name_of(code), self._message(at, code, column, detail, row)))
+        if found:
+            yield last, found
+
+    def _message(self, at: int, code: int, column: int, detail: int, row: dict[str, str]) -> str:
+        if at in self._misfits and detail == NOTHING_MORE:
+            name, cells = self._misfits[at]
+            if name == name_of(code):
+                known = words.ragged(cells, self._page.headers, self._page.delimiter)
+                return code_of(name).message.format_map(known)
+        row[words.SOURCE] = self._page.name
+        return words.describe(code, column, detail, row, self._headers, self._account)
+
+
+def _taken(texts: Text, of_row: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> Text:
+    return texts.take(pa.array(of_row, mask=~known)).fill_null("")
+
+
+def _figures(
+    values: npt.NDArray[Any], of_row: npt.NDArray[np.int64], sent: npt.NDArray[np.bool_], *, blank: int | None
+) -> Text:
+    taken = np.zeros(len(of_row), dtype=np.int64)
+    taken[sent] = values[of_row[sent]]
+    hidden = ~sent if blank is None else taken == blank
+    return pa.array(taken, mask=hidden).cast(pa.string()).fill_null("")
+
+
+def _times(values: npt.NDArray[np.int64], of_row: npt.NDArray[np.int64], sent: npt.NDArray[np.bool_]) -> Text:
+    taken = np.zeros(len(of_row), dtype=np.int64)
+    taken[sent] = values[of_row[sent]] // 1_000_000
+    distinct, place = np.unique(taken, return_inverse=True)
+    texts = [
+        datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z") if second else ""
+        for second in distinct.tolist()
+    ]
+    return pa.array(texts, pa.string()).take(pa.array(place))
+
+
+def _note(
+    written: Written,
+    status: npt.NDArray[np.uint8],
+    attention: npt.NDArray[np.bool_],
+    told: Sequence[Text],
+    numbers: npt.NDArray[np.int64],
+    manifest: str,
+) -> None:
+    counts = np.bincount(status, minlength=len(STATUSES))
+    for number, count in enumerate(counts.tolist()):
+        written.rows[str(STATUSES[number])] += count
+    written.attention += int(attention.sum())
+    codes, messages = told[REPORT_COLUMNS.index("import_code")], told[REPORT_COLUMNS.index("import_message")]
+    needing = np.flatnonzero(attention)
+    _count(written.errors, codes, messages, needing, numbers, manifest)
+    warned = told[REPORT_COLUMNS.index("import_warning")]
+    having = np.flatnonzero(pc.not_equal(warned, "").to_numpy(zero_copy_only=False))
+    names = pa.array(
+        [_warning_codes(text) for text in warned.take(pa.array(having)).to_pylist()], pa.string()
+    )
+    _count_all(written.warnings, names, warned.take(pa.array(having)), numbers[having], manifest)
+
+
+def _warning_codes(text: str) -> str:
+    names = (part.partition(": ")[0] for part in text.split("; "))
+    return "; ".join(name for name in names if name in WARNINGS)
+
+
+def _count(
+    counts: dict[str, Examples],
+    codes: Text,
+    messages: Text,
+    rows: npt.NDArray[np.intp],
+    numbers: npt.NDArray[np.int64],
+    manifest: str,
+) -> None:
+    if len(rows):
+        taken = pa.array(rows)
+        _count_all(counts, codes.take(taken), messages.take(taken), numbers[rows], manifest)
+
+
+def _count_all(
+    counts: dict[str, Examples],
+    codes: Text,
+    messages: Text,
+    numbers: npt.NDArray[np.int64],
+    manifest: str,
+) -> None:
+    encoded = codes.dictionary_encode()
+    which = encoded.indices.to_numpy(zero_copy_only=False)
+    for number, joined in enumerate(encoded.dictionary.to_pylist()):
+        places = np.flatnonzero(which == number)
+        for code in joined.split("; "):
+            examples = counts.setdefault(code, Examples())
+            examples.count += len(places)
+            for at in places[: _EXAMPLES - len(examples.first)].tolist():
+                examples.first.append((manifest, int(numbers[at]), str(messages[at].as_py())))
+
+
+def _put(file: BinaryIO, columns: Sequence[Text]) -> None:
+    """Append the rows; the joined lines' own buffer is the file's text."""
+    lines = pc.binary_join_element_wise(*(_cells(column) for column in columns), ",")
+    lines = pc.binary_join_element_wise(lines, "\n", "")
+    offsets = np.frombuffer(lines.buffers()[1], dtype=np.int32)[lines.offset : lines.offset + len(lines) + 1]
+    text = lines.buffers()[2]
+    if text is not None and len(lines):
+        file.write(memoryview(text)[int(offsets[0]) : int(offsets[-1])])
+
+
+def _cells(column: Text) -> Text:
+    """The cells as CSV, with those neutralised that a spreadsheet would run as a formula."""
+    column = _guarded(column)
+    special = pc.match_substring_regex(column, '[",\n\r]')
+    if not pc.any(special).as_py():
+        return column
+    doubled = pc.replace_substring(column, '"', '""')
+    return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), column)
+
+
+def _guarded(column: Text) -> Text:
+    risky = pc.match_substring_regex(column, _FORMULA)
+    if not pc.any(risky).as_py():
+        return column
+    risky = pc.and_not(risky, pc.match_substring_regex(column, _PLAIN_NUMBER))
+    return pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
+
+
+def _line(cells: Sequence[str]) -> bytes:
+    """The header row; its cells are matched by name on reading, so they need no more than quoting."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(_guarded(pa.array(cells, pa.string())).to_pylist())
+    return line.getvalue().encode()

@@ -1,0 +1,200 @@
+"""A run's summary as a person reads it on a terminal: what happened, what is wrong, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from importer.model import FINE, STATUSES, Status
+from importer.report.words import printable
+from schemas.codes import code_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from importer.report.account import Examples
+    from importer.report.summary import Summary
+
+_STYLES = {
+    Status.CREATED: "green",
+    Status.UPDATED: "green",
+    Status.SKIPPED: "cyan",
+    Status.READY: "green",
+    Status.IN_DOUBT: "bold red",
+}
+_MEANINGS = {
+    Status.CREATED: "posted, and the destination said so",
+    Status.UPDATED: "posted, and the destination said so",
+    Status.SKIPPED: "an earlier run did it",
+    Status.READY: "would be posted",
+    Status.INVALID: "the row is faulty",
+    Status.HELD: "fine, but held back by a faulty row",
+    Status.REJECTED: "refused: the data must be mended",
+    Status.FAILED: "surely not created; run again",
+    Status.IN_DOUBT: "sent, but it is not known whether it was created",
+    Status.NOT_SENT: "the run stopped before",
+}
+_EXAMPLES_PER_CODE = 3
+_HELD = frozenset(("parcel-held", "batch-held"))
+_INDENT = 6
+
+
+def show(console: Console, summary: Summary, *, again: str, verbose: bool = False) -> None:
+    """Print the whole summary.
+
+    ``again`` is the command that imports a mended errors.csv, with ``{}`` for the manifests; ``verbose``
+    adds how each manifest was read.
+    """
+    _title(console, summary)
+    if verbose:
+        _how_read(console, summary)
+    console.print()
+    _counts(console, summary)
+    _problems(console, "What needs attention", summary.errors, "red")
+    _problems(console, "Warnings", summary.warnings, "yellow")
+    _passed_over(console, summary)
+    if summary.stopped_because:
+        console.print()
+        _say(console, "Stopped early: ", "bold red", printable(summary.stopped_because))
+    console.print()
+    for label, style, text in next_steps(summary, again):
+        _say(console, label, style, text)
+
+
+def next_steps(summary: Summary, again: str) -> list[tuple[str, str, str]]:
+    """What to open and what to do next: label, style and words."""
+    rows = summary.rows
+    steps = [("Report: ", "bold", summary.reports["rows"])]
+    attention = sum(rows[status] for status in STATUSES if status not in FINE)
+    errors = summary.reports["errors"]
+    names = shlex.join(manifest.name for manifest in summary.manifests)
+    if attention:
+        steps.append(("Mend:   ", "bold", f"{errors} ({attention:,} {_plural('row', attention)})"))
+    if rows[Status.FAILED] or rows[Status.NOT_SENT]:
+        steps.append(("Next:   ", "bold", "run the same command again; what is done is skipped"))
+    elif attention > rows[Status.IN_DOUBT]:
+        steps.append(("Next:   ", "bold", f"mend the rows, then: {again.format(shlex.quote(errors))}"))
+    elif summary.command == "check" and rows[Status.READY]:
+        steps.append(("Next:   ", "bold", again.format(names)))
+    if rows[Status.IN_DOUBT]:
+        steps.append(("Doubt:  ", "bold red", _DOUBT))
+    return steps
+
+
+_DOUBT = (
+    "look up the rows that are in doubt on the platform; they are not sent again, unless you accept that "
+    "they may be created twice, with --retry-in-doubt"
+)
+
+
+def _title(console: Console, summary: Summary) -> None:
+    title = Text()
+    title.append(summary.command, "bold")
+    title.append(f" to {printable(summary.destination)}" if summary.destination else "")
+    title.append(f"  run {summary.run_id}, {summary.seconds:.1f} s", "dim")
+    _print(console, title)
+    manifests = len(summary.manifests)
+    rows, fulfillments = summary.rows["total"], summary.fulfillments["total"]
+    _print(
+        console,
+        Text(
+            f"{manifests} {_plural('manifest', manifests)}, {rows:,} {_plural('row', rows)}, "
+            f"{fulfillments:,} {_plural('fulfillment', fulfillments)}"
+        ),
+    )
+
+
+def _counts(console: Console, summary: Summary) -> None:
+    if not summary.rows["total"]:
+        _print(console, Text("  there are no data rows: nothing to do"))
+        return
+    console.print(Text(f"  {'':10}{'rows':>12}{'fulfillments':>15}", "dim"))
+    for status in STATUSES:
+        rows, fulfillments = summary.rows[status], summary.fulfillments[status]
+        if rows or fulfillments:
+            line = Text("  ")
+            line.append(f"{status:10}", _STYLES.get(status, "yellow"))
+            line.append(f"{rows:>12,}{fulfillments:>15,}")
+            line.append(f"  {_MEANINGS[status]}", "dim")
+            _print(console, line)
+
+
+def _problems(console: Console, title: str, problems: Mapping[str, Examples], style: str) -> None:
+    if not problems:
+        return
+    console.print()
+    console.print(Text(title, "bold"))
+    for code, examples in sorted(problems.items(), key=_by_weight):
+        known = code_of(code)
+        head = Text("  ")
+        head.append(code, style)
+        head.append(f"  {examples.count:,} {_plural('row', examples.count)}", "bold")
+        head.append(f"  {known.meaning}" if known.name == code else "", "dim")
+        _print(console, head)
+        for manifest, row, message in examples.first[:_EXAMPLES_PER_CODE]:
+            words = printable(message).removeprefix(f"{code}: ")
+            _print(console, Text(f"{printable(manifest)} row {row}: {words}"), _INDENT)
+        if examples.count > len(examples.first):
+            _print(console, Text(f"… and {examples.count - len(examples.first):,} more", "dim"), _INDENT)
+        _print(console, Text(f"→ {_hint(code)}", "italic"), _INDENT)
+
+
+def _by_weight(problem: tuple[str, Examples]) -> tuple[bool, int]:
+    """What is to be mended first: held rows last, since they follow from the others."""
+    code, examples = problem
+    return code in _HELD, -examples.count
+
+
+def _hint(code: str) -> str:
+    return code_of(code).hint.replace("{delimiter}", "delimiter")
+
+
+def _how_read(console: Console, summary: Summary) -> None:
+    for manifest in summary.manifests:
+        columns = ", ".join(
+            f"{column} = '{printable(header)}'" for column, header in manifest.columns.items()
+        )
+        words = (
+            f"{printable(manifest.name)}: {manifest.encoding}, delimiter {manifest.delimiter!r}, "
+            f"layout {manifest.layout}, {manifest.rows:,} rows, {columns}"
+        )
+        _print(console, Text(words, "dim"), 2)
+
+
+def _passed_over(console: Console, summary: Summary) -> None:
+    notes = []
+    for manifest in summary.manifests:
+        name = printable(manifest.name)
+        if manifest.header_row > 1:
+            notes.append(f"{name}: the header is row {manifest.header_row}; what stands above it is no data")
+        if manifest.passed_over:
+            shown = ", ".join(map(str, manifest.passed_over[:_EXAMPLES_PER_CODE]))
+            more = "" if len(manifest.passed_over) <= _EXAMPLES_PER_CODE else " …"
+            notes.append(f"{name}: row {shown}{more} is a total, no data")
+    if notes:
+        console.print()
+        for note in notes:
+            _print(console, Text(note, "dim"), 2)
+
+
+def _say(console: Console, label: str, style: str, text: str) -> None:
+    line = Text()
+    line.append(label, style)
+    line.append(text)
+    _print(console, line)
+
+
+def _print(console: Console, text: Text, indent: int = 0) -> None:
+    """Print ``text``, on a terminal wrapped within its width and indented; elsewhere on one line."""
+    lines = text.wrap(console, max(console.width - indent, 20)) if console.is_terminal else [text]
+    for line in lines:
+        line.rstrip()
+        console.print(Text(" " * indent) + line, soft_wrap=True)
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"

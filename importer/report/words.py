@@ -1,0 +1,133 @@
+"""Findings → what a person reads: the code's message with the cell's own text in it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from importer import tracking
+from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of
+from schemas.codes import code_of
+from schemas.manifest import CANONICAL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from importer.report.account import Account
+
+_SHOWN = 100
+_NUMBERS_SHOWN = 6
+_NUMBER = re.compile(r"[^,;/|&\s]+")
+_UNBROKEN = re.compile(r"[^,;/|&\r\n]+")
+_LONG_PART = 8
+
+
+def printable(text: str) -> str:
+    """The text on one line, with what could steer a terminal written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode()
+        if unicodedata.category(character)[0] == "C" or character in "\u2028\u2029"
+        else " "
+        for character in text
+    )
+
+
+def quoted(text: str) -> str:
+    """What came from a file, printable, in quotes, and not endless."""
+    shown = printable(text)
+    return f"'{shown}'" if len(shown) <= _SHOWN else f"'{shown[:_SHOWN]}…' ({len(text)} characters)"
+
+
+def describe(
+    code: int, column: int, detail: int, row: Mapping[str, str], headers: Mapping[str, str], account: Account
+) -> str:
+    """The message of a finding; ``row`` has the canonical cells, ``headers`` what they stand under."""
+    name = name_of(code)
+    canonical = "" if column == WHOLE_ROW else CANONICAL[column]
+    value = row.get(canonical, "")
+    known = {
+        "column": printable(headers.get(canonical, canonical)),
+        "value": quoted(value),
+        "expected": account.expected_order_id,
+    }
+    more = _MORE.get(name)
+    if more is not None:
+        known |= more(value, detail, row, account)
+    return code_of(name).message.format_map(known)
+
+
+def ragged(cells: Sequence[str], headers: Sequence[str], delimiter: str) -> dict[str, str]:
+    """What is said of a row with other than ``len(headers)`` cells, and the hint's words."""
+    surplus = cells[len(headers) :]
+    said = f"; too many: {', '.join(map(quoted, surplus[:3]))}" if surplus else ""
+    names = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+    return {
+        "found": str(len(cells)),
+        "expected": str(len(headers)),
+        "surplus": said,
+        "delimiter": names[delimiter],
+    }
+
+
+def held(row: int, scope: str, account: Account) -> tuple[str, str, str]:
+    """Code, message and hint for a row that another row holds back."""
+    if scope == "batch":
+        code = code_of("batch-held")
+        return code.name, code.message.format(bad=f"{int(account.bad.sum()):,}"), code.hint
+    manifest, number = account.place(row)
+    code = code_of("parcel-held")
+    return (
+        code.name,
+        code.message.format(where=f"row {number} of {printable(manifest)}", scope=scope),
+        code.hint,
+    )
+
+
+def _several(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del detail, row, account
+    unbroken = [part.strip() for part in _UNBROKEN.findall(value)]
+    numbers = [part for part in unbroken if part]
+    if len(numbers) == 1:
+        numbers = [part for part in _NUMBER.findall(value) if len(part) >= _LONG_PART]
+    shown = ", ".join(map(printable, numbers[:_NUMBERS_SHOWN]))
+    more = f" and {len(numbers) - _NUMBERS_SHOWN} more" if len(numbers) > _NUMBERS_SHOWN else ""
+    return {"count": str(len(numbers)), "numbers": shown + more}
+
+
+def _sum(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del row, account
+    if detail == NOTHING_MORE:
+        return {}
+    return {"value": f"{quoted(value)}, with the parcel's other rows of this SKU {detail:,}"}
+
+
+def _duplicate(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del value
+    manifest, number = account.place(detail)
+    counted = _COUNTED[account.duplicates] if manifest == row[SOURCE] else "; counted once"
+    return {"where": f"row {number} of {printable(manifest)}", "counted": counted}
+
+
+def _mismatch(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del detail, account
+    company = row.get("tracking_company", "")
+    number = pa.array(["".join(value.split())], pa.string())
+    said = tracking.judge(number, pa.array([company], pa.string()))
+    return {"carrier": str(said.carrier[0].as_py()), "company": quoted(company)}
+
+
+SOURCE = "import_source"
+_COUNTED = {"sum": "; both are counted", "drop": "; counted once", "error": ""}
+_MORE = {
+    "several-tracking-numbers": _several,
+    "quantity-too-large": _sum,
+    "duplicate-row": _duplicate,
+    "carrier-mismatch": _mismatch,
+}
