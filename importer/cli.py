@@ -94,14 +94,14 @@ def _epilog() -> str:
 @click.version_option(package_name="fulfillment-importer", prog_name="importer")
 @click.pass_context
 def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool) -> None:  # noqa: FBT001 - click
-    r"""Post carrier manifests to an order platform: one fulfillment per tracking number, each exactly once.
+    """Post carrier manifests to an order platform: one fulfillment per tracking number, each exactly once.
 
     \b
     Try it without credentials:   importer post manifest.csv --sandbox
     See what would be posted:     importer check manifest.csv
     Post:                         importer post manifest.csv --to adm
     Mend and send the rest:       importer post reports/RUN-ID/errors.csv --to adm
-    """
+    """  # noqa: D301 - click takes \b for text to be left as it is
     context.obj = _Global(config, verbose, quiet)
 
 
@@ -154,7 +154,9 @@ _LEDGER = click.option(
 )
 _SHARED = (
     click.option(
-        "--to", metavar="NAME", help="Destination: adm, or a [destinations.NAME] of the config file."
+        "--to",
+        metavar="NAME",
+        help="Destination: a [destinations.NAME] of the config file  [default for post: adm]",
     ),
     click.option(
         "--report",
@@ -216,7 +218,7 @@ def _with(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @_with(_MANIFESTS, *_SHARED)
 @click.pass_obj
 def check(common: _Global, /, **options: Any) -> int:  # noqa: ANN401 - click hands over each option by name
-    r"""Dry run: read, validate, group, report. Nothing leaves the machine.
+    """Dry run: read, validate, group, report. Nothing leaves the machine.
 
     MANIFEST is a file, a directory, a glob, or - for standard input. Without --to the rules that all
     destinations share apply; with it, also what the ledger says of earlier runs.
@@ -224,7 +226,7 @@ def check(common: _Global, /, **options: Any) -> int:  # noqa: ANN401 - click ha
     \b
     importer check manifest.csv
     importer check inbox/ --to adm --report checked
-    """
+    """  # noqa: D301 - click takes \b for text to be left as it is
     _refuse_contradictions(options)
     target = settings.destination_for_check(common.settings(), options["to"]) if options["to"] else None
     return _run(common, _job("check", target, options), options)
@@ -234,7 +236,7 @@ def check(common: _Global, /, **options: Any) -> int:  # noqa: ANN401 - click ha
 @_with(_MANIFESTS, *_SHARED, *_POST_ONLY)
 @click.pass_obj
 def post(common: _Global, /, **options: Any) -> int:  # noqa: ANN401 - click hands over each option by name
-    r"""Read, validate and group, then post one fulfillment per tracking number.
+    """Read, validate and group, then post one fulfillment per tracking number.
 
     What an earlier run did is skipped: the same command again finishes what was left.
 
@@ -242,7 +244,7 @@ def post(common: _Global, /, **options: Any) -> int:  # noqa: ANN401 - click han
     importer post manifest.csv --to adm
     importer post manifest.csv --sandbox orders.json
     importer post reports/RUN-ID/errors.csv --to adm     (after mending it)
-    """
+    """  # noqa: D301 - click takes \b for text to be left as it is
     _refuse_contradictions(options)
     overrides = {key: options[key] for key in ("rate", "concurrency", "timeout", "max_attempts")}
     with ExitStack() as stack:

@@ -1,0 +1,239 @@
+"""Stand-ins that behave: a clock that jumps over waiting, a destination, its connections, a ledger."""
+
+import asyncio
+import hashlib
+import selectors
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from importer.errors import CannotGoOn
+from importer.model import (
+    Answer,
+    Fulfillment,
+    Intent,
+    LineItem,
+    Meaning,
+    NoAnswer,
+    OrderPart,
+    Outcome,
+    Reach,
+    Reading,
+    Request,
+    State,
+)
+
+EPOCH = datetime(2024, 4, 30, 12, tzinfo=UTC)
+_T = TypeVar("_T")
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Waits for nothing: with nothing ready, its time jumps to the end of the wait."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready:
+            return ready
+        if timeout is None:
+            raise AssertionError("everybody waits and nothing will ever happen")
+        self.now += timeout
+        return []
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """An event loop in which a sleep takes no time, and everything happens in the order that it would."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def run_jumping(main: Coroutine[Any, Any, _T]) -> _T:
+    """Run ``main`` in a ``JumpingLoop``."""
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        return runner.run(main)
+
+
+def loop_clock() -> float:
+    """The time of the running loop, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+def loop_now() -> datetime:
+    """The time of the running loop as a date."""
+    return EPOCH + timedelta(seconds=loop_clock())
+
+
+def fulfillment(index: int, order_id: str, tracking_number: str) -> Fulfillment:
+    """A parcel with one line."""
+    return Fulfillment(index, tracking_number, (OrderPart(order_id, (LineItem("MUG", 1),)),))
+
+
+def orders(*parcels: Sequence[str]) -> list[list[Fulfillment]]:
+    """For each order, numbered from 1, the fulfillments of these tracking numbers."""
+    numbers = iter(range(sum(map(len, parcels))))
+    return [
+        [fulfillment(next(numbers), str(order), tracking) for tracking in trackings]
+        for order, trackings in enumerate(parcels, start=1)
+    ]
+
+
+class FakeDestination:
+    """Understands what ``FakePlatform`` answers: the body is a meaning, ``wait 7`` one with seconds."""
+
+    identity = "fake"
+    needed = ("order_id", "sku", "quantity", "tracking_number")
+    several_orders = False
+
+    @property
+    def order_id(self) -> str:
+        return "string"
+
+    def content(self, fulfillment: Fulfillment) -> str:
+        return hashlib.sha256(repr((fulfillment.tracking_number, fulfillment.parts)).encode()).hexdigest()
+
+    def request(self, fulfillment: Fulfillment, attempt: int) -> Request:
+        return Request("POST", "http://fake/", {"Attempt": str(attempt)}, fulfillment.name.encode())
+
+    def read(self, _: Fulfillment, reply: Answer | NoAnswer, /) -> Reading:
+        if isinstance(reply, NoAnswer):
+            sent = reply.reach is Reach.SENT
+            meaning = Meaning.UNKNOWN if sent else Meaning.NEVER_REACHED
+            code = "outcome-unknown" if sent else "destination-unreachable"
+            return Reading(meaning, code, reply.reason)
+        word, seconds = reply.body.decode().partition(" for ")[::2]
+        wait = float(seconds) if seconds else None
+        return Reading(Meaning(word), f"destination-{reply.status}", f"it says {word}", reply.status, wait)
+
+
+STATUS_OF = {
+    "created": 200,
+    "updated": 200,
+    "refused": 404,
+    "wait": 429,
+    "try again": 500,
+    "stop": 401,
+}
+"""What ``FakePlatform`` answers with; "never reached" and "unknown" are no answers."""
+
+
+@dataclass
+class FakePlatform:
+    """What the connections lead to; it answers after ``seconds`` and writes down what it sees.
+
+    ``script`` gives the answers for a fulfillment's attempts, by its name; without one, or after the last, it
+    is created. ``log`` may be shared with a ledger, so that the order of things can be seen.
+    """
+
+    script: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    seconds: float = 1.0
+    log: list[str] = field(default_factory=list)
+    open_connections: int = 0
+    connections: int = 0
+    in_flight: int = 0
+    most_in_flight: int = 0
+    sent_at: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._answers = {name: iter(answers) for name, answers in self.script.items()}
+
+    def connect(self) -> "FakeConnection":
+        self.open_connections += 1
+        self.connections += 1
+        return FakeConnection(self)
+
+    async def answer(self, request: Request) -> Answer | NoAnswer:
+        name = request.body.decode()
+        self.log.append(f"send {name}")
+        self.sent_at.append(loop_clock())
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.in_flight -= 1
+        self.log.append(f"answer {name}")
+        return _reply(next(self._answers.get(name, iter(())), "created"))
+
+
+def _reply(words: str) -> Answer | NoAnswer:
+    if words == "never reached":
+        return NoAnswer(Reach.NEVER_SENT, "connection refused")
+    if words == "unknown":
+        return NoAnswer(Reach.SENT, "no reply")
+    return Answer(STATUS_OF[words.partition(" for ")[0]], {}, words.encode())
+
+
+@dataclass
+class FakeConnection:
+    """One way to the platform; it carries one request at a time."""
+
+    platform: FakePlatform
+    busy: bool = False
+    closed: bool = False
+
+    async def send(self, request: Request) -> Answer | NoAnswer:
+        assert not self.busy
+        assert not self.closed
+        self.busy = True
+        try:
+            return await self.platform.answer(request)
+        finally:
+            self.busy = False
+
+    async def close(self) -> None:
+        assert not self.closed
+        self.closed = True
+        self.platform.open_connections -= 1
+
+
+@dataclass
+class FakeLedger:
+    """A dict that commits a moment later, and refuses a second intent for what is not open.
+
+    ``full_for`` names the fulfillments for which the disk is full, as ``intend NAME`` or ``record NAME``.
+    """
+
+    log: list[str] = field(default_factory=list)
+    full_for: frozenset[str] = frozenset()
+    states: dict[str, State] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    intents: list[Intent] = field(default_factory=list)
+    doubt_accepted: list[bool] = field(default_factory=list)
+
+    def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
+        self.intents.append(intent)
+        self.doubt_accepted.append(accept_doubt)
+        return self._commit("intend", intent, State.SENDING, None)
+
+    def record(self, intent: Intent, outcome: Outcome) -> Future[Outcome]:
+        assert self.states[_name(intent)] is State.SENDING
+        self.outcomes[_name(intent)] = outcome
+        return self._commit("record", intent, State(outcome.status.value), outcome)
+
+    def _commit(self, what: str, intent: Intent, state: State, result: _T) -> Future[_T]:
+        future: Future[_T] = Future()
+        future.set_running_or_notify_cancel()
+        event = f"{what} {_name(intent)}"
+        asyncio.get_running_loop().call_later(0.001, self._settle, future, event, state, result)
+        return future
+
+    def _settle(self, future: Future[_T], event: str, state: State, result: _T) -> None:
+        name = event.partition(" ")[2]
+        if event in self.full_for:
+            future.set_exception(CannotGoOn(f"ledger: can't write {event}: disk full"))
+            return
+        self.log.append(f"{event} {state}")
+        self.states[name] = state
+        future.set_result(result)
+
+
+def _name(intent: Intent) -> str:
+    return f"{'+'.join(intent.order_ids)}/{intent.tracking_number}"

@@ -1,0 +1,536 @@
+"""The client against real servers on loopback, most of them ill-behaved."""
+
+import asyncio
+import gzip
+import re
+import socket
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from importer.model import Answer, NoAnswer, Reach, Request
+from importer.posts.client import REPLY_LIMIT, Client
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+PLENTY = 30.0
+LITTLE = 0.2
+BODY = b'{"order_id":1}'
+CREATED = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\nX-Request-Id: 7\r\n\r\n{"id": 255}'
+LOST = NoAnswer(Reach.SENT, "the connection was lost after the request was sent")
+
+
+class Server:
+    """Plays ``handler`` to every connection and keeps the requests that it has read."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.port = 0
+        self.connections = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def request(self) -> Request:
+        return Request("POST", f"http://127.0.0.1:{self.port}/create?a=%2F", {"User-Agent": "tester"}, BODY)
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.ensure_future(self._play(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self.handler(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client has gone, as it should from most of these servers
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def stop(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[Server]:
+    server = Server(handler)
+    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        await server.stop()
+        await listener.wait_closed()
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    return head + await reader.readexactly(int(length[1]) if length else 0)
+
+
+def replying(*parts: bytes) -> Handler:
+    """Reads a request, sends ``parts`` and closes."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+
+    return handler
+
+
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - never answers
+    await read_request(reader)
+    await asyncio.Event().wait()
+
+
+def reply_of(handler: Handler, timeout: float = PLENTY) -> Answer | NoAnswer:
+    """What one request to such a server comes to."""
+
+    async def main() -> Answer | NoAnswer:
+        async with serving(handler) as server, Client({}, timeout) as client:
+            return await client.send(server.request)
+
+    return asyncio.run(main())
+
+
+def ok(body: bytes, **headers: str) -> bytes:
+    lines = {
+        "Content-Length": str(len(body)),
+        **{name.replace("_", "-"): text for name, text in headers.items()},
+    }
+    head = "".join(f"{name}: {text}\r\n" for name, text in lines.items())
+    return f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body
+
+
+def test_an_answer_comes_with_status_headers_and_body() -> None:
+    answer = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
+    assert reply_of(replying(CREATED)) == answer
+
+
+def test_a_page_instead_of_json_is_an_answer_all_the_same() -> None:
+    page = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html>\xff</html>"
+    assert reply_of(replying(page)) == Answer(502, {"content-type": "text/html"}, b"<html>\xff</html>")
+
+
+def test_the_request_is_sent_as_given_with_the_auth_header_and_little_else() -> None:
+    async def main() -> tuple[bytes, int]:
+        seen = bytearray()
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            seen.extend(await read_request(reader))
+            writer.write(CREATED)
+
+        async with serving(handler) as server, Client({"X-ADM-Access-Token": "secret"}, PLENTY) as client:
+            await client.send(server.request)
+            return bytes(seen), server.port
+
+    seen, port = asyncio.run(main())
+    assert (
+        seen
+        == (
+            f"POST /create?a=%2F HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: tester\r\n"
+            "Accept-Encoding: identity\r\nContent-Length: 14\r\nX-ADM-Access-Token: secret\r\n\r\n"
+        ).encode()
+        + BODY
+    )
+
+
+def test_one_connection_carries_the_requests_one_after_the_other() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            writer.write(CREATED)
+
+    async def main() -> int:
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            for _ in range(3):
+                await client.send(server.request)
+            return server.connections
+
+    assert asyncio.run(main()) == 1
+
+
+def test_cookies_are_not_kept() -> None:
+    async def main() -> list[bytes]:
+        seen: list[bytes] = []
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                seen.append(await read_request(reader))
+                writer.write(ok(b"", Set_Cookie="session=1; Path=/"))
+
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            await client.send(server.request)
+            await client.send(server.request)
+        return seen
+
+    first, second = asyncio.run(main())
+    assert first == second
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:1/elsewhere", "/", "http://[nowhere", ""])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_answer_and_is_not_followed(status: int, location: str) -> None:
+    reply = f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+    assert reply_of(replying(reply)) == Answer(status, {"location": location, "content-length": "0"}, b"")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+async def _send(url: str, auth: dict[str, str] | None = None, seconds: float = PLENTY) -> Answer | NoAnswer:
+    async with Client(auth or {}, seconds) as client:
+        return await client.send(Request("POST", url, {}, BODY))
+
+
+def test_a_refused_connection_sent_nothing() -> None:
+    port = free_port()
+    words = f"can't connect to 127.0.0.1:{port}: connection refused"
+    assert asyncio.run(_send(f"http://127.0.0.1:{port}/")) == NoAnswer(Reach.NEVER_SENT, words)
+
+
+def test_an_unknown_host_sent_nothing() -> None:
+    reply = asyncio.run(_send("https://nowhere.invalid/"))
+    assert isinstance(reply, NoAnswer)
+    assert reply.reach is Reach.NEVER_SENT
+    assert reply.reason.startswith("can't connect to nowhere.invalid:443: ")
+
+
+def test_a_server_that_speaks_no_tls_was_sent_nothing() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async def main() -> None:
+        async with serving(handler) as server:
+            reply = await _send(f"https://127.0.0.1:{server.port}/")
+        words = f"can't connect to 127.0.0.1:{server.port}: TLS: wrong version number"
+        assert reply == NoAnswer(Reach.NEVER_SENT, words)
+
+    asyncio.run(main())
+
+
+def test_a_server_that_closes_during_the_tls_handshake_was_sent_nothing() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async def main() -> NoAnswer | Answer:
+        async with serving(handler) as server:
+            return await _send(f"https://127.0.0.1:{server.port}/")
+
+    reply = asyncio.run(main())
+    assert isinstance(reply, NoAnswer)
+    assert reply.reach is Reach.NEVER_SENT
+
+
+def test_a_tls_handshake_that_takes_too_long_sent_nothing() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - silent
+        await reader.read()
+
+    async def main() -> None:
+        async with serving(handler) as server:
+            reply = await _send(f"https://127.0.0.1:{server.port}/", seconds=LITTLE)
+        words = f"can't connect to 127.0.0.1:{server.port}: no connection within 0.2 s"
+        assert reply == NoAnswer(Reach.NEVER_SENT, words)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("token", ["tok\nen", "tokén", "tok\x00en"])
+def test_a_token_that_cannot_be_sent_is_not_sent_and_not_shown(token: str) -> None:
+    async def main() -> Answer | NoAnswer:
+        async with serving(replying(CREATED)) as server:
+            return await _send(f"http://127.0.0.1:{server.port}/", {"Token": token})
+
+    reply = asyncio.run(main())
+    assert isinstance(reply, NoAnswer)
+    assert reply.reach is Reach.NEVER_SENT
+    assert re.fullmatch(r"the request can't be sent: \w+Error", reply.reason)
+
+
+def test_an_address_that_is_none_sent_nothing() -> None:
+    words = "the request can't be sent: InvalidURL"
+    assert asyncio.run(_send("http://shop:port/")) == NoAnswer(Reach.NEVER_SENT, words)
+
+
+async def close_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - reads nothing
+    writer.transport.abort()
+
+
+async def read_and_reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    writer.transport.abort()
+
+
+async def read_half_and_reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readexactly(10)
+    writer.transport.abort()
+
+
+def test_a_server_that_closes_without_reading_may_have_been_sent_it() -> None:
+    assert reply_of(close_at_once) == LOST
+
+
+@pytest.mark.parametrize("handler", [replying(), read_and_reset, read_half_and_reset])
+def test_a_server_that_reads_and_closes_was_sent_it(handler: Handler) -> None:
+    assert reply_of(handler) == LOST
+
+
+def test_a_server_that_speaks_something_else_was_sent_it() -> None:
+    words = "what came back is not HTTP"
+    assert reply_of(replying(b"220 mail.example.com ESMTP\r\n\r\n")) == NoAnswer(Reach.SENT, words)
+
+
+def test_headers_without_end_are_no_answer() -> None:
+    words = "what came back is not HTTP"
+    endless = replying(b"HTTP/1.1 200 OK\r\n", *[b"X-More: of it\r\n" * 10_000] * 4)
+    assert reply_of(endless) == NoAnswer(Reach.SENT, words)
+
+
+def test_a_reply_cut_anywhere_is_no_answer() -> None:
+    async def main() -> list[Answer | NoAnswer]:
+        cuts = iter(range(len(CREATED)))
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            writer.write(CREATED[: next(cuts)])
+
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            return [await client.send(server.request) for _ in CREATED]
+
+    head = CREATED.index(b"\r\n\r\n") + 4
+    cut_off = [
+        NoAnswer(Reach.SENT, f"HTTP 200, but the reply was cut off after {length} bytes")
+        for length in range(len(CREATED) - head)
+    ]
+    assert asyncio.run(main()) == [LOST] * head + cut_off
+
+
+def test_a_chunked_reply_cut_anywhere_is_no_answer() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{'id'\r\n3\r\n:2}\r\n0\r\n\r\n"
+    head = chunked.index(b"\r\n\r\n") + 4
+
+    async def main() -> list[Answer | NoAnswer]:
+        cuts = iter(range(head, len(chunked)))
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            writer.write(chunked[: next(cuts)])
+
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            return [await client.send(server.request) for _ in range(head, len(chunked))]
+
+    replies = asyncio.run(main())
+    for reply in replies:
+        assert isinstance(reply, NoAnswer)
+        assert reply.reach is Reach.SENT
+        assert re.fullmatch(r"HTTP 200, but the reply was cut off after [0-8] bytes", reply.reason)
+    assert reply_of(replying(chunked)) == Answer(200, {"transfer-encoding": "chunked"}, b"{'id':2}")
+
+
+def test_no_reply_before_the_deadline_is_no_answer() -> None:
+    assert reply_of(hang, LITTLE) == NoAnswer(Reach.SENT, "no reply within 0.2 s")
+
+
+def test_a_reply_that_drips_past_the_deadline_is_no_answer() -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b".")
+            await writer.drain()
+            await asyncio.sleep(LITTLE / 20)
+
+    reply = reply_of(handler, LITTLE)
+    assert isinstance(reply, NoAnswer)
+    assert reply.reach is Reach.SENT
+    assert re.fullmatch(r"HTTP 200, but no end of the reply came within 0.2 s after \d+ bytes", reply.reason)
+
+
+def test_a_huge_reply_is_read_to_the_limit_and_the_next_request_goes_through() -> None:
+    async def main() -> tuple[list[Answer | NoAnswer], int]:
+        huge = iter([True, False])
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            if not next(huge):
+                writer.write(CREATED)
+                return
+            writer.write(b"HTTP/1.1 500 Oops\r\nContent-Length: 50000000\r\n\r\n")
+            for _ in range(50):
+                writer.write(b"x" * 1_000_000)
+                await writer.drain()
+
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            replies = [await client.send(server.request), await client.send(server.request)]
+            return replies, server.connections
+
+    created = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
+    cut = Answer(500, {"content-length": "50000000"}, b"x" * REPLY_LIMIT, whole=False)
+    assert asyncio.run(main()) == ([cut, created], 2)
+
+
+@pytest.mark.parametrize(("length", "whole"), [(REPLY_LIMIT, True), (REPLY_LIMIT + 1, False)])
+def test_a_reply_of_just_the_limit_is_whole(length: int, whole: bool) -> None:  # noqa: FBT001 - a table's column
+    answer = Answer(200, {"content-length": str(length)}, b"x" * REPLY_LIMIT, whole)
+    assert reply_of(replying(ok(b"x" * length))) == answer
+
+
+@pytest.mark.parametrize(
+    ("coding", "sent", "body", "whole"),
+    [
+        ("gzip", gzip.compress(b"{}", mtime=0), b"{}", True),
+        ("Deflate", zlib.compress(b"{}"), b"{}", True),
+        ("identity", b"{}", b"{}", True),
+        ("gzip", gzip.compress(b"0" * 50_000_000, mtime=0), b"0" * REPLY_LIMIT, False),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-4], b"{}", False),
+        ("gzip", gzip.compress(b"{}", mtime=0) + b"more", b"{}", False),
+        ("gzip", b"{}", b"{}", False),
+        ("br", b"\x01\x02", b"\x01\x02", False),
+        ("gzip, gzip", b"{}", b"{}", False),
+    ],
+)
+def test_a_coding_that_was_not_asked_for_is_undone_within_bounds(
+    coding: str,
+    sent: bytes,
+    body: bytes,
+    whole: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    headers = {"content-length": str(len(sent)), "content-encoding": coding}
+    assert reply_of(replying(ok(sent, Content_Encoding=coding))) == Answer(200, headers, body, whole)
+
+
+def test_after_a_deadline_the_client_goes_on_with_another_connection() -> None:
+    async def main() -> tuple[list[Answer | NoAnswer], int]:
+        handlers = iter([hang, replying(CREATED), hang, replying(CREATED)])
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await next(handlers)(reader, writer)
+
+        async with serving(handler) as server, Client({}, LITTLE) as client:
+            return [await client.send(server.request) for _ in range(4)], server.connections
+
+    late = NoAnswer(Reach.SENT, "no reply within 0.2 s")
+    created = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
+    assert asyncio.run(main()) == ([late, created, late, created], 4)
+
+
+def test_a_cancelled_request_says_so_and_the_client_goes_on() -> None:
+    async def main() -> Answer | NoAnswer:
+        reached = asyncio.Event()
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_request(reader)
+            if reached.is_set():
+                writer.write(CREATED)
+                return
+            reached.set()
+            await asyncio.Event().wait()
+
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            sending = asyncio.ensure_future(client.send(server.request))
+            await reached.wait()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            return await client.send(server.request)
+
+    created = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
+    assert asyncio.run(main()) == created
+
+
+def test_a_request_cancelled_in_the_tls_handshake_leaves_no_connection_open() -> None:
+    async def main() -> None:
+        reached, left = asyncio.Event(), asyncio.Event()
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - silent
+            await reader.read(1)
+            reached.set()
+            await reader.read()
+            left.set()
+
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            request = Request("POST", f"https://127.0.0.1:{server.port}/", {}, BODY)
+            sending = asyncio.ensure_future(client.send(request))
+            await reached.wait()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            async with asyncio.timeout(PLENTY):
+                await left.wait()
+
+    asyncio.run(main())
+
+
+def test_no_request_is_ever_sent_twice() -> None:
+    async def main() -> list[int]:
+        counts = []
+        for ending in (b"", CREATED[:9], CREATED[:-1]):
+            received: list[bytes] = []
+
+            async def handler(
+                reader: asyncio.StreamReader,
+                writer: asyncio.StreamWriter,
+                received: list[bytes] = received,
+                ending: bytes = ending,
+            ) -> None:
+                received.append(await read_request(reader))
+                writer.write(ending)
+
+            async with serving(handler) as server, Client({}, PLENTY) as client:
+                await client.send(server.request)
+            counts.append(len(received))
+        return counts
+
+    assert asyncio.run(main()) == [1, 1, 1]
+
+
+def through_proxy(
+    monkeypatch: pytest.MonkeyPatch, target: str, *, env_proxy: bool, handler: Handler, no_proxy: str = ""
+) -> Answer | NoAnswer:
+    """What comes of a request to ``target`` with this handler as the proxy of the environment."""
+
+    async def main() -> Answer | NoAnswer:
+        async with serving(handler) as proxy:
+            for name in ("http_proxy", "https_proxy"):
+                monkeypatch.setenv(name, f"http://user:secret@127.0.0.1:{proxy.port}")
+            for name in ("no_proxy", "NO_PROXY"):
+                monkeypatch.setenv(name, no_proxy)
+            async with Client({}, PLENTY, env_proxy=env_proxy) as client:
+                return await client.send(Request("POST", target, {}, BODY))
+
+    return asyncio.run(main())
+
+
+def test_the_proxy_of_the_environment_is_obeyed_only_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = f"http://127.0.0.1:{free_port()}/"
+    proxied = through_proxy(monkeypatch, target, env_proxy=True, handler=replying(CREATED))
+    direct = through_proxy(monkeypatch, target, env_proxy=False, handler=replying(CREATED))
+    excepted = through_proxy(
+        monkeypatch, target, env_proxy=True, handler=replying(CREATED), no_proxy="127.0.0.1"
+    )
+    assert isinstance(proxied, Answer)
+    assert isinstance(direct, NoAnswer)
+    assert isinstance(excepted, NoAnswer)
+
+
+def test_a_proxy_that_opens_no_tunnel_was_sent_no_fulfillment(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = replying(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    reply = through_proxy(monkeypatch, "https://shop.invalid/", env_proxy=True, handler=refusing)
+    words = "can't connect to shop.invalid:443: the proxy says 407 Proxy Authentication Required"
+    assert reply == NoAnswer(Reach.NEVER_SENT, words)

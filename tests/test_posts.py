@@ -1,0 +1,493 @@
+"""Posting as a whole: order, intent before request, retries, stopping; time jumps over all waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from importer.errors import CannotGoOn
+from importer.model import Fulfillment, Intent, Outcome, State, Status
+from importer.posts import Halt, Rules, post_all
+from tests.fakes import (
+    EPOCH,
+    FakeDestination,
+    FakeLedger,
+    FakePlatform,
+    fulfillment,
+    loop_clock,
+    loop_now,
+    orders,
+    run_jumping,
+)
+
+
+@dataclass
+class Run:
+    """Posting with fakes, and what it left; the platform's and the ledger's log is one."""
+
+    platform: FakePlatform
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    concurrency: int = 1
+    max_attempts: int = 3
+    rate: tuple[float, int] | None = None
+    idempotency_key_honoured: bool = False
+    accept_doubt: bool = False
+    random: float = 1.0
+    stops: Sequence[tuple[float, str]] = ()
+    stopped_because: str | None = None
+    told: dict[str, Outcome] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.log = self.ledger.log = self.platform.log
+        self.halt: Halt | None = None
+
+    def of(self, orders: Iterable[Sequence[Fulfillment]]) -> "Run":
+        run_jumping(self.main(orders))
+        return self
+
+    async def main(self, orders: Iterable[Sequence[Fulfillment]]) -> None:
+        self.halt = halt = Halt()
+        loop = asyncio.get_running_loop()
+        for seconds, reason in self.stops:
+            loop.call_later(seconds, halt.now if halt_wanted_now(reason) else halt.stop, reason)
+        try:
+            self.stopped_because = await post_all(
+                orders,
+                FakeDestination(),
+                self.ledger,
+                Rules(
+                    "run 1",
+                    self.concurrency,
+                    30.0,
+                    self.max_attempts,
+                    self.rate,
+                    accept_doubt=self.accept_doubt,
+                    idempotency_key_honoured=self.idempotency_key_honoured,
+                ),
+                self.platform.connect,
+                self.hear,
+                halt,
+                clock=loop_clock,
+                random=lambda: self.random,
+                now=loop_now,
+            )
+        except CannotGoOn as error:
+            self.error = error
+        assert self.platform.open_connections == 0
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    def hear(self, fulfillment: Fulfillment, outcome: Outcome) -> None:
+        assert self.ledger.states[fulfillment.name] == State(outcome.status.value)
+        assert fulfillment.name not in self.told
+        self.told[fulfillment.name] = outcome
+        self.log.append(f"told {fulfillment.name}")
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        return {name: outcome.status.value for name, outcome in self.told.items()}
+
+    @property
+    def sent(self) -> list[str]:
+        return [event.removeprefix("send ") for event in self.log if event.startswith("send ")]
+
+
+def halt_wanted_now(reason: str) -> bool:
+    return reason.endswith("!")
+
+
+def seconds_later(seconds: float) -> datetime:
+    return EPOCH + timedelta(seconds=seconds)
+
+
+def test_each_fulfillment_is_intended_sent_recorded_and_told_in_this_order() -> None:
+    run = Run(FakePlatform()).of(orders(["A1", "A2"]))
+    assert run.log == [
+        "intend 1/A1 sending",
+        "send 1/A1",
+        "answer 1/A1",
+        "record 1/A1 created",
+        "told 1/A1",
+        "intend 1/A2 sending",
+        "send 1/A2",
+        "answer 1/A2",
+        "record 1/A2 created",
+        "told 1/A2",
+    ]
+    assert run.stopped_because == ""
+
+
+def test_the_intent_says_what_is_sent_where_and_by_which_run() -> None:
+    parcel = fulfillment(0, "1", "A1")
+    run = Run(FakePlatform()).of([[parcel]])
+    assert run.ledger.intents == [Intent("fake", ("1",), "A1", FakeDestination().content(parcel), "run 1")]
+    assert run.ledger.doubt_accepted == [False]
+
+
+def test_the_wish_to_send_again_what_is_in_doubt_reaches_the_ledger() -> None:
+    assert Run(FakePlatform(), accept_doubt=True).of(orders(["A1"])).ledger.doubt_accepted == [True]
+
+
+def test_an_outcome_has_the_attempts_the_time_and_the_last_answer() -> None:
+    run = Run(FakePlatform({"1/A1": ["try again", "refused"], "2/B1": ["never reached"]})).of(
+        orders(["A1"], ["B1"])
+    )
+    words = "an earlier try may have done it, and the next was refused: it says refused"
+    at = EPOCH + timedelta(seconds=0.001 + 1 + 0.5 + 1)
+    later = at + timedelta(seconds=0.001 + 0.001 + 1 + 0.5 + 1)
+    assert run.told == {
+        "1/A1": Outcome(Status.IN_DOUBT, "outcome-unknown", words, 404, 2, at),
+        "2/B1": Outcome(Status.CREATED, "destination-200", "it says created", 200, 2, later),
+    }
+
+
+def test_nothing_to_post_opens_no_connection() -> None:
+    run = Run(FakePlatform(), concurrency=4).of([])
+    assert (run.stopped_because, run.log, run.platform.connections) == ("", [], 0)
+
+
+def test_no_more_connections_are_opened_than_there_are_orders() -> None:
+    run = Run(FakePlatform(), concurrency=8).of(orders(["A1", "A2"], ["B1"], ["C1"]))
+    assert run.platform.connections == 3
+
+
+def test_the_first_post_goes_alone_and_then_orders_go_side_by_side() -> None:
+    run = Run(FakePlatform(), concurrency=3).of(orders(["A1", "A2"], ["B1"], ["C1"], ["D1"]))
+    assert run.log[:5] == [
+        "intend 1/A1 sending",
+        "send 1/A1",
+        "answer 1/A1",
+        "record 1/A1 created",
+        "told 1/A1",
+    ]
+    assert run.sent[1:4] == ["1/A2", "2/B1", "3/C1"]
+    assert run.platform.most_in_flight == 3
+    assert set(run.statuses.values()) == {"created"}
+
+
+def test_the_fulfillments_of_one_order_go_one_after_the_other_even_with_retries_between() -> None:
+    script = {"2/B1": ["try again", "try again"], "2/B2": ["unknown"]}
+    run = Run(FakePlatform(script), concurrency=4).of(orders(["A1"], ["B1", "B2", "B3"], ["C1"], ["D1"]))
+    of_b = [event for event in run.log if event.partition(" ")[2].startswith("2/")]
+    assert [event for event in of_b if event.startswith(("send", "told"))] == [
+        "send 2/B1",
+        "send 2/B1",
+        "send 2/B1",
+        "told 2/B1",
+        "send 2/B2",
+        "told 2/B2",
+        "send 2/B3",
+        "told 2/B3",
+    ]
+
+
+def test_orders_are_taken_only_when_somebody_is_free_for_them() -> None:
+    taken: list[int] = []
+    platform = FakePlatform()
+    run = Run(platform, concurrency=3, stops=[(1.5, "enough")])
+
+    def supply() -> Iterator[Sequence[Fulfillment]]:
+        for number in range(1, 10**9):
+            taken.append(number)
+            assert len(taken) - len(run.told) <= 3
+            yield [fulfillment(number, str(number), "A1")]
+
+    run.of(supply())
+    assert (run.stopped_because, taken) == ("enough", [1, 2, 3, 4])
+
+
+def test_retries_stop_at_the_limit_and_make_one_intent() -> None:
+    script = {"1/A1": ["try again"] * 9, "2/B1": ["wait"] * 9, "3/C1": ["never reached"] * 9}
+    run = Run(FakePlatform(script), max_attempts=3).of(orders(["A1"], ["B1"], ["C1"]))
+    assert run.stopped_because == ""
+    assert run.sent == ["1/A1"] * 3 + ["2/B1"] * 3 + ["3/C1"] * 3
+    assert [intent.tracking_number for intent in run.ledger.intents] == ["A1", "B1", "C1"]
+    assert {name: (outcome.status, outcome.code, outcome.attempts) for name, outcome in run.told.items()} == {
+        "1/A1": ("failed", "destination-500", 3),
+        "2/B1": ("failed", "destination-429", 3),
+        "3/C1": ("failed", "destination-unreachable", 3),
+    }
+
+
+def test_backoff_doubles_between_attempts() -> None:
+    run = Run(FakePlatform({"1/A1": ["try again"] * 3}, seconds=0.0), max_attempts=4).of(orders(["A1"]))
+    assert run.platform.sent_at == pytest.approx([0.001, 0.501, 1.501, 3.501])
+
+
+def test_a_told_wait_holds_all_posts_to_the_destination() -> None:
+    script = {"2/B1": ["wait for 60"]}
+    run = Run(FakePlatform(script), concurrency=2).of(orders(["A1"], ["B1", "B2"], ["C1", "C2"]))
+    told_to_wait_at = 2.003
+    assert [at for at in run.platform.sent_at if told_to_wait_at < at < told_to_wait_at + 59] == []
+    assert set(run.statuses.values()) == {"created"}
+
+
+def test_the_rate_holds_for_all_workers_together() -> None:
+    run = Run(FakePlatform(seconds=0.0), concurrency=4, rate=(2.0, 1), max_attempts=1)
+    run.of(orders(["A1"], ["B1"], ["C1"], ["D1"]))
+    assert run.platform.sent_at == pytest.approx([0.001, 0.501, 1.001, 1.501])
+
+
+def test_what_is_unknown_is_in_doubt_and_not_sent_again() -> None:
+    run = Run(FakePlatform({"1/A1": ["unknown"]})).of(orders(["A1"], ["B1"]))
+    assert (run.sent, run.statuses) == (["1/A1", "2/B1"], {"1/A1": "in-doubt", "2/B1": "created"})
+
+
+def test_what_is_unknown_is_sent_again_where_keys_are_honoured() -> None:
+    run = Run(FakePlatform({"1/A1": ["unknown"]}), idempotency_key_honoured=True).of(orders(["A1"]))
+    assert (run.sent, run.statuses) == (["1/A1", "1/A1"], {"1/A1": "created"})
+
+
+def test_a_wrong_token_costs_one_request() -> None:
+    run = Run(FakePlatform({"1/A1": ["stop"]}), concurrency=8).of(orders(["A1", "A2"], ["B1"], ["C1"]))
+    assert run.sent == ["1/A1"]
+    assert run.stopped_because == "it says stop"
+    assert run.told == {
+        "1/A1": Outcome(Status.NOT_SENT, "destination-401", "it says stop", 401, 1, seconds_later(1.001))
+    }
+
+
+def test_a_token_refused_midway_stops_the_feeding_and_lets_the_rest_end() -> None:
+    script = {"2/B1": ["stop"]}
+    run = Run(FakePlatform(script), concurrency=3).of(orders(["A1"], ["B1"], ["C1"], ["D1"], ["E1"]))
+    assert run.stopped_because == "it says stop"
+    assert run.statuses == {"1/A1": "created", "2/B1": "not-sent", "3/C1": "created", "4/D1": "created"}
+
+
+def test_an_unreachable_destination_is_not_tried_with_a_second_fulfillment() -> None:
+    run = Run(FakePlatform({"1/A1": ["never reached"] * 9}), concurrency=4).of(orders(["A1"], ["B1"]))
+    assert run.sent == ["1/A1"] * 3
+    assert run.stopped_because == "the destination can't be reached: connection refused"
+    assert run.statuses == {"1/A1": "failed"}
+
+
+def test_twenty_failing_orders_in_a_row_stop_the_run() -> None:
+    script = {f"{number}/A{number}": ["try again"] for number in range(3, 99)}
+    run = Run(FakePlatform(script), max_attempts=1).of(orders(*([f"A{number}"] for number in range(1, 99))))
+    assert len(run.sent) == 22
+    assert run.stopped_because == (
+        "the fulfillments of 20 orders in a row failed or are in doubt; "
+        "the last one, 22/A22: it says try again"
+    )
+
+
+def test_twenty_orders_in_doubt_stop_the_run_before_all_are() -> None:
+    script = {f"{number}/A{number}": ["unknown"] for number in range(1, 99)}
+    run = Run(FakePlatform(script)).of(orders(*([f"A{number}"] for number in range(1, 99))))
+    assert len(run.sent) == 20
+
+
+def test_failures_of_one_order_and_those_with_an_answer_between_do_not_stop_the_run() -> None:
+    many = [f"A{number}" for number in range(30)]
+    script = {f"1/{number}": ["try again"] for number in many} | {
+        f"{order}/B": ["unknown" if order % 10 else "refused"] for order in range(2, 60)
+    }
+    run = Run(FakePlatform(script), max_attempts=1).of(orders(many, *(["B"] for _ in range(2, 60))))
+    assert (run.stopped_because, len(run.sent)) == ("", 88)
+
+
+def test_a_halt_lets_what_is_in_flight_end_and_begins_nothing_more() -> None:
+    run = Run(FakePlatform(), concurrency=2, stops=[(1.5, "SIGINT")]).of(
+        orders(["A1", "A2", "A3"], ["B1"], ["C1"])
+    )
+    assert run.stopped_because == "SIGINT"
+    assert run.statuses == {"1/A1": "created", "1/A2": "created", "2/B1": "created"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code", "http_status"),
+    [
+        ("try again", Status.NOT_SENT, "run-stopped", 500),
+        ("never reached", Status.NOT_SENT, "run-stopped", None),
+        ("wait for 600", Status.NOT_SENT, "run-stopped", 429),
+        ("unknown", Status.IN_DOUBT, "outcome-unknown", None),
+    ],
+)
+def test_a_halt_wakes_what_waits_for_its_next_attempt(
+    answer: str, status: Status, code: str, http_status: int | None
+) -> None:
+    platform = FakePlatform({"1/A1": [answer]})
+    run = Run(platform, stops=[(1.2, "SIGTERM")], idempotency_key_honoured=True).of(orders(["A1"], ["B1"]))
+    message = "not sent: SIGTERM"
+    if status is Status.IN_DOUBT:
+        message = "no reply; not tried again, since the run stopped: SIGTERM"
+    assert run.told == {"1/A1": Outcome(status, code, message, http_status, 1, seconds_later(1.2))}
+    assert run.sent == ["1/A1"]
+
+
+def test_a_halt_wakes_what_waits_for_its_turn() -> None:
+    run = Run(FakePlatform(seconds=0.0), concurrency=3, rate=(0.01, 1), stops=[(5.0, "SIGTERM")])
+    run.of(orders(["A1"], ["B1"], ["C1"], ["D1"]))
+    assert run.statuses == {"1/A1": "created", "2/B1": "not-sent", "3/C1": "not-sent", "4/D1": "not-sent"}
+    assert run.told["2/B1"] == Outcome(
+        Status.NOT_SENT, "run-stopped", "not sent: SIGTERM", None, 0, seconds_later(5.0)
+    )
+    assert run.sent == ["1/A1"]
+
+
+def test_a_halt_before_the_start_sends_nothing() -> None:
+    async def main() -> tuple[str, list[str]]:
+        platform, halt = FakePlatform(), Halt()
+        halt.stop("SIGINT")
+        reason = await post_all(
+            orders(["A1"]),
+            FakeDestination(),
+            FakeLedger(),
+            Rules("run 1", 2, 30.0, 3),
+            platform.connect,
+            lambda *told: pytest.fail(f"told {told}"),
+            halt,
+        )
+        return reason, platform.log
+
+    assert run_jumping(main()) == ("SIGINT", [])
+
+
+def test_a_halt_between_intent_and_request_sends_nothing_and_leaves_no_doubt() -> None:
+    run = Run(FakePlatform(), stops=[(0.0005, "SIGINT")]).of(orders(["A1"], ["B1"]))
+    assert run.log == ["intend 1/A1 sending", "record 1/A1 not-sent", "told 1/A1"]
+
+
+def test_a_second_halt_cuts_short_what_is_in_flight_and_records_the_doubt() -> None:
+    platform = FakePlatform(seconds=1000.0)
+    run = Run(platform, stops=[(2.0, "SIGINT"), (3.0, "again!"), (3.0, "and again!")])
+    run.of(orders(["A1"], ["B1"]))
+    words = "cut short while its answer was awaited: SIGINT"
+    assert run.told == {
+        "1/A1": Outcome(Status.IN_DOUBT, "outcome-unknown", words, None, 1, seconds_later(3.0))
+    }
+    assert (run.stopped_because, run.sent, platform.in_flight) == ("SIGINT", ["1/A1"], 0)
+
+
+def test_a_halt_at_once_leaves_no_second_attempt_even_where_keys_are_honoured() -> None:
+    run = Run(FakePlatform(seconds=1000.0), stops=[(3.0, "now!")], idempotency_key_honoured=True)
+    run.of(orders(["A1"], ["B1"]))
+    assert (run.sent, run.statuses) == (["1/A1"], {"1/A1": "in-doubt"})
+
+
+def test_a_full_disk_before_the_first_request_sends_nothing() -> None:
+    ledger = FakeLedger(full_for=frozenset({"intend 1/A1"}))
+    run = Run(FakePlatform(), ledger, concurrency=4).of(orders(["A1"], ["B1"]))
+    assert (str(run.error), run.log) == ("ledger: can't write intend 1/A1: disk full", [])
+
+
+def test_a_full_disk_midway_ends_what_is_in_flight_and_sends_nothing_more() -> None:
+    ledger = FakeLedger(full_for=frozenset({"intend 3/C1"}))
+    run = Run(FakePlatform(), ledger, concurrency=3).of(orders(["A1", "A2", "A3"], ["B1"], ["C1"], ["D1"]))
+    assert str(run.error) == "ledger: can't write intend 3/C1: disk full"
+    assert run.statuses.keys() == {"1/A1", *(set(run.sent) - {"1/A1"})}
+    assert "3/C1" not in run.sent
+    assert "1/A3" not in run.sent
+
+
+def test_of_several_errors_the_first_comes_out() -> None:
+    ledger = FakeLedger(full_for=frozenset({"intend 2/B1", "record 1/A2"}))
+    run = Run(FakePlatform(), ledger, concurrency=2).of(orders(["A1", "A2"], ["B1"]))
+    assert str(run.error) == "ledger: can't write intend 2/B1: disk full"
+
+
+def test_an_outcome_that_cannot_be_written_is_told_to_nobody() -> None:
+    ledger = FakeLedger(full_for=frozenset({"record 1/A1"}))
+    run = Run(FakePlatform(), ledger, concurrency=2).of(orders(["A1"], ["B1"]))
+    assert str(run.error) == "ledger: can't write record 1/A1: disk full"
+    assert (run.told, run.sent) == ({}, ["1/A1"])
+
+
+def test_an_error_of_the_source_of_orders_comes_out_after_what_is_in_flight() -> None:
+    def supply() -> Iterator[Sequence[Fulfillment]]:
+        yield from orders(["A1", "A2", "A3", "A4", "A5"], ["B1"])
+        raise CannotGoOn("can't read the manifest again")
+
+    run = Run(FakePlatform({"2/B1": ["never reached"]}), concurrency=2).of(supply())
+    assert str(run.error) == "can't read the manifest again"
+    created = ["1/A1", "1/A2", "1/A3", "1/A4", "2/B1"]
+    assert run.statuses == dict.fromkeys(created, "created")
+
+
+class _LedgerThatIsGone(FakeLedger):
+    """Takes intents and never commits them."""
+
+    def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
+        self.intents.append(intent)
+        self.doubt_accepted.append(accept_doubt)
+        self.future: Future[None] = Future()
+        return self.future
+
+
+def test_cancelling_a_run_cancels_nothing_of_the_ledgers() -> None:
+    async def main() -> None:
+        ledger = _LedgerThatIsGone()
+        async with _posting(ledger):
+            await asyncio.sleep(1)
+        assert not ledger.future.cancelled()
+
+    run_jumping(main())
+
+
+@asynccontextmanager
+async def _posting(ledger: FakeLedger) -> AsyncIterator[None]:
+    run = Run(FakePlatform(), ledger)
+    task = asyncio.ensure_future(run.main(orders(["A1"])))
+    yield
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+ANSWERS = [
+    "created",
+    "updated",
+    "refused",
+    "wait",
+    "wait for 9",
+    "try again",
+    "never reached",
+    "unknown",
+    "stop",
+]
+SCRIPTS = st.lists(
+    st.lists(st.lists(st.sampled_from(ANSWERS), max_size=5), min_size=1, max_size=3), max_size=8
+)
+
+
+@given(
+    answers=SCRIPTS,
+    concurrency=st.integers(1, 4),
+    stop=st.none() | st.floats(0, 20),
+    stop_now=st.none() | st.floats(0, 20),
+    random=st.floats(0, 1),
+)
+def test_whatever_is_answered_each_fulfillment_begun_ends_once_and_the_unknown_is_never_sent_again(
+    answers: list[list[list[str]]],
+    concurrency: int,
+    stop: float | None,
+    stop_now: float | None,
+    random: float,
+) -> None:
+    script = {
+        f"{number}/A{place}": replies
+        for number, order in enumerate(answers, start=1)
+        for place, replies in enumerate(order)
+    }
+    stops = [(at, reason) for at, reason in ((stop, "SIGINT"), (stop_now, "again!")) if at is not None]
+    run = Run(FakePlatform(script), concurrency=concurrency, random=random, stops=stops)
+    run.of(orders(*([f"A{place}" for place in range(len(order))] for order in answers)))
+
+    begun = {"/".join((*intent.order_ids, intent.tracking_number)) for intent in run.ledger.intents}
+    assert run.told.keys() == begun == run.ledger.states.keys()
+    assert len(run.ledger.intents) == len(begun)
+    if not run.stopped_because:
+        assert begun == script.keys()
+    for name, outcome in run.told.items():
+        assert run.sent.count(name) == outcome.attempts
+        received = script[name][: outcome.attempts]
+        assert "unknown" not in received[:-1]
+        assert not {"created", "updated", "refused", "stop"}.intersection(received[:-1])
+        sends = [place for place, event in enumerate(run.log) if event == f"send {name}"]
+        assert all(run.log.index(f"intend {name} sending") < place for place in sends)

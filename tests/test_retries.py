@@ -1,0 +1,114 @@
+"""What follows from an attempt's answer and those before it."""
+
+import pytest
+
+from importer.model import Meaning, Reading, Status
+from importer.posts.retries import Again, Decision, End, StopRun, backoff, decide, interrupted
+
+CREATED = Reading(Meaning.CREATED, http_status=200)
+UPDATED = Reading(Meaning.UPDATED, http_status=200)
+REFUSED = Reading(Meaning.REFUSED, "destination-404", "404 No such order", 404)
+WAIT = Reading(Meaning.WAIT, "destination-429", "429 Slow down", 429)
+TRY_AGAIN = Reading(Meaning.TRY_AGAIN, "destination-500", "500 Try later", 500)
+NEVER_REACHED = Reading(Meaning.NEVER_REACHED, "destination-unreachable", "connection refused")
+UNKNOWN = Reading(Meaning.UNKNOWN, "outcome-unknown", "no reply")
+STOP = Reading(Meaning.STOP, "destination-401", "401 Bad token", 401)
+
+
+def told_to_wait(seconds: float) -> Reading:
+    return Reading(Meaning.WAIT, "destination-429", "429 Slow down", 429, seconds)
+
+
+def in_doubt(message: str, http_status: int | None = None) -> End:
+    return End(Status.IN_DOUBT, "outcome-unknown", message, http_status)
+
+
+FAILED_500 = End(Status.FAILED, "destination-500", "500 Try later", 500)
+FAILED_429 = End(Status.FAILED, "destination-429", "429 Slow down", 429)
+UNREACHABLE = End(Status.FAILED, "destination-unreachable", "connection refused")
+REJECTED = End(Status.REJECTED, "destination-404", "404 No such order", 404)
+NOT_SENT = End(Status.NOT_SENT, "destination-401", "401 Bad token", 401)
+REFUSED_LATER = "an earlier try may have done it, and the next was refused: 404 No such order"
+NOTHING_LEARNT = "an earlier try may have done it, and the last one told nothing of it: "
+
+
+@pytest.mark.parametrize(
+    ("history", "decision"),
+    [
+        ((CREATED,), End(Status.CREATED, http_status=200)),
+        ((UPDATED,), End(Status.UPDATED, http_status=200)),
+        ((NEVER_REACHED, CREATED), End(Status.CREATED, http_status=200)),
+        ((REFUSED,), REJECTED),
+        ((NEVER_REACHED, REFUSED), REJECTED),
+        ((WAIT, REFUSED), REJECTED),
+        ((TRY_AGAIN, REFUSED), in_doubt(REFUSED_LATER, 404)),
+        ((TRY_AGAIN, WAIT, REFUSED), in_doubt(REFUSED_LATER, 404)),
+        ((WAIT,), Again(0.0, everyone=True)),
+        ((told_to_wait(7.5),), Again(7.5, everyone=True)),
+        ((told_to_wait(-3.0),), Again(0.0, everyone=True)),
+        ((told_to_wait(1e11),), Again(900.0, everyone=True)),
+        ((TRY_AGAIN, WAIT, WAIT), FAILED_429),
+        ((TRY_AGAIN,), Again()),
+        ((TRY_AGAIN, TRY_AGAIN), Again()),
+        ((TRY_AGAIN, TRY_AGAIN, TRY_AGAIN), FAILED_500),
+        ((NEVER_REACHED, NEVER_REACHED), Again()),
+        ((TRY_AGAIN, NEVER_REACHED, NEVER_REACHED), UNREACHABLE),
+        ((UNKNOWN,), in_doubt("no reply")),
+        ((TRY_AGAIN, UNKNOWN), in_doubt("no reply")),
+        ((STOP,), StopRun("401 Bad token", NOT_SENT)),
+        ((TRY_AGAIN, STOP), StopRun("401 Bad token", NOT_SENT)),
+        ((WAIT, WAIT, STOP), StopRun("401 Bad token", NOT_SENT)),
+    ],
+)
+def test_each_history_has_its_decision(history: tuple[Reading, ...], decision: Decision) -> None:
+    assert decide(history, max_attempts=3, idempotency_key_honoured=False) == decision
+
+
+@pytest.mark.parametrize(
+    ("history", "decision"),
+    [
+        ((UNKNOWN,), Again()),
+        ((UNKNOWN, UNKNOWN), Again()),
+        ((UNKNOWN, UNKNOWN, UNKNOWN), in_doubt("no reply")),
+        ((UNKNOWN, CREATED), End(Status.CREATED, http_status=200)),
+        ((UNKNOWN, REFUSED), in_doubt(REFUSED_LATER, 404)),
+        ((UNKNOWN, WAIT, TRY_AGAIN), in_doubt(f"{NOTHING_LEARNT}500 Try later", 500)),
+        ((UNKNOWN, WAIT, NEVER_REACHED), in_doubt(f"{NOTHING_LEARNT}connection refused")),
+        ((UNKNOWN, WAIT, WAIT), in_doubt(f"{NOTHING_LEARNT}429 Slow down", 429)),
+        ((UNKNOWN, STOP), StopRun("401 Bad token", in_doubt(f"{NOTHING_LEARNT}401 Bad token", 401))),
+    ],
+)
+def test_with_an_honoured_key_the_unknown_is_tried_again(
+    history: tuple[Reading, ...], decision: Decision
+) -> None:
+    assert decide(history, max_attempts=3, idempotency_key_honoured=True) == decision
+
+
+@pytest.mark.parametrize("meaning", list(Meaning))
+def test_a_single_attempt_is_never_followed_by_another(meaning: Meaning) -> None:
+    decision = decide((Reading(meaning),), max_attempts=1, idempotency_key_honoured=True)
+    assert not isinstance(decision, Again)
+
+
+@pytest.mark.parametrize(
+    ("history", "end"),
+    [
+        ((), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT")),
+        ((NEVER_REACHED,), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT")),
+        ((WAIT, TRY_AGAIN), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT", 500)),
+        ((UNKNOWN,), in_doubt("no reply; not tried again, since the run stopped: SIGINT")),
+        ((UNKNOWN, WAIT), in_doubt("429 Slow down; not tried again, since the run stopped: SIGINT", 429)),
+    ],
+)
+def test_an_interrupted_wait_ends_by_what_may_have_been_done(history: tuple[Reading, ...], end: End) -> None:
+    assert interrupted(history, "SIGINT") == end
+
+
+def test_backoff_doubles_up_to_twenty_seconds() -> None:
+    longest = [backoff(attempt, lambda: 1.0) for attempt in (1, 2, 3, 6, 7, 100)]
+    assert longest == [0.5, 1.0, 2.0, 16.0, 20.0, 20.0]
+
+
+def test_backoff_is_any_part_of_the_longest() -> None:
+    parts = iter([0.0, 0.25, 0.5])
+    assert [backoff(3, lambda: next(parts)) for _ in range(3)] == [0.0, 0.5, 1.0]
