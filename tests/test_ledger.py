@@ -1,0 +1,766 @@
+"""The ledger: what may follow what, what is on the disk and when, who may write, what is never harmed."""
+
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from importer.errors import CannotGoOn, RunInProgress, SetupError
+from importer.ledger import NEXT, Ledger, Run, TransitionRefused, Verdict, exists, may_send, verdict
+from importer.model import Entry, Intent, Outcome, State, Status
+
+ADM = "adm https://adm.example"
+NOW = datetime(2026, 11, 22, 5, 14, 59, 123456, UTC)
+CREATED = Outcome(Status.CREATED, http_status=200, attempts=1)
+FAILED = Outcome(Status.FAILED, "destination-500", "try again later", 500, 5)
+DOUBTED = Outcome(Status.IN_DOUBT, "destination-502", "bad gateway", 502, 1)
+REJECTED = Outcome(Status.REJECTED, "destination-422", "no such SKU", 422, 1)
+NOT_SENT = Outcome(Status.NOT_SENT, "run-stopped", "not sent: the token was refused", 401, 1)
+ENDS = (CREATED, Outcome(Status.UPDATED), REJECTED, FAILED, DOUBTED, NOT_SENT)
+
+
+def intent(number: int = 1, content: str = "c1", run_id: str = "run-1", destination: str = ADM) -> Intent:
+    return Intent(destination, (str(1000 + number),), f"1Z{number:08d}", content, run_id)
+
+
+def key(number: int = 1) -> tuple[str, str]:
+    return (str(1000 + number), f"1Z{number:08d}")
+
+
+def entry(state: State, *, number: int = 1, run_id: str = "run-1", outcome: Outcome = CREATED) -> Entry:
+    order_id, tracking_number = key(number)
+    return Entry(
+        order_id,
+        tracking_number,
+        state,
+        "c1",
+        run_id,
+        outcome.code,
+        outcome.message,
+        outcome.http_status,
+        outcome.attempts,
+        NOW,
+    )
+
+
+def being_sent(number: int = 1) -> Entry:
+    return Entry(*key(number), State.SENDING, "c1", "run-1", "", "being sent", None, 0, NOW)
+
+
+def opened(folder: Path) -> Ledger:
+    return Ledger(folder / "ledger.db", now=lambda: NOW)
+
+
+def state_of(ledger: Ledger, number: int = 1) -> State | None:
+    found = ledger.entries(ADM, [key(number)]).get(key(number))
+    return None if found is None else found.state
+
+
+@contextmanager
+def child(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Run ``code`` beside the test; it is killed in the end."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(
+        command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().rstrip("\n")
+
+
+# What may follow what -----------------------------------------------------------------------------------
+
+SAME, OTHER = "c1", "c2"
+VERDICTS = {
+    (State.NOT_SENT, SAME): Verdict.SEND,
+    (State.NOT_SENT, OTHER): Verdict.SEND,
+    (State.FAILED, SAME): Verdict.SEND,
+    (State.FAILED, OTHER): Verdict.SEND,
+    (State.REJECTED, SAME): Verdict.REFUSED_BEFORE,
+    (State.REJECTED, OTHER): Verdict.SEND,
+    (State.SENDING, SAME): Verdict.IN_DOUBT,
+    (State.SENDING, OTHER): Verdict.CHANGED,
+    (State.IN_DOUBT, SAME): Verdict.IN_DOUBT,
+    (State.IN_DOUBT, OTHER): Verdict.CHANGED,
+    (State.CREATED, SAME): Verdict.DONE,
+    (State.CREATED, OTHER): Verdict.CHANGED,
+    (State.UPDATED, SAME): Verdict.DONE,
+    (State.UPDATED, OTHER): Verdict.CHANGED,
+}
+
+
+def test_the_verdict_is_known_for_every_state_and_content() -> None:
+    found = {(state, content): verdict(entry(state), content) for state, content in VERDICTS}
+    assert found == VERDICTS
+    assert VERDICTS.keys() == set(product(State, (SAME, OTHER)))
+
+
+def test_accepting_doubt_changes_the_verdict_for_the_same_content_in_doubt_alone() -> None:
+    found = {
+        (state, content): verdict(entry(state), content, accept_doubt=True) for state, content in VERDICTS
+    }
+    assert found == VERDICTS | {(State.IN_DOUBT, SAME): Verdict.SEND}
+
+
+def test_what_the_ledger_has_nothing_of_may_be_sent() -> None:
+    assert verdict(None, "c1") is Verdict.SEND
+    assert may_send(None, "c1")
+
+
+def test_only_states_that_sending_may_follow_may_be_sent() -> None:
+    sendable = {state for state in State if may_send(entry(state), OTHER) or may_send(entry(state), SAME)}
+    on_request = {state for state in State if may_send(entry(state), SAME, accept_doubt=True)}
+    assert sendable | on_request == {state for state in State if State.SENDING in NEXT[state]}
+
+
+def reach(ledger: Ledger, state: State) -> None:
+    ledger.intend(intent()).result()
+    if state is not State.SENDING:
+        ledger.record(intent(), next(end for end in ENDS if State(end.status) is state)).result()
+
+
+@pytest.mark.parametrize("accept_doubt", [False, True])
+@pytest.mark.parametrize("content", [SAME, OTHER])
+@pytest.mark.parametrize("state", State)
+def test_the_ledger_starts_what_the_verdict_lets_and_nothing_else(
+    tmp_path: Path, state: State, content: str, *, accept_doubt: bool
+) -> None:
+    with opened(tmp_path) as ledger:
+        reach(ledger, state)
+        before = ledger.entries(ADM, [key()])
+        allowed = may_send(before[key()], content, accept_doubt=accept_doubt)
+        again = ledger.intend(intent(content=content, run_id="run-2"), accept_doubt=accept_doubt)
+        if allowed:
+            assert again.result() is None
+            assert state_of(ledger) is State.SENDING
+        else:
+            assert isinstance(again.exception(), TransitionRefused)
+            assert ledger.entries(ADM, [key()]) == before
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.status)
+@pytest.mark.parametrize("state", State)
+def test_only_what_is_being_sent_can_end(tmp_path: Path, state: State, end: Outcome) -> None:
+    with opened(tmp_path) as ledger:
+        reach(ledger, state)
+        before = ledger.entries(ADM, [key()])
+        ended = ledger.record(intent(), end)
+        if state is State.SENDING:
+            assert ended.result() == end
+            assert ledger.entries(ADM, [key()]) == {key(): entry(State(end.status), outcome=end)}
+        else:
+            assert isinstance(ended.exception(), TransitionRefused)
+            assert ledger.entries(ADM, [key()]) == before
+
+
+def test_what_was_never_begun_can_not_end(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger, pytest.raises(TransitionRefused) as refused:
+        ledger.record(intent(), CREATED).result()
+    assert str(refused.value) == (
+        "ledger entry of order 1001, tracking number 1Z00000001: found nothing of it, expected it to be "
+        "sending by run run-1, so it can't become created; run the same command again, which looks at the "
+        "ledger anew"
+    )
+
+
+def test_a_run_can_not_end_what_another_one_is_sending(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.intend(intent()).result()
+        assert isinstance(ledger.record(intent(run_id="run-2"), CREATED).exception(), TransitionRefused)
+        assert ledger.entries(ADM, [key()]) == {key(): being_sent()}
+
+
+def test_a_refused_start_names_the_run_that_was_there_before(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        reach(ledger, State.CREATED)
+        with pytest.raises(TransitionRefused) as refused:
+            ledger.intend(intent(run_id="run-2")).result()
+    assert str(refused.value) == (
+        "ledger entry of order 1001, tracking number 1Z00000001: found it created by run run-1, expected one "
+        "that may be sent, so it was not; run the same command again, which looks at the ledger anew"
+    )
+
+
+@pytest.mark.parametrize("end", [FAILED, REJECTED, NOT_SENT], ids=lambda end: end.status)
+def test_what_was_in_doubt_stays_so_when_sending_it_again_fails(tmp_path: Path, end: Outcome) -> None:
+    with opened(tmp_path) as ledger:
+        reach(ledger, State.IN_DOUBT)
+        again = intent(run_id="run-2")
+        ledger.intend(again, accept_doubt=True).result()
+        kept = ledger.record(again, end).result()
+        message = f"an earlier run may have done it; sent again, it was {end.status}: {end.message}"
+        assert kept == Outcome(
+            Status.IN_DOUBT, "outcome-unknown", message, end.http_status, end.attempts, end.at
+        )
+        assert ledger.entries(ADM, [key()]) == {key(): entry(State.IN_DOUBT, run_id="run-2", outcome=kept)}
+
+
+def test_what_was_in_doubt_is_created_when_sending_it_again_says_so(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        reach(ledger, State.IN_DOUBT)
+        again = intent(run_id="run-2")
+        ledger.intend(again, accept_doubt=True).result()
+        assert ledger.record(again, CREATED).result() == CREATED
+        assert ledger.entries(ADM, [key()]) == {key(): entry(State.CREATED, run_id="run-2")}
+
+
+def test_what_only_reports_say_is_no_outcome_of_sending(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.intend(intent()).result()
+        for status in set(Status) - {end.status for end in ENDS}:
+            with pytest.raises(ValueError, match=status):
+                ledger.record(intent(), Outcome(status))
+        assert state_of(ledger) is State.SENDING
+
+
+steps = st.one_of(
+    st.tuples(
+        st.just("send"),
+        st.integers(1, 2),
+        st.sampled_from([SAME, OTHER]),
+        st.booleans(),
+        st.sampled_from(ENDS),
+    ),
+    st.tuples(
+        st.just("die"), st.integers(1, 2), st.sampled_from([SAME, OTHER]), st.booleans(), st.just(None)
+    ),
+    st.tuples(st.just("recover"), st.just(0), st.just(""), st.just(value=False), st.just(None)),
+)
+
+
+@given(st.lists(steps, max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_whatever_happens_nothing_done_or_in_doubt_or_rejected_is_sent_again(
+    story: list[tuple[str, int, str, bool, Outcome | None]],
+) -> None:
+    done: set[int] = set()
+    doubted: dict[int, str] = {}
+    rejected: dict[int, str] = {}
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as ledger:
+        for run, (what, number, content, accept_doubt, end) in enumerate(story):
+            if what == "recover":
+                ledger.recover(ADM)
+                continue
+            told = intent(number, content, f"run-{run}")
+            if ledger.intend(told, accept_doubt=accept_doubt).exception() is not None:
+                assert state_of(ledger, number) is not None
+                continue
+            assert number not in done
+            assert rejected.get(number) != content
+            assert number not in doubted or (accept_doubt and doubted[number] == content)
+            rejected.pop(number, None)
+            status = None if end is None else ledger.record(told, end).result().status
+            if status is Status.CREATED or status is Status.UPDATED:
+                done.add(number)
+            elif status is None or status is Status.IN_DOUBT:
+                doubted[number] = content
+            elif status is Status.REJECTED:
+                rejected[number] = content
+        for number in done:
+            assert state_of(ledger, number) in {State.CREATED, State.UPDATED}
+
+
+# On the disk --------------------------------------------------------------------------------------------
+
+
+def test_what_was_begun_and_ended_is_there_after_opening_again(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.intend(intent(1)).result()
+        ledger.intend(intent(2)).result()
+        ledger.record(intent(2), REJECTED).result()
+    with opened(tmp_path) as ledger:
+        assert ledger.entries(ADM, [key(1), key(2), key(3)]) == {
+            key(1): being_sent(1),
+            key(2): entry(State.REJECTED, number=2, outcome=REJECTED),
+        }
+
+
+def test_closing_writes_all_that_is_queued_into_the_one_file(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        futures = [ledger.intend(intent(number)) for number in range(2000)]
+    assert [future.result(timeout=0) for future in futures] == [None] * 2000
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.db"]
+    with opened(tmp_path) as ledger:
+        assert ledger.outcomes("run-1") == {State.SENDING: 2000}
+
+
+def test_a_closed_ledger_takes_no_more(tmp_path: Path) -> None:
+    ledger = opened(tmp_path)
+    ledger.close()
+    ledger.close()
+    assert str(ledger.intend(intent()).exception(timeout=0)) == (
+        f"ledger {tmp_path}/ledger.db: it is closed, so nothing more can be written to it"
+    )
+
+
+def test_what_is_queued_can_not_be_taken_back(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        future = ledger.intend(intent())
+        assert (future.cancel(), future.result(), state_of(ledger)) == (False, None, State.SENDING)
+
+
+def test_many_threads_can_write_at_once(tmp_path: Path) -> None:
+    def send(number: int) -> Outcome:
+        ledger.intend(intent(number)).result()
+        return ledger.record(intent(number), CREATED).result()
+
+    with opened(tmp_path) as ledger, ThreadPoolExecutor(16) as threads:
+        assert list(threads.map(send, range(400))) == [CREATED] * 400
+        assert ledger.outcomes("run-1") == {State.CREATED: 400}
+
+
+def commits(folder: Path) -> int:
+    """Count the frames of the write-ahead log that end a commit (https://www.sqlite.org/fileformat2.html)."""
+    log = (folder / "ledger.db-wal").read_bytes()
+    frame = 24 + int.from_bytes(log[8:12], "big")
+    return sum(log[start + 4 : start + 8] != b"\0\0\0\0" for start in range(32, len(log), frame))
+
+
+def test_what_is_queued_together_is_committed_together(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            futures = [ledger.intend(intent(number)) for number in range(1, 100)]
+            other.execute("ROLLBACK")
+        assert [future.result() for future in futures] == [None] * 99
+        # the first may have gone alone, before the others were there
+        assert commits(tmp_path) in {1, 2}
+
+
+def test_one_that_is_refused_does_not_hold_up_its_group(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        reach(ledger, State.CREATED)
+        futures = [ledger.intend(intent(number)) for number in (2, 1, 3, 3)]
+        assert [type(future.exception()) for future in futures] == [
+            type(None),
+            TransitionRefused,
+            type(None),
+            TransitionRefused,
+        ]
+        assert ledger.outcomes("run-1") == {State.CREATED: 1, State.SENDING: 2}
+
+
+def test_a_start_and_its_end_can_be_queued_together(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        futures: list[Future[None] | Future[Outcome]] = [
+            ledger.intend(intent()),
+            ledger.record(intent(), CREATED),
+        ]
+        assert [future.result() for future in futures] == [None, CREATED]
+        assert ledger.entries(ADM, [key()]) == {key(): entry(State.CREATED)}
+
+
+SENDS_AND_WAITS = """
+import sys
+from importer.ledger import Ledger
+from importer.model import Intent
+ledger = Ledger(sys.argv[1])
+ledger.intend(Intent(sys.argv[2], ("1001",), "1Z00000001", "c1", "run-1")).result()
+print("sent", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_was_sending_is_in_doubt(tmp_path: Path) -> None:
+    with child(SENDS_AND_WAITS, tmp_path / "ledger.db", ADM) as process:
+        assert line_of(process) == "sent"
+        process.kill()
+        process.wait()
+    with opened(tmp_path) as ledger:
+        assert state_of(ledger) is State.SENDING
+        assert (ledger.recover("adm https://other.example"), ledger.recover(ADM), ledger.recover(ADM)) == (
+            0,
+            1,
+            0,
+        )
+        words = Outcome(Status.IN_DOUBT, "outcome-unknown", "run run-1 ended while sending it")
+        assert ledger.entries(ADM, [key()]) == {key(): entry(State.IN_DOUBT, outcome=words)}
+
+
+FILLS_THE_DISK = """
+import os, resource, sys
+from importer.errors import CannotGoOn
+from importer.ledger import Ledger
+from importer.model import Intent
+
+def intend(number):
+    return ledger.intend(Intent(sys.argv[2], (str(number),), "1Z00000001", "c1", "run-1"))
+
+def write(number):
+    try:
+        intend(number).result()
+    except CannotGoOn as error:
+        return str(error)
+
+ledger = Ledger(sys.argv[1])
+write(0)
+size = os.stat(sys.argv[1] + "-wal").st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20_000, resource.RLIM_INFINITY))
+written = 1
+while (error := write(written)) is None:
+    written += 1
+group = [intend(number) for number in range(10_000, 10_050)]
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(written)
+print(error)
+print({str(future.exception()) for future in group} == {write(-1)} == {error})
+ledger.close()
+"""
+
+
+def test_when_nothing_can_be_written_nothing_is_promised_any_more(tmp_path: Path) -> None:
+    with child(FILLS_THE_DISK, tmp_path / "ledger.db", ADM) as process:
+        written = int(line_of(process))
+        assert line_of(process) == (
+            f"ledger {tmp_path}/ledger.db: the disk failed to read or write it, or a size limit was reached; "
+            "see to the disk and run the same command again"
+        )
+        assert line_of(process) == "True"
+        assert process.wait() == 0
+    with opened(tmp_path) as ledger:
+        promised = [(str(number), "1Z00000001") for number in range(written)]
+        assert list(ledger.entries(ADM, promised)) == sorted(promised)
+
+
+def test_the_file_and_its_folder_are_for_their_owner_alone(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "state" / "importer" / "ledger.db"):
+        pass
+    paths = [
+        tmp_path / "state",
+        tmp_path / "state" / "importer",
+        tmp_path / "state" / "importer" / "ledger.db",
+    ]
+    assert [oct(path.stat().st_mode & 0o777) for path in paths] == ["0o700", "0o700", "0o600"]
+
+
+# Reading ------------------------------------------------------------------------------------------------
+
+
+def test_any_number_of_keys_can_be_asked_for(tmp_path: Path) -> None:
+    numbers = range(10_000)
+    with opened(tmp_path) as ledger:
+        futures = [ledger.intend(intent(number)) for number in numbers if number % 2]
+        futures[-1].result()
+        known = ledger.entries(ADM, [key(number) for number in reversed(numbers)] * 2)
+        assert known == {key(number): being_sent(number) for number in numbers if number % 2}
+
+
+def test_destinations_know_nothing_of_each_other(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        assert (ledger.is_empty(ADM), ledger.entries(ADM, [key()]), ledger.entries(ADM, [])) == (True, {}, {})
+        ledger.intend(intent(destination="adm sandbox")).result()
+        assert (ledger.is_empty(ADM), ledger.is_empty("adm sandbox")) == (True, False)
+        assert ledger.entries(ADM, [key()]) == {}
+        ledger.intend(intent()).result()
+        assert ledger.entries(ADM, [key()]) == {key(): being_sent()}
+
+
+def test_a_parcel_with_two_orders_is_known_by_each(tmp_path: Path) -> None:
+    shared = Intent(ADM, ("1001", "1002"), "1Z00000001", "c1", "run-1")
+    with opened(tmp_path) as ledger:
+        ledger.intend(shared).result()
+        ledger.record(shared, CREATED).result()
+        known = ledger.entries(ADM, [("1001", "1Z00000001"), ("1002", "1Z00000001")])
+        assert {asked[0]: found.state for asked, found in known.items()} == {
+            "1001": State.CREATED,
+            "1002": State.CREATED,
+        }
+
+
+def test_a_parcel_is_not_sent_if_one_of_its_orders_may_not(tmp_path: Path) -> None:
+    shared = Intent(ADM, ("1000", "1001", "1002"), "1Z00000001", "c2", "run-2")
+    with opened(tmp_path) as ledger:
+        reach(ledger, State.CREATED)
+        assert isinstance(ledger.intend(shared).exception(), TransitionRefused)
+        assert ledger.entries(ADM, [(order_id, "1Z00000001") for order_id in shared.order_ids]) == {
+            key(): entry(State.CREATED)
+        }
+
+
+def test_a_message_that_no_database_takes_is_written_so_that_it_does(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.intend(intent()).result()
+        ledger.record(intent(), Outcome(Status.REJECTED, "destination-422", "naïve \ud800 SKU")).result()
+        assert ledger.entries(ADM, [key()])[key()].message == r"naïve \ud800 SKU"
+
+
+def test_times_are_kept_in_utc(tmp_path: Path) -> None:
+    vienna = timezone(timedelta(hours=1))
+    with opened(tmp_path) as ledger:
+        ledger.intend(intent()).result()
+        ledger.record(intent(), Outcome(Status.CREATED, at=NOW.astimezone(vienna))).result()
+        at = ledger.entries(ADM, [key()])[key()].at
+    assert (at, at.tzinfo) == (NOW, UTC)
+
+
+def test_reading_alone_sees_what_others_write_and_writes_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as writing, Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
+        writing.intend(intent()).result()
+        assert ledger.entries(ADM, [key()]) == {key(): being_sent()}
+        refused = f"ledger {tmp_path}/ledger.db: it was opened for reading only, so it can't be changed"
+        for change in (
+            lambda: ledger.intend(intent(2)),
+            lambda: ledger.record(intent(), CREATED),
+            lambda: ledger.recover(ADM),
+            lambda: ledger.lock(ADM),
+        ):
+            with pytest.raises(CannotGoOn) as error:
+                change()
+            assert str(error.value) == refused
+
+
+def test_reading_alone_does_not_change_the_file(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.intend(intent()).result()
+    before = (tmp_path / "ledger.db").read_bytes()
+    with Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
+        assert state_of(ledger) is State.SENDING
+    assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def test_reading_alone_sees_what_a_killed_process_left(tmp_path: Path) -> None:
+    with child(SENDS_AND_WAITS, tmp_path / "ledger.db", ADM) as process:
+        assert line_of(process) == "sent"
+        process.kill()
+        process.wait()
+    (tmp_path / "ledger.db-shm").unlink()
+    with Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
+        assert state_of(ledger) is State.SENDING
+
+
+def test_reading_alone_works_where_nothing_can_be_made_beside_the_file(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.intend(intent()).result()
+    (tmp_path / "ledger.db-shm").symlink_to(
+        "ledger.db-shm"
+    )  # stands for a folder without permission, and does so for root too
+    with Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
+        assert state_of(ledger) is State.SENDING
+
+
+def test_reading_alone_makes_no_ledger(tmp_path: Path) -> None:
+    with pytest.raises(CannotGoOn):
+        Ledger(tmp_path / "ledger.db", readonly=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_a_ledger_once_one_was_opened(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    before = exists(path)
+    path.touch()
+    empty = exists(path)
+    with Ledger(path):
+        pass
+    assert (before, empty, exists(path), exists(tmp_path)) == (False, False, True, True)
+
+
+# What is not a ledger -----------------------------------------------------------------------------------
+
+
+def foreign(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        for statement in statements:
+            other.execute(statement)
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize("content", [b"order_id,sku\n", b"x" * 5000])
+def test_another_file_is_refused_unharmed(tmp_path: Path, content: bytes, *, readonly: bool) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(content)
+    with pytest.raises(CannotGoOn) as refused:
+        Ledger(path, readonly=readonly)
+    assert str(refused.value) == (
+        f"ledger {path}: found a file that is not a ledger, and left it as it is; "
+        "name another path for the ledger"
+    )
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_another_database_is_refused_unharmed(tmp_path: Path, journal: str, *, readonly: bool) -> None:
+    path = tmp_path / "shop.db"
+    foreign(
+        path, f"PRAGMA journal_mode={journal}", "CREATE TABLE customers (name)", "CREATE TABLE orders (id)"
+    )
+    before = path.read_bytes()
+    with pytest.raises(CannotGoOn) as refused:
+        Ledger(path, readonly=readonly)
+    assert str(refused.value) == (
+        f"ledger {path}: found an SQLite file with the tables customers, orders, expected a ledger of this "
+        "program, and left it as it is; name another path for the ledger"
+    )
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+def test_a_ledger_of_a_later_version_is_refused_unharmed(tmp_path: Path, *, readonly: bool) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger(path):
+        pass
+    foreign(path, "UPDATE importer_ledger SET version = 2")
+    before = path.read_bytes()
+    with pytest.raises(CannotGoOn) as refused:
+        Ledger(path, readonly=readonly)
+    assert str(refused.value) == (
+        f"ledger {path}: found version 2, expected 1 or less: a later version of this program wrote it; "
+        "update this one"
+    )
+    assert path.read_bytes() == before
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CannotGoOn) as refused:
+        Ledger(tmp_path)
+    assert str(refused.value) == (
+        f"ledger {tmp_path}: found a folder, expected a file; name another path for the ledger"
+    )
+
+
+def test_a_place_where_no_file_can_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotGoOn) as refused:
+        Ledger(tmp_path / "file" / "ledger.db")
+    assert str(refused.value) == (
+        f"ledger {tmp_path}/file/ledger.db: it can't be opened or written here (a missing folder, no "
+        "permission, or a read-only disk); see to that, or name another path for the ledger"
+    )
+
+
+@pytest.mark.parametrize(
+    "location", ["postgresql://importer:secret@db/ledger", Path("postgresql://db/ledger")]
+)
+def test_an_address_is_refused_without_repeating_its_password(location: str | Path) -> None:
+    for attempt in (lambda: Ledger(location), lambda: exists(location)):
+        with pytest.raises(SetupError) as refused:
+            attempt()
+        assert str(refused.value) == (
+            "ledger: found an address that begins with postgresql://, expected the path of a file; a ledger "
+            "on a database server is not supported yet"
+        )
+
+
+# One run at a time --------------------------------------------------------------------------------------
+
+LOCKS_AND_WAITS = """
+import sys
+from datetime import datetime
+from importer.ledger import Ledger
+with Ledger(sys.argv[1], now=lambda: datetime.fromisoformat(sys.argv[3])) as ledger, ledger.lock(sys.argv[2]):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_run_to_the_same_destination_is_told_who_is_posting(tmp_path: Path) -> None:
+    with child(LOCKS_AND_WAITS, tmp_path / "ledger.db", ADM, NOW) as process, opened(tmp_path) as ledger:
+        assert line_of(process) == "locked"
+        with pytest.raises(RunInProgress) as refused, ledger.lock(ADM):
+            pass
+        assert str(refused.value) == (
+            f"another run is posting to {ADM} with this ledger: host {socket.gethostname()}, "
+            f"pid {process.pid}, since 2026-11-22 05:14:59 UTC; wait until it has ended"
+        )
+        with ledger.lock("adm sandbox"):
+            ledger.intend(intent(destination="adm sandbox")).result()
+
+
+def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:
+    with child(LOCKS_AND_WAITS, tmp_path / "ledger.db", ADM, NOW) as process:
+        assert line_of(process) == "locked"
+        process.kill()
+        process.wait()
+    with opened(tmp_path) as ledger:
+        with ledger.lock(ADM):
+            ledger.intend(intent()).result()
+        with ledger.lock(ADM):
+            assert state_of(ledger) is State.SENDING
+
+
+def test_a_link_to_the_ledger_has_the_same_lock(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
+    with opened(tmp_path) as one, Ledger(tmp_path / "link.db") as other:
+        first, second = one.lock(ADM), other.lock(ADM)
+        with first, pytest.raises(RunInProgress), second:
+            pass
+
+
+# Runs ---------------------------------------------------------------------------------------------------
+
+
+def run_at(number: int) -> Run:
+    return Run(
+        run_id=f"run-{number}",
+        command="post",
+        destination=ADM,
+        manifests=("ups ✓.csv", "dhl.xlsx"),
+        report=f"reports/run-{number}",
+        started_at=NOW + timedelta(hours=number),
+    )
+
+
+def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        for number in (2, 1, 3):
+            ledger.start_run(run_at(number))
+        assert (ledger.runs(), ledger.runs(limit=1)) == ([run_at(3), run_at(2), run_at(1)], [run_at(3)])
+
+
+def test_a_run_is_remembered_with_its_end(tmp_path: Path) -> None:
+    ended = Run(
+        run_id="run-1",
+        command="post",
+        destination=ADM,
+        manifests=("ups ✓.csv", "dhl.xlsx"),
+        report="reports/run-1",
+        started_at=NOW + timedelta(hours=1),
+        finished_at=NOW + timedelta(hours=2),
+        exit_status=4,
+        stopped_because="the token was refused",
+        summary='{"rows": {"total": 3}}',
+    )
+    with opened(tmp_path) as ledger:
+        ledger.start_run(run_at(1))
+        ledger.finish_run(
+            "run-1",
+            finished_at=NOW + timedelta(hours=2),
+            exit_status=4,
+            stopped_because="the token was refused",
+            summary='{"rows": {"total": 3}}',
+        )
+    with Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
+        assert (ledger.run("run-1"), ledger.run("run-2"), ledger.runs()) == (ended, None, [ended])
+
+
+def test_outcomes_count_what_the_run_was_the_last_to_touch(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        for number in (1, 2, 3):
+            ledger.intend(intent(number)).result()
+        ledger.record(intent(1), CREATED).result()
+        ledger.record(intent(2), FAILED).result()
+        ledger.intend(intent(2, run_id="run-2")).result()
+        assert (ledger.outcomes("run-1"), ledger.outcomes("run-2"), ledger.outcomes("run-3")) == (
+            {State.CREATED: 1, State.SENDING: 1},
+            {State.SENDING: 1},
+            {},
+        )
