@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from importer.ledger import Verdict, verdict
-from importer.model import Outcome, Status
+from importer.model import Outcome, State, Status
 from importer.posts import Rules, post_all
 from importer.posts.client import Client
 from schemas.codes import code_of
@@ -118,6 +118,9 @@ def _refused_before(entry: Entry) -> Outcome:
 
 
 def _in_doubt(entry: Entry) -> Outcome:
+    if entry.state is State.SENDING:  # seen by a dry run only: a run that posts has recovered the ledger
+        words = f"run {entry.run_id} is sending it, or ended while it was; what became of it is unknown"
+        return Outcome(Status.IN_DOUBT, "outcome-unknown", words, at=entry.at)
     message = f"{entry.message} (run {entry.run_id}; not sent again)"
     return Outcome(Status.IN_DOUBT, entry.code or "outcome-unknown", message, entry.http_status, at=entry.at)
 

@@ -85,12 +85,6 @@ class Findings:
         keep = ~np.isin(self.rows, np.asarray(rows, dtype=np.int64))
         return Findings(self.rows[keep], self.columns[keep], self.codes[keep], self.details[keep])
 
-    def counts(self) -> dict[str, int]:
-        """How many rows have each code, in the order of the table of codes."""
-        pairs = np.unique(np.stack((self.codes.astype(np.int64), self.rows)), axis=1)
-        numbers, counts = np.unique(pairs[0], return_counts=True)
-        return {_NAMES[number]: int(count) for number, count in zip(numbers, counts, strict=True)}
-
 
 def name_of(code: int) -> str:
     """The code at that place of the table."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -90,10 +91,28 @@ class _Lines:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Orders' shares in parcels: (order, tracking number) pairs, numbered by first appearance."""
+    """Orders' shares in parcels: (order, tracking number) pairs, numbered by first appearance.
+
+    ``fulfillment`` is the one that each goes into, numbered likewise.
+    """
 
     order: Codes
     number: Codes
+    fulfillment: Codes
+
+    @property
+    def fulfillments(self) -> int:
+        """How many fulfillments they make."""
+        return int(self.fulfillment.max(initial=-1)) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Per row the codes of its order, tracking number and part, NOBODY where unknown."""
+
+    order: Codes
+    number: Codes
+    part: Codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +120,16 @@ class Grouping:
     """Which fulfillment each row belongs to, and the fulfillments.
 
     ``of_row`` has a fulfillment's index per row (NOBODY: its parcel is not known). Per fulfillment,
-    ``held_by`` is the row that holds it back (NOBODY: none does) and ``scope`` a place in SCOPES.
-    ``findings`` are new faults of rows, ``bad`` is the rows' with them; ``warnings`` count rows likewise.
+    ``filled`` says whether it has line items, that is, a good row; ``held_by`` is the row that holds it back
+    (NOBODY: none does) and ``scope`` a place in SCOPES. ``findings`` are new faults of rows, ``bad`` is the
+    rows' with them; ``warnings`` count rows likewise. ``parts_start`` says where the parts of each
+    fulfillment begin in ``parts_sorted``, and at last where they end; a part without line items is there
+    only if the whole fulfillment has none.
     """
 
     of_row: Codes
     bad: Mask
+    filled: Mask
     held_by: Codes
     scope: npt.NDArray[np.int8]
     findings: Findings
@@ -129,115 +152,82 @@ class Grouping:
         free: Mask = self.held_by == NOBODY
         return free & self.filled
 
-    @property
-    def filled(self) -> Mask:
-        """Which fulfillments have line items, that is, a good row."""
-        filled = np.diff(self.lines.start) > 0
-        owners = np.repeat(np.arange(len(self)), np.diff(self.parts_start))
-        found = np.zeros(len(self), dtype=bool)
-        found[owners[filled[self.parts_sorted]]] = True
-        return found
-
     def names(self) -> pa.Array[Any]:
         """What reports call each fulfillment, ``ORDER/TRACKING``, as a string array."""
-        first = self.parts_sorted[self.parts_start[:-1]]
-        numbers = self.numbers.take(pa.array(self.parts.number[first]))
-        if len(self.parts.order) == len(self):
-            orders = self.orders.take(pa.array(self.parts.order[first]))
-        else:
-            orders = pa.array([self._orders_of(index) for index in range(len(self))], pa.string())
-        return pc.binary_join_element_wise(orders, numbers, "/")
-
-    def _orders_of(self, index: int) -> str:
-        parts = self.parts_sorted[self.parts_start[index] : self.parts_start[index + 1]]
-        return "+".join(self.orders.take(pa.array(self.parts.order[parts])).to_pylist())
+        orders = self.orders.take(pa.array(self.parts.order[self.parts_sorted]))
+        shares = pa.ListArray.from_arrays(pa.array(self.parts_start, pa.int32()), orders)
+        numbers = self.numbers.take(pa.array(self.parts.number[self._first_parts]))
+        return pc.binary_join_element_wise(pc.binary_join(shares, "+"), numbers, "/")
 
     def each(self, chosen: Mask) -> Iterator[Fulfillment]:
-        """The chosen fulfillments, which must be ready, one by one; those of an order follow each other."""
-        sequence = self._sequence(chosen)
-        for start in range(0, len(sequence), _WINDOW):
-            yield from self._make(sequence[start : start + _WINDOW])
+        """The chosen fulfillments, which must be ready, one by one, in manifest order."""
+        return self._make_all(np.flatnonzero(chosen))
 
     def by_order(self, chosen: Mask) -> Iterator[list[Fulfillment]]:
         """The chosen fulfillments in lists that may be posted side by side; within one, in manifest order.
 
-        A list has the fulfillments of one order, or of several that share parcels.
+        A list has the fulfillments of one order, or of several that share parcels; they must be ready.
         """
-        queues = self._queue_of_fulfillment()
-        waiting: list[Fulfillment] = []
-        queue = NOBODY
-        for fulfillment in self.each(chosen):
-            mine = int(queues[fulfillment.index])
-            if waiting and mine != queue:
-                yield waiting
-                waiting = []
-            queue = mine
-            waiting.append(fulfillment)
-        if waiting:
-            yield waiting
-
-    def _sequence(self, chosen: Mask) -> Codes:
+        queues = self._queues()
         picked = np.flatnonzero(chosen)
-        queues = self._queue_of_fulfillment()[picked]
-        return picked[np.argsort(queues, kind="stable")]
+        parcels = self._make_all(picked[np.argsort(queues[picked], kind="stable")])
+        for _, queue in groupby(parcels, key=lambda parcel: int(queues[parcel.index])):
+            yield list(queue)
 
-    def _queue_of_fulfillment(self) -> Codes:
-        """The order that each fulfillment waits behind; orders that share a parcel are one."""
-        first = self.parts.order[self.parts_sorted[self.parts_start[:-1]]]
-        if len(self.parts.order) == len(self):
+    @property
+    def _first_parts(self) -> Codes:
+        return self.parts_sorted[self.parts_start[:-1]]
+
+    def _queues(self) -> Codes:
+        """For each fulfillment the order that it waits behind; orders that share a parcel are one."""
+        first = self.parts.order[self._first_parts]
+        if len(self.parts_sorted) == len(self):
             return first
-        return _representatives(first, self)[first]
+        owner = np.repeat(np.arange(len(self)), np.diff(self.parts_start))
+        return _linked(owner, self.parts.order[self.parts_sorted], len(self.orders))[first]
+
+    def _make_all(self, sequence: Codes) -> Iterator[Fulfillment]:
+        for start in range(0, len(sequence), _WINDOW):
+            yield from self._make(sequence[start : start + _WINDOW])
 
     def _make(self, indexes: Codes) -> Iterator[Fulfillment]:
-        counts = self.parts_start[indexes + 1] - self.parts_start[indexes]
-        parts = self.parts_sorted[_ranges(self.parts_start[indexes], counts)]
-        sizes = self.lines.start[parts + 1] - self.lines.start[parts]
-        lines = _ranges(self.lines.start[parts], sizes)
-        skus = iter(self.skus.take(pa.array(self.lines.sku[lines])).to_pylist())
-        quantities = iter(self.lines.quantity[lines].tolist())
-        orders = iter(self.orders.take(pa.array(self.parts.order[parts])).to_pylist())
-        numbers = self.numbers.take(pa.array(self.parts.number[parts])).to_pylist()
-        at = 0
-        size = iter(sizes.tolist())
-        for index, count in zip(indexes.tolist(), counts.tolist(), strict=True):
-            made = []
-            for _ in range(count):
-                order, length = next(orders), next(size)
-                items = tuple(LineItem(next(skus), next(quantities)) for _ in range(length))
-                if items:
-                    made.append(OrderPart(order, items))
-            yield Fulfillment(index, numbers[at], tuple(made))
-            at += count
+        places, counts = _spread(self.parts_start, indexes)
+        parts = self.parts_sorted[places]
+        lines, sizes = _spread(self.lines.start, parts)
+        skus = self.skus.take(pa.array(self.lines.sku[lines])).to_pylist()
+        items = map(LineItem, skus, self.lines.quantity[lines].tolist())
+        orders = self.orders.take(pa.array(self.parts.order[parts])).to_pylist()
+        shares = (
+            OrderPart(order, tuple(islice(items, size)))
+            for order, size in zip(orders, sizes.tolist(), strict=True)
+        )
+        numbers = self.numbers.take(pa.array(self.parts.number[self._first_parts[indexes]])).to_pylist()
+        for index, number, count in zip(indexes.tolist(), numbers, counts.tolist(), strict=True):
+            yield Fulfillment(index, number, tuple(islice(shares, count)))
 
 
 def group(rows: Rows, options: Options) -> Grouping:
-    """Group the rows; every row ends in a fulfillment or has a finding."""
+    """Group the rows; every good row ends in a fulfillment."""
     order, orders = _encode(rows.order_id)
     number, numbers = _encode(rows.tracking_number)
     sku, skus = _encode(rows.sku)
-    part, parts = _parts(order, number, len(numbers))
+    part, parts = _parts(order, number, several_orders=options.several_orders)
+    counted, repeated, warnings = _duplicates(part, sku, rows, options.duplicates)
     bad = rows.bad.copy()
-    counted, twice, repeats = _duplicates(part, sku, rows, options.duplicates)
-    if options.duplicates is Duplicates.ERROR:
-        bad[twice.rows] = True
-    lines, too_large = _lines(part, sku, rows.quantity, counted & ~bad, len(parts.order), len(skus))
-    findings = [too_large] if options.duplicates is not Duplicates.ERROR else [twice, too_large]
-    if len(too_large):
-        bad[too_large.rows] = True
-        lines, _ = _lines(part, sku, rows.quantity, counted & ~bad, len(parts.order), len(skus))
-    fulfillment = number_of_part(parts, several_orders=options.several_orders)
-    start, sorted_parts = _grouped(fulfillment)
-    held_by, scope = _holds(order, number, part, bad, parts, fulfillment, options)
-    of_row = np.where(part >= 0, fulfillment[part] if len(fulfillment) else NOBODY, NOBODY)
-    warnings = [repeats] if options.duplicates is Duplicates.ERROR else [twice, repeats]
+    bad[repeated.rows] = True
+    lines, too_large = _lines(part, sku, np.where(counted, rows.quantity, 0), ~bad, len(parts.order))
+    bad[too_large.rows] = True
+    held_by, scope = _holds(_Keys(order, number, part), bad, parts, options)
     if not options.several_orders:
         warnings.append(_shared_numbers(part, parts, bad))
+    filled, start, in_order = _shares(parts, lines)
     return Grouping(
-        of_row=of_row,
+        of_row=np.append(parts.fulfillment, NOBODY)[part],
         bad=bad,
+        filled=filled,
         held_by=held_by,
         scope=scope,
-        findings=Findings.join(findings),
+        findings=Findings.join([repeated, too_large]),
         warnings=Findings.join(warnings),
         orders=orders,
         numbers=numbers,
@@ -245,178 +235,177 @@ def group(rows: Rows, options: Options) -> Grouping:
         parts=parts,
         lines=lines,
         parts_start=start,
-        parts_sorted=sorted_parts,
+        parts_sorted=in_order,
     )
 
 
-def number_of_part(parts: _Parts, *, several_orders: bool) -> Codes:
-    """The fulfillment of each part: one each, or one per tracking number."""
-    if not several_orders:
-        return np.arange(len(parts.order), dtype=np.int64)
-    return pd.factorize(parts.number)[0].astype(np.int64)
-
-
 def _encode(texts: Text) -> tuple[Codes, pa.Array[Any]]:
-    """Codes by first appearance (-1 for null) and what they stand for."""
+    """Codes by first appearance (NOBODY for null) and what they stand for."""
     encoded = texts.dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = pa.array([], pa.string()).dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = encoded.indices.fill_null(NOBODY).to_numpy(zero_copy_only=False).astype(np.int64)
     return codes, encoded.dictionary
 
 
-def _parts(order: Codes, number: Codes, numbers: int) -> tuple[Codes, _Parts]:
-    known = (order >= 0) & (number >= 0)
-    keys = order[known] * max(numbers, 1) + number[known]
-    codes, distinct = pd.factorize(keys)
+def _parts(order: Codes, number: Codes, *, several_orders: bool) -> tuple[Codes, _Parts]:
+    """The part of each row, and the parts; a fulfillment has one, or all of its tracking number's."""
+    known = np.flatnonzero((order >= 0) & (number >= 0))
+    codes, first = _by_appearance(order[known], number[known])
     part = np.full(len(order), NOBODY, dtype=np.int64)
     part[known] = codes
-    distinct = np.asarray(distinct, dtype=np.int64)
-    return part, _Parts(distinct // max(numbers, 1), distinct % max(numbers, 1))
+    numbers = number[known[first]]
+    fulfillment = pd.factorize(numbers)[0].astype(np.int64) if several_orders else np.arange(len(numbers))
+    return part, _Parts(order[known[first]], numbers, fulfillment)
+
+
+def _by_appearance(left: Codes, right: Codes) -> tuple[Codes, Codes]:
+    """One code for each pair of codes, by first appearance, and the place where each appears first."""
+    width = int(right.max(initial=0)) + 1
+    codes = pd.factorize(left * width + right)[0].astype(np.int64)
+    newest = np.maximum.accumulate(codes) if len(codes) else codes
+    return codes, np.flatnonzero(np.diff(newest, prepend=NOBODY))
 
 
 def _duplicates(
     part: Codes, sku: Codes, rows: Rows, duplicates: Duplicates
-) -> tuple[Mask, Findings, Findings]:
-    """Which rows count, and those that say what an earlier row has said.
+) -> tuple[Mask, Findings, list[Findings]]:
+    """Which rows count; those that are faulty for saying what an earlier row has said; and the warnings.
 
     Within a manifest such a row is another unit, a repetition, or a mistake, as the user has it. A row that
     an earlier manifest of the run has too, as often, is the same row: manifests overlap.
     """
-    counted = ~rows.bad
-    good = np.flatnonzero(counted)
-    same = _combine(_combine(part[good], sku[good]), rows.quantity[good].astype(np.int64))
-    within = _combine(same, rows.manifest[good].astype(np.int64))
+    good = np.flatnonzero(~rows.bad)
+    same, _ = _by_appearance(part[good], sku[good])
+    same, _ = _by_appearance(same, rows.quantity[good].astype(np.int64))
+    within, _ = _by_appearance(same, rows.manifest[good].astype(np.int64))
     first, seen = _first_and_count(within)
-    again = seen > 0
+    earlier, times = _first_and_count(_by_appearance(same, seen)[0])
+    again, overlaps = seen > 0, times > 0
+    if duplicates is Duplicates.ERROR:
+        overlaps &= ~again
+    else:
+        again &= ~overlaps
     twice = Findings.of(good[again], "duplicate-row", details=good[first[again]])
-    overlap = np.zeros(len(good), dtype=bool)
-    repeats = Findings.of(good[:0], "duplicate-row")
-    if len(rows.manifest) and rows.manifest[-1] > 0:
-        earlier, times = _first_and_count(_combine(same, seen))
-        overlap = times > 0
-        repeats = Findings.of(good[overlap], "duplicate-row", details=good[earlier[overlap]])
-        twice = twice.without(good[overlap].tolist())
-        counted[good[overlap]] = False
-    if duplicates is Duplicates.DROP:
-        counted[good[again]] = False
-    return counted, twice, repeats
-
-
-def _combine(left: Codes, right: Codes) -> Codes:
-    """One code for each pair of codes."""
-    width = int(right.max(initial=0)) + 1
-    return np.asarray(pd.factorize(left * width + right)[0], dtype=np.int64)
+    elsewhere = Findings.of(good[overlaps], "duplicate-row", details=good[earlier[overlaps]])
+    counted = ~rows.bad
+    counted[good[overlaps if duplicates is Duplicates.SUM else overlaps | again]] = False
+    if duplicates is Duplicates.ERROR:
+        return counted, twice, [elsewhere]
+    return counted, Findings.join([]), [twice, elsewhere]
 
 
 def _first_and_count(codes: Codes) -> tuple[Codes, Codes]:
     """For each place, the first place that has its code, and how many before it have."""
     order = np.argsort(codes, kind="stable")
-    ordered = codes[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(codes) else order
-    lengths = np.diff(np.append(starts, len(codes)))
-    first = np.empty(len(codes), dtype=np.int64)
+    lengths = np.bincount(codes)
+    starts = np.cumsum(lengths) - lengths
+    first = order[starts][codes]
     count = np.empty(len(codes), dtype=np.int64)
-    first[order] = np.repeat(order[starts], lengths)
     count[order] = np.arange(len(codes)) - np.repeat(starts, lengths)
     return first, count
 
 
-def _lines(
-    part: Codes, sku: Codes, quantity: npt.NDArray[np.int32], counted: Mask, parts: int, skus: int
-) -> tuple[_Lines, Findings]:
-    """One line item per part and SKU, in order of first appearance; and the rows whose sum is too large."""
-    used = np.flatnonzero(counted)
-    line, keys = pd.factorize(part[used] * max(skus, 1) + sku[used])
-    keys = np.asarray(keys, dtype=np.int64)
-    # Sums stay exact: a run would need 2^53 / 1,000,000 rows to leave the floats' whole numbers.
-    sums = np.bincount(line, weights=quantity[used], minlength=len(keys)).astype(np.int64)
-    owner = keys // max(skus, 1)
-    order = np.argsort(owner, kind="stable")
-    start = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=parts)))).astype(np.int64)
-    over = sums[line] > MAX_QUANTITY if len(used) else np.zeros(0, dtype=bool)
+def _lines(part: Codes, sku: Codes, quantity: Codes, good: Mask, parts: int) -> tuple[_Lines, Findings]:
+    """One line item per part and SKU, in order of first appearance; and the rows whose sum is too large.
+
+    Those have none: no number of theirs can be trusted.
+    """
+    used = np.flatnonzero(good)
+    line, first = _by_appearance(part[used], sku[used])
+    # Exact: a run would need 2^53 / 1,000,000 rows to leave the floats' whole numbers.
+    sums = np.bincount(line, weights=quantity[used]).astype(np.int64)
+    large = sums > MAX_QUANTITY
+    over = large[line]
     too_large = Findings.of(used[over], "quantity-too-large", "quantity", sums[line[over]])
-    return _Lines(start, (keys % max(skus, 1))[order], sums[order]), too_large
+    owner = part[used[first]]
+    start = _starts(owner[~large], parts)
+    order = np.argsort(owner, kind="stable")
+    order = order[~large[order]]
+    return _Lines(start, sku[used[first[order]]], sums[order]), too_large
 
 
-def _grouped(owner: Codes) -> tuple[Codes, Codes]:
-    """Places sorted by owner, and where each owner's begin (and the end)."""
-    owners = int(owner.max(initial=-1)) + 1
-    start = np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=owners)))).astype(np.int64)
-    return start, np.argsort(owner, kind="stable")
+def _starts(owner: Codes, owners: int) -> Codes:
+    """Where the things of each owner begin when they are sorted by owner, and at last where they end."""
+    return np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=owners))))
 
 
-def _holds(
-    order: Codes,
-    number: Codes,
-    part: Codes,
-    bad: Mask,
-    parts: _Parts,
-    fulfillment: Codes,
-    options: Options,
-) -> tuple[Codes, npt.NDArray[np.int8]]:
-    """The row that holds each fulfillment back, if any, and what the two have in common."""
-    total = int(fulfillment.max(initial=-1)) + 1
-    held_by = np.full(total, NOBODY, dtype=np.int64)
-    scope = np.zeros(total, dtype=np.int8)
-    if options.partial or not bad.any():
-        return held_by, scope
+def _shares(parts: _Parts, lines: _Lines) -> tuple[Mask, Codes, Codes]:
+    """Which fulfillments have line items; where the parts of each begin among the parts sorted by it."""
+    has_lines = np.diff(lines.start) > 0
+    filled = np.zeros(parts.fulfillments, dtype=bool)
+    filled[parts.fulfillment[has_lines]] = True
+    keep = has_lines | ~filled[parts.fulfillment]
+    order = np.argsort(parts.fulfillment, kind="stable")
+    return filled, _starts(parts.fulfillment[keep], parts.fulfillments), order[keep[order]]
+
+
+def _holds(keys: _Keys, bad: Mask, parts: _Parts, options: Options) -> tuple[Codes, npt.NDArray[np.int8]]:
+    """The row that holds each fulfillment back, if any, and what the two have in common.
+
+    A bad row holds its parcel; if it does not say its parcel, all of its order or of its tracking number.
+    """
+    never = len(bad)
+    held_by = np.full(parts.fulfillments, never, dtype=np.int64)
+    scope = np.zeros(parts.fulfillments, dtype=np.int8)
     faulty = np.flatnonzero(bad)
-    torn = faulty[part[faulty] < 0]
-    for kind, rows, code, of_part in (
-        (Scope.PARCEL, faulty[part[faulty] >= 0], part, np.arange(len(parts.order))),
-        (Scope.ORDER, torn[order[torn] >= 0], order, parts.order),
-        (Scope.NUMBER, torn[(number[torn] >= 0) & (order[torn] < 0)], number, parts.number),
+    blamed = faulty[:0] if options.partial else faulty
+    torn = blamed[keys.part[blamed] == NOBODY]
+    for kind, rows, key, of_part in (
+        (Scope.PARCEL, blamed, keys.part, np.arange(len(parts.order))),
+        (Scope.ORDER, torn, keys.order, parts.order),
+        (Scope.NUMBER, torn, keys.number, parts.number),
     ):
-        culprit = _first_row(code[rows], rows, int(code.max(initial=-1)) + 1)
-        by_part = culprit[of_part]
-        hit = (by_part != NOBODY) & (held_by[fulfillment] == NOBODY)
-        held_by[fulfillment[hit][::-1]] = by_part[hit][::-1]
-        scope[fulfillment[hit]] = SCOPES.index(kind)
-    if options.all_or_nothing:
-        rest = held_by == NOBODY
-        held_by[rest] = faulty[0]
-        scope[rest] = SCOPES.index(Scope.BATCH)
+        first = _first_rows(key, rows, never)
+        culprit = np.full(parts.fulfillments, never, dtype=np.int64)
+        np.minimum.at(culprit, parts.fulfillment, first[of_part])
+        hit = (culprit < never) & (held_by == never)
+        held_by[hit] = culprit[hit]
+        scope[hit] = SCOPES.index(kind)
+    if options.all_or_nothing and len(faulty):
+        scope[held_by == never] = SCOPES.index(Scope.BATCH)
+        held_by[held_by == never] = faulty[0]
+    held_by[held_by == never] = NOBODY
     return held_by, scope
 
 
-def _first_row(codes: Codes, rows: Codes, size: int) -> Codes:
-    first = np.full(size, NOBODY, dtype=np.int64)
-    first[codes[::-1]] = rows[::-1]
+def _first_rows(key: Codes, rows: Codes, never: int) -> Codes:
+    """For each code of ``key`` the first of the sorted ``rows`` that has it, or ``never``."""
+    rows = rows[key[rows] != NOBODY]
+    first = np.full(int(key.max(initial=-1)) + 1, never, dtype=np.int64)
+    first[key[rows[::-1]]] = rows[::-1]
     return first
 
 
 def _shared_numbers(part: Codes, parts: _Parts, bad: Mask) -> Findings:
-    """Rows whose tracking number stands on several orders."""
-    shared = np.bincount(parts.number) > 1 if len(parts.number) else np.zeros(0, dtype=bool)
-    mine = np.flatnonzero((part >= 0) & ~bad)
-    rows = mine[shared[parts.number[part[mine]]]] if len(mine) else mine
+    """Good rows whose tracking number stands on several orders."""
+    good = np.flatnonzero(~bad)
+    shared = np.bincount(parts.number) > 1
+    rows = good[shared[parts.number[part[good]]]]
     return Findings.of(rows, "tracking-number-on-several-orders", "tracking_number")
 
 
-def _ranges(starts: Codes, lengths: Codes) -> Codes:
-    """The places ``start … start + length - 1`` of each, one after the other."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) - np.repeat(ends - lengths, lengths) + np.repeat(starts, lengths)
+def _spread(start: Codes, chosen: Codes) -> tuple[Codes, Codes]:
+    """The places from each chosen one's start to the next, one after the other, and how many each has."""
+    counts = start[chosen + 1] - start[chosen]
+    skipped = start[chosen] - (np.cumsum(counts) - counts)
+    return np.arange(counts.sum()) + np.repeat(skipped, counts), counts
 
 
-def _representatives(first: Codes, grouping: Grouping) -> Codes:
-    """For each order the first order that it is linked to by shared parcels (union-find)."""
-    parent = np.arange(int(grouping.parts.order.max(initial=-1)) + 1)
+def _linked(owner: Codes, order: Codes, orders: int) -> Codes:
+    """For each order the first one that shared parcels link it to, by however many steps.
 
-    def root(order: int) -> int:
-        while parent[order] != order:
-            parent[order] = parent[parent[order]]
-            order = int(parent[order])
-        return order
-
-    owners = np.repeat(np.arange(len(grouping)), np.diff(grouping.parts_start))
-    for owner, order in zip(
-        owners.tolist(), grouping.parts.order[grouping.parts_sorted].tolist(), strict=True
-    ):
-        left, right = sorted((root(int(first[owner])), root(order)))
-        parent[right] = left
-    return np.array([root(order) for order in range(len(parent))], dtype=np.int64)
+    ``owner`` and ``order`` are pairs of parcel and order. Each round hands the least label known in a parcel
+    to its orders and to the orders whose label they had, so that few rounds do.
+    """
+    label = np.arange(orders)
+    while True:
+        least = np.full(int(owner.max(initial=-1)) + 1, orders)
+        np.minimum.at(least, owner, label[order])
+        better = label.copy()
+        np.minimum.at(better, label[order], least[owner])
+        np.minimum.at(better, order, least[owner])
+        better = better[better]
+        if np.array_equal(better, label):
+            return label
+        label = better

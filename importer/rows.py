@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from importer import tracking
 from importer.findings import Findings
-from schemas.manifest import CANONICAL, TEXT, schema
+from schemas.manifest import CANONICAL, TEXT, WHITE_SPACE, schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     Text: TypeAlias = pa.Array[Any]
 
 _NARROWED = ("order_id", "quantity", "tracking_number")
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202c\u202d"))
-_FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)}
-_WRAPPED = r'^="([^"]*)"$'
+_INVISIBLE = dict.fromkeys(
+    (*(0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF), *(0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F)))
+)
+_INVISIBLE |= dict.fromkeys(range(0x2066, 0x206A))  # the last of those that steer the writing's direction
+_ASCII = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)} | {"、": ","}
+_WRAPPED = r'^="((?:[^"]|"")*)"$'
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,38 +71,37 @@ class Checker:
         code for each row (by position) whose cells can't be told apart.
         """
         clean = {name: _cleaned(cells[name], narrow=name in _NARROWED) for name in self.columns}
-        rows = len(next(iter(clean.values())))
-        faults = [*self._judge(clean)]
-        opinion = _opinion(clean, faults)
-        doubts = [Findings.of(np.flatnonzero(opinion[0]), "tracking-check-digit", "tracking_number")]
-        odd = [Findings.of(np.flatnonzero(opinion[1]), "carrier-mismatch", "tracking_number")]
-        if self.strict_tracking:
-            faults, doubts = faults + doubts, []
-        unnamed = {name: _named_by(faults, name, rows) for name in ("order_id", "tracking_number")}
-        unnamed["tracking_number"][list(misfits)] = True
-        torn = [Findings.of(np.array([at]), code) for at, code in misfits.items()]
-        findings = Findings.join([Findings.join(faults).without([*misfits]), *torn])
+        rows = len(clean["order_id"])
+        faults = self._judge(clean)
+        wrong, other = _opinion(clean, _having(faults, "tracking_number", rows))
+        doubts = Findings.of(np.flatnonzero(wrong), "tracking-check-digit", "tracking_number")
+        warnings = [Findings.of(np.flatnonzero(other), "carrier-mismatch", "tracking_number")]
+        (faults if self.strict_tracking else warnings).append(doubts)
+        unnumbered = _having(faults, "tracking_number", rows)
+        unnumbered[[*misfits]] = True
+        findings = Findings.join([Findings.join(faults).without([*misfits]), *_torn(misfits)])
         bad = np.zeros(rows, dtype=bool)
         bad[findings.rows] = True
         return Checked(
-            order_id=_known(self._plain_order_id(clean["order_id"]), unnamed["order_id"]),
-            tracking_number=_known(_tracking_number(clean["tracking_number"]), unnamed["tracking_number"]),
-            sku=clean.get("sku", _blanks(rows)),
+            order_id=_known(self._plain_order_id(clean["order_id"]), _having(faults, "order_id", rows)),
+            tracking_number=_known(_unspaced(clean["tracking_number"]), unnumbered),
+            sku=clean["sku"] if "sku" in clean else pa.repeat("", rows),
             quantity=_quantity(clean.get("quantity"), bad),
             bad=bad,
             findings=findings,
-            warnings=Findings.join(doubts + odd).without([*misfits]),
+            warnings=Findings.join(warnings).without([*misfits]),
         )
 
     def _judge(self, clean: Mapping[str, Text]) -> list[Findings]:
+        """One finding for each bad cell, of the first rule it breaks; column by column, as in CANONICAL."""
         judge = schema(self.columns, order_id=self.order_id)
         faults: list[Findings] = []
         seen = {name: np.zeros(len(cells), dtype=bool) for name, cells in clean.items()}
         for column, code, failed in _failures(judge, clean):
-            first = failed & ~seen[column]
+            faults.append(Findings.of(np.flatnonzero(failed & ~seen[column]), code, column))
             seen[column] |= failed
-            faults.append(Findings.of(np.flatnonzero(first), code, column))
-        return sorted(faults, key=lambda found: int(found.columns[0]) if len(found) else -1)
+        faults = [found for found in faults if len(found)]
+        return sorted(faults, key=lambda found: int(found.columns[0]))
 
     def _plain_order_id(self, cells: Text) -> Text:
         """Without a spreadsheet's ``.0`` and, where it is a number, leading zeros."""
@@ -132,24 +134,30 @@ def _failure(error: SchemaError) -> tuple[str, str, npt.NDArray[np.bool_]]:
     return str(error.schema.name), code, ~error.check_output.to_numpy(dtype=bool)
 
 
-def _named_by(faults: Sequence[Findings], column: str, rows: int) -> npt.NDArray[np.bool_]:
+def _torn(misfits: Mapping[int, str]) -> list[Findings]:
+    """The findings on rows whose cells can't be told apart, which is all that is said of them."""
+    rows = np.fromiter(misfits, dtype=np.int64, count=len(misfits))
+    codes = np.array([*misfits.values()], dtype=object)
+    return [Findings.of(rows[codes == code], code) for code in dict.fromkeys(misfits.values())]
+
+
+def _having(faults: Sequence[Findings], column: str, rows: int) -> npt.NDArray[np.bool_]:
     """Which of the ``rows`` have a fault in the canonical ``column``."""
-    named = np.zeros(rows, dtype=bool)
+    having = np.zeros(rows, dtype=bool)
     for found in faults:
-        named[found.rows[found.columns == CANONICAL.index(column)]] = True
-    return named
+        having[found.rows[found.columns == CANONICAL.index(column)]] = True
+    return having
 
 
 def _opinion(
-    clean: Mapping[str, Text], faults: Sequence[Findings]
+    clean: Mapping[str, Text], unnumbered: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    numbers = _tracking_number(clean["tracking_number"])
-    broken = _named_by(faults, "tracking_number", len(numbers))
-    numbers = pc.if_else(pa.array(~broken), numbers, "")
+    """Which tracking numbers fail their check digit, and which are another carrier's than the row names."""
+    numbers = _known(_unspaced(clean["tracking_number"]), unnumbered)
     said = tracking.judge(numbers, clean.get("tracking_company"))
     return (
-        said.wrong_check_digit.to_numpy(zero_copy_only=False).astype(bool),
-        said.other_carrier.to_numpy(zero_copy_only=False).astype(bool),
+        said.wrong_check_digit.to_numpy(zero_copy_only=False),
+        said.other_carrier.to_numpy(zero_copy_only=False),
     )
 
 
@@ -158,11 +166,13 @@ def _cleaned(cells: Text, *, narrow: bool) -> Text:
     cells = pc.utf8_trim_whitespace(cells)
     odd = pc.invert(pc.string_is_ascii(cells))
     if pc.any(odd).as_py():
-        known = {text: _plain(text, narrow=narrow) for text in pc.unique(cells.filter(odd)).to_pylist()}
-        texts = [known[text] for text in cells.filter(odd).to_pylist()]
-        cells = pc.replace_with_mask(cells, odd, pa.array(texts, pa.string()))
+        distinct = cells.filter(odd).dictionary_encode()
+        plain = [_plain(text, narrow=narrow) for text in distinct.dictionary.to_pylist()]
+        cells = pc.replace_with_mask(cells, odd, pa.array(plain, pa.string()).take(distinct.indices))
     if pc.any(pc.starts_with(cells, '="')).as_py():
-        cells = pc.utf8_trim_whitespace(pc.replace_substring_regex(cells, _WRAPPED, r"\1"))
+        wrapped = pc.match_substring_regex(cells, _WRAPPED)
+        inside = pc.replace_substring(pc.replace_substring_regex(cells, _WRAPPED, r"\1"), '""', '"')
+        cells = pc.if_else(wrapped, pc.utf8_trim_whitespace(inside), cells)
     return cells
 
 
@@ -172,22 +182,21 @@ def _plain(text: str, *, narrow: bool) -> str:
 
 
 def _narrow(character: str) -> str:
-    """Full-width and other scripts' digits and full-width letters as ASCII; ``²`` stays what it is."""
+    """Spaces, every script's digits and full-width characters as ASCII; ``²`` stays what it is."""
     if character.isspace():
-        return " "
+        return "\n" if character.splitlines() == [""] else " "
     digit = unicodedata.decimal(character, None)
-    if digit is not None:
-        return str(digit)
-    return _FULL_WIDTH.get(character, character)
+    return _ASCII.get(character, character) if digit is None else str(digit)
 
 
-def _tracking_number(cells: Text) -> Text:
-    if pc.any(pc.match_substring_regex(cells, r"\s")).as_py():
-        return pc.replace_substring_regex(cells, r"\s+", "")
+def _unspaced(cells: Text) -> Text:
+    if pc.any(pc.match_substring_regex(cells, WHITE_SPACE)).as_py():
+        return pc.replace_substring_regex(cells, f"{WHITE_SPACE}+", "")
     return cells
 
 
 def _quantity(cells: Text | None, bad: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+    """The numbers, 0 for those of bad rows."""
     if cells is None:
         return np.zeros(len(bad), dtype=np.int32)
     digits = pc.if_else(pa.array(bad), "0", cells)
@@ -198,7 +207,3 @@ def _quantity(cells: Text | None, bad: npt.NDArray[np.bool_]) -> npt.NDArray[np.
 
 def _known(cells: Text, unknown: npt.NDArray[np.bool_]) -> Text:
     return pc.if_else(pa.array(unknown), pa.scalar(None, pa.string()), cells)
-
-
-def _blanks(rows: int) -> Text:
-    return pa.array([""] * rows, pa.string())
