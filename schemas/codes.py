@@ -36,7 +36,7 @@ _ALL = (
         "blank-sku",
         "The SKU is missing.",
         "{column}: blank, expected a SKU",
-        "fill in the SKU as the order has it",
+        "fill in the SKU as the order has it; delete the row if it is no goods (a discount, shipping)",
     ),
     Code(
         "bad-sku",
@@ -54,7 +54,7 @@ _ALL = (
         "bad-quantity",
         "The quantity is not a whole number.",
         "{column}: found {value}, expected a whole number from 1 to 1,000,000",
-        "write the number in digits alone: 1200, not 1,200, 1.2e3 or 'twelve'",
+        "write a whole number in digits alone: 1200, not 1,200, 1.2e3 or 'twelve'",
     ),
     Code(
         "quantity-below-one",
@@ -89,7 +89,7 @@ _ALL = (
     Code(
         "spreadsheet-damage",
         "A spreadsheet program has changed the cell; its true text is lost.",
-        "{column}: found {value}, which is what a spreadsheet program makes of a number or date it rewrote",
+        "{column}: found {value}, which a spreadsheet program has put in place of the true text",
         "format the column as text in the spreadsheet program, fill in the true value and export again",
     ),
     Code(
@@ -137,7 +137,7 @@ _ALL = (
     Code(
         "parcel-held",
         "The row is fine, but another row of its parcel or order is not.",
-        "held back: {where} is not fine and belongs to the same {scope}",
+        "held back: {where} is not fine and shares its {scope}",
         "mend the other row and import both again, or post the fine rows alone with --partial",
     ),
     Code(
@@ -200,6 +200,5 @@ WARNINGS: Final = (
 
 
 def code_of(name: str) -> Code:
-    """The table's entry for ``name``; every ``destination-404`` and its like share one."""
-    known = CODES.get(name)
-    return known if known is not None else CODES["destination-NNN"]
+    """The table's entry for ``name``; a name that it lacks is a destination's code, and those share one."""
+    return CODES.get(name, CODES["destination-NNN"])
