@@ -1,4 +1,4 @@
-"""What the rows of a manifest and of a report must look like, as pandera schemas over text columns.
+"""What the rows of a manifest must look like, as pandera schemas over text columns, and a report's columns.
 
 Every column is text (pandas ArrowDtype string, '' for a blank cell, no nulls), trimmed of outer white space;
 conversion comes after, in importer/rows.py. Checks stand in order of precedence: of the checks that a cell
@@ -50,25 +50,30 @@ MAX_QUANTITY: Final = 1_000_000
 _MAX_ORDER_ID = str(2**63 - 1)
 _MAX_CHARACTERS = 255
 
-# What spreadsheet programs leave in a cell whose true text is gone: #N/A and its translations, a date made of
-# text such as APR72, scientific notation, and (they keep 15 digits) zeros past the 15th digit.
-_ERROR_CELL = r"#(?:N/A|NV|N/D|[A-Z0-9/]{3,8}[!?]|#+)"
+# What spreadsheet programs leave in a cell whose true text is gone: #N/A and other errors in the languages
+# they speak, a date made of text such as APR72, scientific notation (without a sign from Apache POI), and,
+# since they keep 15 digits, zeros past the 15th.
+_ERROR_CELL = r"#(?:N/A|NV|N/D|I/T|[¡¿]?\p{Lu}{3,11}(?:/0)?[!?]|#+)|Err:5\d\d"
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DATE_CELL = rf"(?:{_MONTH}-\d\d|\d{{1,2}}-{_MONTH}(?:-\d\d(?:\d\d)?)?)"
-_SCIENTIFIC = r"[+-]?\d(?:[.,]\d+)?[Ee]\+\d{2,3}"
+_SCIENTIFIC = r"[+-]?\d(?:(?:[.,]\d+)?[Ee]\+\d{2,3}|[.,]\d{4,}[Ee]\d{1,3})"
 _ROUNDED = r"[1-9]\d{14}00+(?:\.0)?"
 _DAMAGED_ID = rf"{_ERROR_CELL}|{_DATE_CELL}|{_SCIENTIFIC}|{_ROUNDED}"
 _DAMAGED_NUMBER = rf"{_ERROR_CELL}|{_DATE_CELL}"
 
-_CONTROL = r"[\x00-\x1f\x7f-\x{9f}]"
+_BREAKS_A_LINE = r"[\p{Cc}\p{Zl}\p{Zp}]"
+_URL = r"(?i)https?://[^\pC\pZ]+"
+
+WHITE_SPACE: Final = (
+    r"[\s\v]"  # in RE2, \s lacks the vertical tab, a line break inside a cell to some databases
+)
 _PART = "[A-Za-z0-9-]"
-_NUMBER = rf"{_PART}(?:\s*{_PART}){{4,49}}"
-_SEPARATOR = r"\s*[,;/|&\r\n][,;/|&\s]*"
-_JOINER = r"\s+(?:(?:-+|and|und|et|y|e|en|i)\s+)?"
+_NUMBER = rf"{_PART}(?:{WHITE_SPACE}*{_PART}){{4,49}}"
+_SEPARATOR = rf"{WHITE_SPACE}*[,;/|&\r\n\v][,;/|&\s\v]*"
+_JOINER = rf"{WHITE_SPACE}+(?:(?:-+|and|und|et|y|e|en|i){WHITE_SPACE}+)?"
 # Split by a separator into numbers, or by spaces into parts of 8 characters or more.
-SEVERAL_NUMBERS: Final = (
-    rf"{_NUMBER}(?:{_SEPARATOR}{_NUMBER})+{_SEPARATOR}|{_NUMBER}(?:{_SEPARATOR}{_NUMBER})+"
-    rf"|{_PART}{{8,50}}(?:{_JOINER}{_PART}{{8,50}})+"
+_SEVERAL_NUMBERS = (
+    rf"{_NUMBER}(?:{_SEPARATOR}{_NUMBER})+(?:{_SEPARATOR})?|{_PART}{{8,50}}(?:{_JOINER}{_PART}{{8,50}})+"
 )
 
 Masks = Callable[["pyarrow.Array[Any]"], "pyarrow.Array[Any]"]
@@ -140,17 +145,17 @@ def _at_most_2_63(cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
 
 
 def _plain_text(cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
-    return pc.and_(
+    return pc.and_not(
         pc.less_equal(pc.utf8_length(cells), _MAX_CHARACTERS),
-        pc.invert(pc.match_substring_regex(cells, _CONTROL)),
+        pc.match_substring_regex(cells, _BREAKS_A_LINE),
     )
 
 
 def _one_number(cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
-    splittable = pc.match_substring_regex(cells, r"[,;/|&\s]")
+    splittable = pc.match_substring_regex(cells, r"[,;/|&\s\v]")
     if not pc.any(splittable).as_py():
         return pc.invert(splittable)
-    return pc.invert(pc.match_substring_regex(cells, f"^(?:{SEVERAL_NUMBERS})$"))
+    return _lacks(_SEVERAL_NUMBERS)(cells)
 
 
 _ORDER_ID: Final = {
@@ -184,19 +189,5 @@ _RULES: Final = {
         _rule("several-tracking-numbers", _one_number),
         _rule("bad-tracking-number", _matches(_NUMBER)),
     ],
-    "tracking_url": [_rule("bad-tracking-url", _matches(r"(?:(?i)https?://[^\s\x00-\x1f]+)?"))],
+    "tracking_url": [_rule("bad-tracking-url", _matches(f"(?:{_URL})?"))],
 }
-
-REPORT: Final = pa.DataFrameSchema(
-    {
-        "import_row": pa.Column(TEXT, _rule("row", _matches(r"[1-9]\d*"))),
-        "import_status": pa.Column(
-            TEXT,
-            _rule(
-                "status",
-                _matches("created|updated|skipped|ready|invalid|held|rejected|failed|in-doubt|not-sent"),
-            ),
-        ),
-    }
-)
-"""The part of a report that sums are made of: checked before a report is published."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -25,43 +26,13 @@ FORMAT = "delimited"
 _HEAD_CHARACTERS = 262_144
 
 # How the row of totals below a manifest begins, folded as headers are.
-_TOTALS = frozenset(
-    layouts.fold(word)
-    for word in (
-        *(
-            "total",
-            "totals",
-            "grand total",
-            "sub total",
-            "total quantity",
-            "total qty",
-            "sum",
-            "report total",
-        ),
-        *(
-            "summe",
-            "gesamt",
-            "gesamtsumme",
-            "gesamtmenge",
-            "insgesamt",
-            "totaal",
-            "totale",
-            "totaux",
-            "somme",
-        ),
-        *(
-            "total général",
-            "suma",
-            "razem",
-            "celkem",
-            "summa",
-            "totalt",
-            "yhteensä",
-            "toplam",
-            "итого",
-            "всего",
-        ),
-        *("合计", "总计", "小计", "合計", "総計", "小計", "합계", "총계"),
+_TOTALS = re.compile(
+    unicodedata.normalize(
+        "NFKD",
+        "(?:grand|sub|report)?totals?"
+        "(?:quantity|qty|units|items|pieces|packages|parcels|shipments|orders|rows|general)?"
+        "|sum|summ[ae]|somme|suma|gesamt(?:summe|menge)?|insgesamt|totaal|totale|totaux|totalt|razem|celkem"
+        "|yhteensa|toplam|итого|всего|合计|总计|小计|合計|総計|小計|합계|총계",
     )
 )
 _GUARD = r"^'+[=+\-@\t\r]"
@@ -121,9 +92,10 @@ def survey(source: Source, layout: layouts.Layout, needed: Sequence[str], encodi
     """
     encoded = encodings.survey(source, encoding)
     head = next(iter(encodings.utf8_chunks(source, encoded)), b"")
-    text = head.decode(errors="ignore")[:_HEAD_CHARACTERS]
+    text = head[: 4 * _HEAD_CHARACTERS].decode(errors="ignore")[:_HEAD_CHARACTERS]
     form = delimited.detect(text, layout, needed)
     form = replace(form, headers=tuple(_unguarded(pa.array(form.headers, pa.string())).to_pylist()))
+    delimited.check_header(encodings.utf8_chunks(source, encoded), form, source.name)
     found = layouts.match(form.headers, layout)
     where = f"{source.name}, row {form.header_row}"
     layouts.check_columns(form.headers, found, needed, layout, where)
@@ -150,23 +122,28 @@ def blocks(manifest: Manifest) -> Iterator[Block]:
 def _block(records: delimited.Records, manifest: Manifest) -> Block:
     rows = np.arange(records.first_row, records.first_row + len(records), dtype=np.int64)
     cells = [records.columns[position] for position in manifest.kept]
-    blank = delimited.is_blank(records.columns)
+    misfits = records.misfits
+    blank = delimited.is_blank(cells)
+    blank[list(misfits)] = False
     totals = _totals(cells, manifest) & ~blank
-    totals[list(records.misfits)] = False
+    totals[[at for at, misfit in misfits.items() if not _is_short(misfit, manifest)]] = False
     left_out = blank | totals
     passed_over = tuple(rows[totals].tolist())
-    misfits = records.misfits
     if left_out.any():
         keep = ~left_out
         position = np.cumsum(keep) - 1
-        misfits = {int(position[at]): misfit for at, misfit in misfits.items()}
+        misfits = {int(position[at]): misfit for at, misfit in misfits.items() if keep[at]}
         mask = pa.array(keep)
         rows, cells = rows[keep], [column.filter(mask) for column in cells]
     return Block([_unguarded(column) for column in cells], rows, misfits, passed_over)
 
 
+def _is_short(misfit: delimited.Misfit, manifest: Manifest) -> bool:
+    return misfit.code == delimited.RAGGED and len(misfit.cells) < len(manifest.form.headers)
+
+
 def _totals(cells: Sequence[Text], manifest: Manifest) -> npt.NDArray[np.bool_]:
-    """Rows whose first filled cell says 'total' and that have no tracking number."""
+    """Rows without a tracking number whose first filled cell says 'total'."""
     found = np.zeros(len(cells[0]), dtype=bool)
     tracking = manifest.columns.get("tracking_number")
     if tracking is None:
@@ -176,10 +153,18 @@ def _totals(cells: Sequence[Text], manifest: Manifest) -> npt.NDArray[np.bool_]:
     if not len(candidates):
         return found
     taken = [column.take(pa.array(candidates)).to_pylist() for column in cells]
+    named = [manifest.columns[name] for name in ("order_id", "sku") if name in manifest.columns]
     for at, row in zip(candidates, zip(*taken, strict=True), strict=True):
-        first = next((cell for cell in row if cell.strip()), "")
-        found[at] = re.sub(r"\d+", "", layouts.fold(first)) in _TOTALS
+        found[at] = _is_total(row, named)
     return found
+
+
+def _is_total(row: Sequence[str], named: Sequence[int]) -> bool:
+    """Not where a customer called Sum has bought something: then the cells at ``named`` are filled too."""
+    first = next((at for at, cell in enumerate(row) if cell.strip()), 0)
+    if all(row[at].strip() and at != first for at in named):
+        return False
+    return _TOTALS.fullmatch(re.sub(r"\d+", "", layouts.fold(row[first]))) is not None
 
 
 def _unguarded(column: Text) -> Text:

@@ -1,9 +1,9 @@
 """Delimited text → blocks of text columns, numbered as a spreadsheet shows them. Converts no value.
 
-A block is some 16 MiB of whole records. Where its quoting is exactly RFC 4180's and no row is ragged, it is
-cut into columns by pyarrow in one go; otherwise row by row, by the csv module, so that a fault stays in the
-row that has it. RFC 4180 section 2: a quoted field begins and ends at a delimiter or line break, and a quote
-inside it is doubled.
+A block is some 16 MiB of whole records. Where its quoting is exactly RFC 4180's, or it has no quoted cell at
+all, it is cut into columns by pyarrow in one go; otherwise row by row, by the csv module, so that a fault
+stays in the row that has it. RFC 4180 section 2: a quoted field begins and ends at a delimiter or line break,
+and a quote inside it is doubled.
 """
 
 from __future__ import annotations
@@ -32,8 +32,14 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t", "|")
 _HEADER_SEARCHED = 50
 _CELL_LIMIT = 131_072  # the csv module's own, in characters
+_ROW_BY_ROW_BYTES = 256 * 1024
+_RECORD_LIMIT = 64 * 1024 * 1024
 _QUOTE, _LF, _CR = b'"\n\r'
-_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])\r?\n")
+_BOM = "\ufeff".encode()
+_SEPARATOR_LINE = re.compile(r'("?)sep=([,;\t|])\1(?:\r\n?|\n)', re.IGNORECASE)
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r)")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_QUOTED = '"[^"]*+(?:""[^"]*+)*+"'
 
 RAGGED = "ragged-row"
 BAD_QUOTING = "bad-quoting"
@@ -87,7 +93,7 @@ def detect(head: str, layout: layouts.Layout, needed: Sequence[str]) -> Form:
     if separator:
         head = head[separator.end() :]
     best: tuple[tuple[int, int, int, int], Form] | None = None
-    for delimiter in separator.group(1) if separator else DELIMITERS:
+    for delimiter in separator[2] if separator else DELIMITERS:
         for row, cells in _first_records(head, delimiter):
             score = _score(cells, row, layout, needed)
             if best is None or score > best[0]:
@@ -95,11 +101,23 @@ def detect(head: str, layout: layouts.Layout, needed: Sequence[str]) -> Form:
     return best[1] if best else Form(DELIMITERS[0], (head.partition("\n")[0].strip(),), 1, offset)
 
 
+def check_header(chunks: Iterable[bytes], form: Form, name: str) -> None:
+    """See that the header row ends, and the rows above it.
+
+    Raises:
+        ManifestError: a quote is opened in them and never closed.
+    """
+    feed = _Feed(chunks, name, form)
+    while not feed.is_below_header and feed.fill():
+        feed.take(0, len(form.headers))
+
+
 def read(chunks: Iterable[bytes], form: Form, name: str) -> Iterator[Records]:
     """Cut UTF-8 ``chunks`` into blocks of records, from below the header to the end.
 
     Raises:
-        ManifestError: a quote is opened and never closed; the line is named where it opened.
+        ManifestError: a quote is opened and never closed (the line is named where it opened), or a cell has
+            more than 131,072 characters.
     """
     width = len(form.headers)
     feed = _Feed(chunks, name, form)
@@ -112,14 +130,16 @@ def read(chunks: Iterable[bytes], form: Form, name: str) -> Iterator[Records]:
 
 
 def _first_records(head: str, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True)
+    lines = _Lines(head)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     for row in range(1, _HEADER_SEARCHED + 1):
+        lines.begin_record()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error:
-            continue
+            cells = lines.record[0].rstrip("\r\n").split(delimiter)  # for the header to be known, even so
         if any(cell.strip() for cell in cells):
             yield row, tuple(cells)
 
@@ -148,23 +168,27 @@ class _Feed:
         self._lines_to_skip = form.offset
         self._records_to_skip = form.header_row
 
+    @property
+    def is_below_header(self) -> bool:
+        """Whether what is cut next is data."""
+        return not self._lines_to_skip and not self._records_to_skip
+
     def fill(self) -> bool:
         """Have text to cut, if there is any left."""
         while not self._ended and (self._starving or not self._text):
+            if len(self._text) > _RECORD_LIMIT:
+                raise self._error(0, "a row of more than 64 MiB begins here; a manifest has a row per line")
             chunk = next(self._chunks, None)
-            if chunk is None:
-                self._ended = True
-            else:
-                self._text += chunk
-            self._starving = False
-        if self._lines_to_skip:
-            self._drop(self._text.index(b"\n") + 1)
-            self._lines_to_skip = 0
+            self._ended = chunk is None
+            self._text += chunk or b""
             self._starving = False
         return bool(self._text)
 
     def take(self, row: int, width: int) -> Records | None:
-        """Cut what can be cut now; None when the header only was cut, or more text is needed."""
+        """Cut what can be cut now; None when it was no data, or more text is needed."""
+        if self._lines_to_skip:
+            self._skip_separator_line()
+            return None
         if self._records_to_skip:
             self._skip_header()
             return None
@@ -173,14 +197,23 @@ class _Feed:
             self._starving = True
             return None
         if cut is not None:
-            columns = _columns(memoryview(self._text)[:cut], width, self._form.delimiter)
-            if columns is not None:
+            records = _records(memoryview(self._text)[:cut], row, width, self._form.delimiter)
+            if records is not None:
                 self._drop(cut)
-                return Records(columns, row)
+                return records
         return self._row_by_row(row, width)
 
+    def _skip_separator_line(self) -> None:
+        line = _LINE.match(self._text)
+        if not line or (line.end() == len(self._text) and not self._ended):
+            self._starving = True
+            return
+        self._lines_to_skip = 0
+        self._drop(line.end())
+        self._starving = False
+
     def _skip_header(self) -> None:
-        skipped, used = self._parse(self._records_to_skip)
+        skipped, used = self._parse(self._end_of_lines(), self._records_to_skip)
         if len(skipped) < self._records_to_skip and not self._ended:
             self._starving = True
             return
@@ -189,18 +222,21 @@ class _Feed:
         self._starving = False
 
     def _row_by_row(self, row: int, width: int) -> Records | None:
-        found, used = self._parse(None)
+        found, used = self._parse(self._end_of_lines(_ROW_BY_ROW_BYTES), None)
+        if not found:
+            found, used = self._parse(self._end_of_lines(), None)
         if not found:
             self._starving = True
             return None
         self._drop(used)
-        misfits = {}
-        for position, (code, cells) in enumerate(found):
-            if code or (len(cells) != width and any(cell.strip() for cell in cells)):
-                misfits[position] = Misfit(code or RAGGED, tuple(cells))
-        padded = [(cells + [""] * width)[:width] for _, cells in found]
-        columns = [pa.array(column, pa.string()) for column in zip(*padded, strict=True)]
-        return Records(columns, row, misfits)
+        self._starving = False
+        misfits = {
+            position: Misfit(code or RAGGED, tuple(cells))
+            for position, (code, cells) in enumerate(found)
+            if code or _is_ragged(cells, width)
+        }
+        columns = zip(*(_fitted(cells, width) for _, cells in found), strict=True)
+        return Records([pa.array(column, pa.string()) for column in columns], row, misfits)
 
     def _drop(self, used: int) -> None:
         gone = self._text[:used]
@@ -208,38 +244,49 @@ class _Feed:
         self._text = self._text[used:]
         self._starving = True
 
-    def _end_of_lines(self) -> int:
-        """Where the last whole line ends; a CR at the very end may be half of a CRLF."""
-        if self._ended:
-            return len(self._text)
-        limit = len(self._text) - 1
-        return max(self._text.rfind(b"\n"), self._text.rfind(b"\r", 0, limit)) + 1
+    def _end_of_lines(self, limit: int | None = None) -> int:
+        """Where the last whole line ends, within ``limit``; a CR at the very end may be half of a CRLF."""
+        size = len(self._text)
+        if limit is None or limit >= size:
+            if self._ended:
+                return size
+            limit = size
+        return max(self._text.rfind(b"\n", 0, limit), self._text.rfind(b"\r", 0, limit - 1)) + 1
 
     def _strict_cut(self) -> int | None:
-        """Where the last whole record ends if all quoting is RFC 4180's; None if it is not; 0: none ends."""
-        end = self._end_of_lines()
-        if not end:
-            return 0 if not self._ended and len(self._text) < 4 * _CELL_LIMIT else None
-        if _QUOTE not in self._text:
-            return end
-        text = np.frombuffer(self._text, dtype=np.uint8)
-        quotes = np.flatnonzero(text == _QUOTE)
-        if not _is_strict(text, quotes, ord(self._form.delimiter)):
-            return None
-        if self._ended:
-            return None if len(quotes) % 2 else end
-        while end:
-            inside = int(np.searchsorted(quotes, end)) % 2
-            if not inside:
-                return end
-            # The open quote is the last one before ``end``; records end before it.
-            opened = int(quotes[int(np.searchsorted(quotes, end)) - 1])
-            end = max(self._text.rfind(b"\n", 0, opened), self._text.rfind(b"\r", 0, opened)) + 1
-        return 0 if len(self._text) < 4 * _CELL_LIMIT else None
+        """Where the last whole record ends before any whose quoting is not RFC 4180's.
 
-    def _parse(self, limit: int | None) -> tuple[list[tuple[str, list[str]]], int]:
-        """Whole records one by one, each with its fault's code and its cells; the bytes they take."""
+        None if the first one's is not, or if there is so much text that it can't be; 0 if it needs more text.
+        """
         end = self._end_of_lines()
+        if end and _QUOTE in self._text:
+            text = np.frombuffer(self._text, dtype=np.uint8)
+            quotes = np.flatnonzero(text == _QUOTE)
+            delimiter = ord(self._form.delimiter)
+            if _opens_cell(text, quotes, delimiter).any():
+                strict = _strict(text, quotes, delimiter, ended=self._ended)
+                if strict < len(quotes):
+                    end = self._line_begins(int(quotes[strict]))
+                end = self._before_open_quote(end, quotes)
+                if not end and strict < len(quotes):
+                    return None
+        return None if not end and (self._ended or len(self._text) >= 4 * _CELL_LIMIT) else end
+
+    def _before_open_quote(self, end: int, quotes: npt.NDArray[np.intp]) -> int:
+        """Where the last line ends, not after ``end``, that has no open quote."""
+        while end:
+            before = int(np.searchsorted(quotes, end))
+            if before % 2 == 0:
+                return end
+            end = self._line_begins(int(quotes[before - 1]))
+        return 0
+
+    def _line_begins(self, position: int) -> int:
+        return max(self._text.rfind(b"\n", 0, position), self._text.rfind(b"\r", 0, position)) + 1
+
+    def _parse(self, end: int, limit: int | None) -> tuple[list[tuple[str, list[str]]], int]:
+        """Whole records before ``end``, each with its fault's code and its cells; the bytes they take."""
+        more = end < len(self._text) or not self._ended
         lines = _Lines(self._text[:end].decode())
         reader = csv.reader(lines, delimiter=self._form.delimiter, strict=True)
         found: list[tuple[str, list[str]]] = []
@@ -251,7 +298,7 @@ class _Feed:
             except StopIteration:
                 break
             except csv.Error as error:
-                if lines.exhausted and not self._ended:
+                if lines.exhausted and more:
                     break
                 cells, code = self._after_fault(lines, error), BAD_QUOTING
             found.append((code, cells))
@@ -259,14 +306,17 @@ class _Feed:
         return found, used
 
     def _after_fault(self, lines: _Lines, error: csv.Error) -> list[str]:
-        if len(lines.record) == 1 and not lines.exhausted and len(lines.record[0]) < _CELL_LIMIT:
-            return lines.record[0].rstrip("\r\n").split(self._form.delimiter)
-        opened = _open_quote("".join(lines.record), self._form.delimiter)
-        line = self._line + lines.lines_before + opened.line
-        raise ManifestError(
-            f"{self._name}, line {line}: a quote opens here and is never closed: {opened.shown!r}; "
-            "close it, or, if it belongs to the text, put the cell in quotes and write it twice"
-        ) from error
+        """The cells of a row that has its fault within one line; any other fault is the whole file's."""
+        delimiter = self._form.delimiter
+        if len(lines.record) == 1 and not lines.exhausted and len(lines.record[0]) <= _CELL_LIMIT:
+            return lines.record[0].rstrip("\r\n").split(delimiter)
+        culprit = _culprit("".join(lines.record), delimiter)
+        if len(lines.record) == 1 and culprit.fault == _GOES_ON:
+            return lines.record[0].rstrip("\r\n").split(delimiter)
+        raise self._error(lines.lines_before + culprit.line, culprit.words) from error
+
+    def _error(self, line: int, words: str) -> ManifestError:
+        return ManifestError(f"{self._name}, line {self._line + line}: {words}")
 
 
 class _Lines:
@@ -296,45 +346,115 @@ class _Lines:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """Where the last quoted cell of a record opens: lines below the record's first, and what stands there."""
+class _Culprit:
+    """The cell for which the csv module gave up on a record, and how many lines below its first it begins."""
 
     line: int
-    shown: str
+    fault: str
+    begins: str
+
+    @property
+    def words(self) -> str:
+        """What is wrong with it and what to do about it."""
+        return self.fault.format(cell=repr(self.begins[:60]), limit=_CELL_LIMIT)
 
 
-def _open_quote(record: str, delimiter: str) -> _Opened:
+_NEVER_CLOSED = (
+    "a quote opens here and is never closed, or not within {limit:,} characters: {cell}; "
+    "close it, or, if it belongs to the text, put the cell in quotes and write it twice"
+)
+_GOES_ON = (
+    "a quote opens here, and text follows the quote that closes it, some lines below: {cell}; "
+    "close it, or, if it belongs to the text, put the cell in quotes and write it twice"
+)
+_TOO_LONG = (
+    "a cell of more than {limit:,} characters begins here: {cell}; "
+    "shorten it, or look for the quote or line break that is missing"
+)
+
+
+def _culprit(record: str, delimiter: str) -> _Culprit:
     end = re.escape(delimiter)
-    cell = re.compile(rf'(?:"(?:[^"]|"")*"|[^"{end}\r\n][^{end}\r\n]*|)(?:{end}|\r\n|\n|\r)')
+    whole = re.compile(rf'({_QUOTED}|(?!")[^{end}\r\n]*)(?:{end}|\r\n|\n|\r|\Z)')
     position = 0
-    while (found := cell.match(record, position)) is not None:
-        position = found.end()
-    line = len(re.findall(r"\r\n|\n|\r", record[:position]))
-    return _Opened(line, re.split(r"[\r\n]", record[position:], maxsplit=1)[0][:60])
+    while (cell := whole.match(record, position)) is not None and _length(cell[1]) <= _CELL_LIMIT:
+        position = cell.end()
+    if cell is not None:
+        fault = _TOO_LONG
+    elif re.compile(_QUOTED).match(record, position):
+        fault = _GOES_ON
+    else:
+        fault = _NEVER_CLOSED
+    return _Culprit(len(_LINE_END.findall(record[:position])), fault, _LINE_END.split(record[position:])[0])
 
 
-def _is_strict(text: npt.NDArray[np.uint8], quotes: npt.NDArray[np.intp], delimiter: int) -> bool:
+def _length(cell: str) -> int:
+    return len(cell) if not cell.startswith('"') else len(cell) - 2 - cell.count('""', 1, -1)
+
+
+def _opens_cell(
+    text: npt.NDArray[np.uint8], quotes: npt.NDArray[np.intp], delimiter: int
+) -> npt.NDArray[np.bool_]:
+    """Which of ``quotes`` stand where a cell begins."""
+    before = text[np.maximum(quotes, 1) - 1]
+    opens: npt.NDArray[np.bool_] = (quotes == 0) | np.isin(before, (delimiter, _LF, _CR))
+    return opens
+
+
+def _strict(text: npt.NDArray[np.uint8], quotes: npt.NDArray[np.intp], delimiter: int, *, ended: bool) -> int:
+    """How many of ``quotes``, which open and close cells in turn, do so where RFC 4180 has them.
+
+    Where a closing quote meets an opening one, the two are a doubled quote inside a cell.
+    """
     opening, closing = quotes[0::2], quotes[1::2]
-    before = text[np.maximum(opening, 1) - 1]
-    after = text[np.minimum(closing + 1, len(text) - 1)]
-    # Where a closing quote meets an opening one, the two are a doubled quote inside a cell.
-    begins = (opening == 0) | np.isin(before, (delimiter, _LF, _CR, _QUOTE))
-    ends = (closing == len(text) - 1) | np.isin(after, (delimiter, _LF, _CR, _QUOTE))
-    return bool(begins.all() and ends.all())
+    last = len(text) - 1
+    fine = np.ones(len(quotes), dtype=bool)
+    fine[0::2] = _opens_cell(text, opening, delimiter) | (text[np.maximum(opening, 1) - 1] == _QUOTE)
+    after = text[np.minimum(closing + 1, last)]
+    fine[1::2] = (closing == last) | np.isin(after, (delimiter, _LF, _CR, _QUOTE))
+    if ended and len(quotes) % 2:
+        fine[-1] = False
+    return len(quotes) if fine.all() else int(fine.argmin()) // 2 * 2
 
 
-def _columns(text: memoryview, width: int, delimiter: str) -> list[Text] | None:
-    """The block's columns, or None if one of its rows is ragged."""
-    ragged: list[int] = []
+def _records(text: memoryview, row: int, width: int, delimiter: str) -> Records | None:
+    """All of ``text``, which has no fault in its quoting; None if a cell is too long."""
+    columns, ragged = _columns(text, width, delimiter, in_order=False)
+    if ragged:  # only reading in order tells where
+        columns, ragged = _columns(text, width, delimiter, in_order=True)
+    if any(map(_has_long_cell, columns)):
+        return None
+    try:
+        cells = [next(csv.reader([line.text], delimiter=delimiter, strict=True)) for line in ragged]
+    except csv.Error:
+        return None
+    positions = [line.number - 1 for line in ragged]
+    misfits = {
+        position: Misfit(RAGGED, tuple(found))
+        for position, found in zip(positions, cells, strict=True)
+        if _is_ragged(found, width)
+    }
+    if ragged:
+        columns = _inserted(columns, positions, [_fitted(found, width) for found in cells])
+    return Records(columns, row, misfits)
+
+
+def _columns(
+    text: memoryview, width: int, delimiter: str, *, in_order: bool
+) -> tuple[list[Text], list[pacsv.InvalidRow]]:
+    """The columns of the rows that fit, and the rows that don't."""
+    ragged: list[pacsv.InvalidRow] = []
     names = [str(position) for position in range(width)]
 
     def note(row: pacsv.InvalidRow) -> str:
-        ragged.append(row.actual_columns)
+        ragged.append(row)
         return "skip"
 
+    if text[: len(_BOM)] == _BOM:
+        text = memoryview(_BOM + text)  # pyarrow takes one off, wherever in the file the block stands
     table = pacsv.read_csv(
         pa.py_buffer(text),
-        pacsv.ReadOptions(column_names=names, block_size=len(text) + 1, use_threads=True),
+        pacsv.ReadOptions(column_names=names, block_size=len(text) + 1, use_threads=not in_order),
         pacsv.ParseOptions(
             delimiter=delimiter,
             newlines_in_values=True,
@@ -345,23 +465,42 @@ def _columns(text: memoryview, width: int, delimiter: str) -> list[Text] | None:
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, null_values=[]
         ),
     )
-    if ragged:
-        return None
-    return [column.combine_chunks() for column in table.columns]
+    return [column.combine_chunks() for column in table.columns], ragged
+
+
+def _inserted(columns: Sequence[Text], positions: Sequence[int], rows: Sequence[Sequence[str]]) -> list[Text]:
+    """The columns with ``rows`` put in so that they come to stand at ``positions``."""
+    there, more = len(columns[0]), len(rows)
+    order = np.empty(there + more, dtype=np.int64)
+    fits = np.ones(there + more, dtype=bool)
+    fits[positions] = False
+    order[fits] = np.arange(there)
+    order[positions] = np.arange(there, there + more)
+    return [
+        pa.concat_arrays([column, pa.array(cells, pa.string())]).take(pa.array(order))
+        for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
+
+
+def _is_ragged(cells: Sequence[str], width: int) -> bool:
+    return len(cells) != width and any(cell.strip() for cell in cells)
+
+
+def _fitted(cells: list[str], width: int) -> list[str]:
+    return (cells + [""] * width)[:width]
+
+
+def _has_long_cell(column: Text) -> bool:
+    """Whether the csv module would refuse a cell, so that it never depends on the cell's neighbours."""
+    longest = pc.max(pc.binary_length(column)).as_py() or 0
+    return longest > _CELL_LIMIT and pc.max(pc.utf8_length(column)).as_py() > _CELL_LIMIT
 
 
 def is_blank(columns: Sequence[Text]) -> npt.NDArray[np.bool_]:
     """Which records have nothing but white space in all cells."""
-    blank = pc.equal(columns[0], "")
-    if not _any(blank) and not _any(pc.match_substring_regex(columns[0], r"^\s+$")):
-        return np.zeros(len(columns[0]), dtype=bool)
-    empty = np.ones(len(columns[0]), dtype=bool)
+    blank = np.ones(len(columns[0]), dtype=bool)
     for column in columns:
-        empty &= pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy(zero_copy_only=False)
-        if not empty.any():
+        blank &= pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy(zero_copy_only=False)
+        if not blank.any():
             break
-    return empty
-
-
-def _any(mask: Text) -> bool:
-    return bool(pc.any(mask).as_py())
+    return blank

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import io
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from importer.errors import ManifestError
 
@@ -18,7 +23,8 @@ if TYPE_CHECKING:
     from importer.manifests.sources import Source
 
 CHUNK_BYTES = 16 * 1024 * 1024
-_SOME = 3  # fewer sequences prove nothing
+_PIECE_BYTES = 1024 * 1024
+_HEAD_BYTES = 4096
 
 # The longer mark first: UTF-32-LE begins with UTF-16-LE's.
 _MARKS = (
@@ -28,6 +34,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_MARK_BYTES = b"\xef\xbb\xbf\xff\xfe"
 _OTHERS = (
     (b"PK\x03\x04", "a zip archive or an .xlsx workbook"),
     (b"\x1f\x8b", "gzipped"),
@@ -37,9 +44,22 @@ _OTHERS = (
     (b"UNA:+", "EDIFACT"),
     (b"UNB+", "EDIFACT"),
 )
-# GB2312's punctuation and its first-level (common) characters have these lead bytes.
-_COMMON_LEADS = frozenset((*range(0xA1, 0xA4), *range(0xB0, 0xD8)))
 _MARKUP = re.compile(rb"\s*<(?:!doctype|html|\?xml|table)", re.IGNORECASE)
+
+# From the first byte beyond ASCII in a line to the line's end. That byte begins a character in GB18030 too,
+# and no character of it has a line break's byte.
+_TELLING = re.compile(rb"[\x80-\xff][^\r\n]*")
+_WORD_BEGINS = re.compile(rb"[A-Za-z]*\Z")
+_TELLING_LINES, _TELLING_BYTES, _WORD_BYTES = 1000, 65_536, 32
+# GB2312's punctuation, letters and first-level characters, in byte order; nearly all of a Chinese text.
+_COMMON_CHINESE = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")
+_UPPER, _LOWER = "A-Z\u00c0-\u00d6\u00d8-\u00deŠŒŽŸ", "a-z\u00df-\u00f6\u00f8-\u00ffšœžƒ"
+_LETTERS = re.compile(f"[{_UPPER}{_LOWER}]+")
+_WESTERN_WORD = re.compile(f"(?=.*[A-Za-z])(?:[{_UPPER}]+|[{_UPPER}]?[{_LOWER}]+(?:[{_UPPER}][{_LOWER}]+)*)")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_SURELY = 0.8
+_LAST_ASCII = 0x7F
+_ESCAPED = (0xDC80, 0xDCFF)  # what surrogateescape makes of a byte that can't be decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,49 +74,64 @@ class Encoded:
 
 
 def survey(source: Source, encoding: str | None = None) -> Encoded:
-    """Read the file to its end once: its digest, and the encoding that decodes all of it.
+    """Read the file to its end: its digest, and the encoding that decodes all of it.
 
     A byte order mark decides, then ``encoding`` where the user names one, then UTF-16 by its zero bytes,
-    UTF-8 where it decodes, GB18030 where the bytes look like Chinese, else cp1252.
+    UTF-8 where it decodes, GB18030 where it reads as Chinese, else cp1252.
 
     Raises:
-        ManifestError: the file is empty, is no text, or no encoding decodes it (line, column and bytes are
-            named).
+        ManifestError: the file can't be read, is empty, is no text, or its encoding does not decode all of
+            it (line, column and bytes are named).
     """
-    with source.path.open("rb") as file:
+    with _opened(source) as file:
         stamp = _stamp(file)
-        head = file.read(4096)
+        head = file.read(_HEAD_BYTES)
         _refuse_others(source.name, head)
         mark, marked = _mark(head)
         digest, evidence = hashlib.sha256(), _Evidence()
         file.seek(0)
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            if not marked and not encoding:
-                evidence.weigh(chunk)
+        while piece := file.read(_PIECE_BYTES) + file.readline(_TELLING_BYTES):
+            digest.update(piece)
+            evidence.weigh(piece)
+        evidence.weigh(b"")
         size = file.tell()
     chosen = marked or encoding or _choose(source, head, evidence)
-    found = Encoded(chosen, mark, digest.hexdigest(), size, stamp)
-    if chosen != "utf-8" or marked or encoding:
-        _decode_all(source, found)
-    return found
+    if chosen != "utf-8" or not evidence.is_utf8:
+        _check_decodes(source, chosen, mark)
+    return Encoded(chosen, mark, digest.hexdigest(), size, stamp)
 
 
 def utf8_chunks(source: Source, encoded: Encoded) -> Iterator[bytes]:
     """The file's text as UTF-8 in chunks of about 16 MiB, without its byte order mark.
 
     Raises:
-        ManifestError: the file is no longer the one that was surveyed.
+        ManifestError: the file can't be read, or is no longer the one that was surveyed.
     """
-    with source.path.open("rb") as file:
+    with _opened(source) as file:
         if _stamp(file) != encoded.stamp:
             raise _changed(source)
         file.seek(encoded.mark)
         decoder = codecs.getincrementaldecoder(encoded.encoding)(errors="strict")
         while chunk := file.read(CHUNK_BYTES):
-            yield chunk if encoded.encoding == "utf-8" else decoder.decode(chunk).encode()
+            yield chunk if encoded.encoding == "utf-8" else _recoded(source, decoder, chunk)
         if _stamp(file) != encoded.stamp:
             raise _changed(source)
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[BinaryIO]:
+    try:
+        with source.path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise ManifestError(f"{source.name}: can't be read: {error.strerror or error}") from error
+
+
+def _recoded(source: Source, decoder: codecs.IncrementalDecoder, chunk: bytes) -> bytes:
+    try:
+        return decoder.decode(chunk).encode()
+    except UnicodeDecodeError as error:
+        raise _changed(source) from error  # all of it was decoded when it was surveyed
 
 
 def _changed(source: Source) -> ManifestError:
@@ -111,12 +146,12 @@ def _stamp(file: BinaryIO) -> tuple[int, int, int]:
 
 
 def _refuse_others(name: str, head: bytes) -> None:
-    if not head.strip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0"):
+    if len(head) < _HEAD_BYTES and not head.strip(_MARK_BYTES + b" \t\r\n\0"):
         raise ManifestError(f"{name}: the file is empty; a manifest has at least a header row")
     for magic, words in _OTHERS:
         if head.startswith(magic):
             raise ManifestError(f"{name}: the file is {words}, not delimited text; export it as CSV")
-    if _MARKUP.match(head):
+    if _MARKUP.match(head.lstrip(_MARK_BYTES).replace(b"\0", b"")):
         raise ManifestError(
             f"{name}: the file is an HTML or XML document, not delimited text; export it as CSV"
         )
@@ -130,38 +165,60 @@ class _Evidence:
     """What the bytes of a file without a mark say about its encoding."""
 
     def __init__(self) -> None:
-        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self.broken = self.sequences = self.even_runs = self.odd_runs = self.common_leads = self.pairs = 0
+        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
+        self._telling: list[bytes] = []
+        self._beyond_ascii = self._broken = 0
 
-    def weigh(self, chunk: bytes) -> None:
-        if chunk.isascii() and not self._utf8.getstate()[0]:
+    def weigh(self, piece: bytes) -> None:
+        """Take in the file's next bytes, best whole lines; none at its end."""
+        if piece and piece.isascii() and not self._utf8.getstate()[0]:
             return
-        text = self._utf8.decode(chunk)
-        broken = text.count("\N{REPLACEMENT CHARACTER}")
-        self.broken += broken
-        self.sequences += sum(map(len, re.findall(r"[^\x00-\x7f]+", text))) - broken
-        if self.broken:
-            self._weigh_runs(chunk)
-
-    def _weigh_runs(self, chunk: bytes) -> None:
-        for run in re.findall(rb"[\x80-\xff]+", chunk):
-            self.even_runs += len(run) % 2 == 0
-            self.odd_runs += len(run) % 2
-            leads = run[::2]
-            self.pairs += len(leads)
-            self.common_leads += sum(lead in _COMMON_LEADS for lead in leads)
+        text = self._utf8.decode(piece, not piece).encode("utf-32-le", "surrogatepass")
+        characters = np.frombuffer(text, dtype="<u4")
+        self._beyond_ascii += int(np.count_nonzero(characters > _LAST_ASCII))
+        self._broken += int(np.count_nonzero((characters >= _ESCAPED[0]) & (characters <= _ESCAPED[1])))
+        missing = _TELLING_LINES - len(self._telling)
+        for found in islice(_TELLING.finditer(piece), missing):
+            before = _WORD_BEGINS.search(piece[max(0, found.start() - _WORD_BYTES) : found.start()])
+            self._telling.append((before[0] if before else b"") + found[0])
 
     @property
     def is_utf8(self) -> bool:
-        return not self.broken and not self._utf8.getstate()[0]
+        """Whether every byte is part of a character in UTF-8."""
+        return not self._broken
 
     @property
     def is_damaged_utf8(self) -> bool:
-        return self.sequences >= _SOME and self.sequences > 2 * self.broken
+        """Hardly any text of another encoding has characters that happen to be UTF-8."""
+        return self._beyond_ascii - self._broken > self._broken
 
-    @property
-    def looks_chinese(self) -> bool:
-        return self.even_runs > 4 * self.odd_runs and self.common_leads * 2 >= self.pairs
+    def shares(self) -> tuple[float, float]:
+        """How much of what is not ASCII makes sense in Chinese, and how much in a western language."""
+        telling = b"\n".join(self._telling)[:_TELLING_BYTES]
+        return _chinese_share(telling), _western_share(telling)
+
+
+def _chinese_share(telling: bytes) -> float:
+    characters = _BEYOND_ASCII.findall(telling.decode("gb18030", "replace"))
+    common = sum(
+        _COMMON_CHINESE.fullmatch(character.encode("gb18030")) is not None for character in characters
+    )
+    return common / max(1, len(characters))
+
+
+def _western_share(telling: bytes) -> float:
+    """The share of accented letters in words such as Größe, É and CRÉÉE, but not in ÊýÁ¿."""
+    text = telling.decode("cp1252", "replace")
+    words = (found[0] for found in _LETTERS.finditer(text) if _is_western(text, found))
+    sensible = sum(len(_BEYOND_ASCII.findall(word)) for word in words)
+    return sensible / max(1, len(_BEYOND_ASCII.findall(text)))
+
+
+def _is_western(text: str, found: re.Match[str]) -> bool:
+    if len(found[0]) > 1:
+        return _WESTERN_WORD.fullmatch(found[0]) is not None
+    start, end = found.span()
+    return (text[max(0, start - 1) : start] + text[end : end + 1]).isascii()
 
 
 def _choose(source: Source, head: bytes, evidence: _Evidence) -> str:
@@ -170,66 +227,56 @@ def _choose(source: Source, head: bytes, evidence: _Evidence) -> str:
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     if 0 in head:
         raise ManifestError(f"{source.name}: the file is not text (it has zero bytes); export it as CSV")
-    if evidence.is_utf8:
+    if evidence.is_utf8 or evidence.is_damaged_utf8:
         return "utf-8"
-    if evidence.is_damaged_utf8:
-        raise _undecodable(source, "utf-8", 0, "; the rest of the file is UTF-8")
-    chinese = evidence.looks_chinese and _decodes(source, "gb18030")
-    return "gb18030" if chinese else "cp1252"
+    chinese, western = evidence.shares()
+    if chinese > western and (chinese >= _SURELY or _first_fault(source, "gb18030", 0) is None):
+        return "gb18030"
+    return "cp1252"
 
 
-def _decodes(source: Source, encoding: str) -> bool:
-    return _first_fault(source, encoding, 0) is None
-
-
-def _decode_all(source: Source, encoded: Encoded) -> None:
-    if _first_fault(source, encoded.encoding, encoded.mark) is not None:
-        raise _undecodable(source, encoded.encoding, encoded.mark, "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    line: int
-    column: int
-    found: bytes
-
-
-def _first_fault(source: Source, encoding: str, mark: int) -> _Fault | None:
-    """Where strict decoding fails first: the line, the character in it, and the bytes."""
-    decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
-    lines, tail = 0, ""
-    with source.path.open("rb") as file:
-        file.seek(mark)
-        while True:
-            chunk = file.read(CHUNK_BYTES)
-            before = decoder.getstate()[0]
-            try:
-                text = decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                good = bytes(error.object[: error.start]).decode(encoding, errors="replace")
-                lines, tail = _count_lines(lines, tail, good)
-                return _Fault(
-                    lines + 1, len(tail) + 1, bytes(error.object[error.start : error.end]) or before
-                )
-            if not chunk:
-                return None
-            lines, tail = _count_lines(lines, tail, text)
-
-
-def _count_lines(lines: int, tail: str, text: str) -> tuple[int, str]:
-    parts = re.split(r"\r\n|\r|\n", tail + text)
-    return lines + len(parts) - 1, parts[-1]
-
-
-def _undecodable(source: Source, encoding: str, mark: int, more: str) -> ManifestError:
+def _check_decodes(source: Source, encoding: str, mark: int) -> None:
     fault = _first_fault(source, encoding, mark)
-    where = (
-        f"line {fault.line}, column {fault.column}: "
-        f"the bytes {fault.found.hex(' ').upper()} are not {encoding}"
-        if fault
-        else f"not {encoding}"
-    )
-    return ManifestError(
-        f"{source.name}: {where}{more}; expected UTF-8, UTF-16, cp1252 or GB18030 throughout: "
+    if fault is None:
+        return
+    offset, found = fault
+    line, column = _place(source, encoding, mark, offset)
+    raise ManifestError(
+        f"{source.name}, line {line}, column {column}: the bytes {found.hex(' ').upper()} are not "
+        f"{encoding}; expected UTF-8, UTF-16, cp1252 or GB18030 throughout: "
         "save the file again as UTF-8, or name its encoding with --encoding"
     )
+
+
+def _first_fault(source: Source, encoding: str, mark: int) -> tuple[int, bytes] | None:
+    """Where strict decoding fails first, in bytes from the file's beginning, and what stands there."""
+    decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
+    with _opened(source) as file:
+        file.seek(mark)
+        while True:
+            piece = file.read(_PIECE_BYTES)
+            try:
+                decoder.decode(piece, not piece)
+            except UnicodeDecodeError as error:
+                # The decoder may have kept the first bytes of a character from the piece before.
+                offset = file.tell() - len(error.object) + error.start
+                return offset, bytes(error.object[error.start : error.end])
+            if not piece:
+                return None
+
+
+def _place(source: Source, encoding: str, mark: int, offset: int) -> tuple[int, int]:
+    """The line, and the character in it, that begins ``offset`` bytes from the file's beginning."""
+    decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
+    text = io.IncrementalNewlineDecoder(decoder, translate=True)
+    line, column = 1, 1
+    with _opened(source) as file:
+        file.seek(mark)
+        while piece := file.read(min(_PIECE_BYTES, offset - file.tell())):
+            line, column = _after(text.decode(piece), line, column)
+    return _after(text.decode(b"", final=True), line, column)
+
+
+def _after(text: str, line: int, column: int) -> tuple[int, int]:
+    lines = text.count("\n")
+    return line + lines, len(text) - text.rindex("\n") if lines else column + len(text)
