@@ -67,7 +67,7 @@ class Rows:
     sku: Text
     quantity: npt.NDArray[np.int32]
     bad: Mask
-    manifest: npt.NDArray[np.int16]
+    manifest: npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +160,13 @@ class Grouping:
         return pc.binary_join_element_wise(pc.binary_join(shares, "+"), numbers, "/")
 
     def each(self, chosen: Mask) -> Iterator[Fulfillment]:
-        """The chosen fulfillments, which must be ready, one by one, in manifest order."""
+        """The chosen fulfillments, which must be filled, one by one, in manifest order."""
         return self._make_all(np.flatnonzero(chosen))
 
     def by_order(self, chosen: Mask) -> Iterator[list[Fulfillment]]:
         """The chosen fulfillments in lists that may be posted side by side; within one, in manifest order.
 
-        A list has the fulfillments of one order, or of several that share parcels; they must be ready.
+        A list has the fulfillments of one order, or of several that share parcels; they must be filled.
         """
         queues = self._queues()
         picked = np.flatnonzero(chosen)
@@ -275,7 +275,8 @@ def _duplicates(
     Within a manifest such a row is another unit, a repetition, or a mistake, as the user has it. A row that
     an earlier manifest of the run has too, as often, is the same row: manifests overlap.
     """
-    good = np.flatnonzero(~rows.bad)
+    # a manifest without quantities has 0 in all rows: its rows can't be told apart, nor called the same
+    good = np.flatnonzero(~rows.bad & (rows.quantity > 0))
     same, _ = _by_appearance(part[good], sku[good])
     same, _ = _by_appearance(same, rows.quantity[good].astype(np.int64))
     within, _ = _by_appearance(same, rows.manifest[good].astype(np.int64))
@@ -395,17 +396,16 @@ def _spread(start: Codes, chosen: Codes) -> tuple[Codes, Codes]:
 def _linked(owner: Codes, order: Codes, orders: int) -> Codes:
     """For each order the first one that shared parcels link it to, by however many steps.
 
-    ``owner`` and ``order`` are pairs of parcel and order. Each round hands the least label known in a parcel
-    to its orders and to the orders whose label they had, so that few rounds do.
+    ``owner`` and ``order`` are pairs of parcel and order. Each round hands the least order known in a parcel
+    to those that its orders point to, and lets each point where that one points, so that few rounds do.
     """
-    label = np.arange(orders)
+    known = np.arange(orders)
     while True:
         least = np.full(int(owner.max(initial=-1)) + 1, orders)
-        np.minimum.at(least, owner, label[order])
-        better = label.copy()
-        np.minimum.at(better, label[order], least[owner])
-        np.minimum.at(better, order, least[owner])
+        np.minimum.at(least, owner, known[order])
+        better = known.copy()
+        np.minimum.at(better, known[order], least[owner])
         better = better[better]
-        if np.array_equal(better, label):
-            return label
-        label = better
+        if np.array_equal(better, known):
+            return known
+        known = better

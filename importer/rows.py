@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
 _NARROWED = ("order_id", "quantity", "tracking_number")
 _INVISIBLE = dict.fromkeys(
-    (*(0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF), *(0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F)))
+    map(
+        ord,
+        "\u00ad\u200b\u200c\u200d\u2060\ufeff"  # soft hyphen, of zero width, byte order mark
+        "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",  # direction of writing
+    )
 )
-_INVISIBLE |= dict.fromkeys(range(0x2066, 0x206A))  # the last of those that steer the writing's direction
 _ASCII = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)} | {"、": ","}
 _WRAPPED = r'^="((?:[^"]|"")*)"$'
 

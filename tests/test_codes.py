@@ -1,0 +1,115 @@
+"""The table of codes: stable names, and words that a person can act on."""
+
+from __future__ import annotations
+
+import re
+import string
+
+from schemas.codes import CODES, WARNINGS, code_of
+
+# What people and scripts outside rely on. A name may be added here, but none may be taken away.
+PROMISED = {
+    "blank-order-id",
+    "bad-order-id",
+    "blank-sku",
+    "bad-sku",
+    "blank-quantity",
+    "bad-quantity",
+    "quantity-below-one",
+    "quantity-too-large",
+    "blank-tracking-number",
+    "bad-tracking-number",
+    "several-tracking-numbers",
+    "spreadsheet-damage",
+    "bad-tracking-url",
+    "ragged-row",
+    "bad-quoting",
+    "duplicate-row",
+    "tracking-number-conflict",
+    "changed-since-posted",
+    "already-posted",
+    "parcel-held",
+    "batch-held",
+    "destination-NNN",
+    "destination-unreachable",
+    "outcome-unknown",
+    "run-stopped",
+    "tracking-check-digit",
+    "carrier-mismatch",
+    "tracking-number-on-several-orders",
+}
+OF_A_CELL = {"column", "value", "expected"}
+MORE = {
+    "several-tracking-numbers": {"count", "numbers"},
+    "ragged-row": {"found", "expected", "surplus"},
+    "duplicate-row": {"where", "counted"},
+    "tracking-number-conflict": {"fulfillment_id", "numbers"},
+    "changed-since-posted": {"run_id", "state"},
+    "already-posted": {"run_id", "state"},
+    "parcel-held": {"where", "scope"},
+    "batch-held": {"bad"},
+    "carrier-mismatch": {"carrier", "company"},
+    "destination-NNN": {"words"},
+    "destination-unreachable": {"words"},
+    "outcome-unknown": {"words"},
+    "run-stopped": {"words"},
+}
+
+
+def blanks_of(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def test_every_code_that_was_promised_is_in_the_table_and_no_other() -> None:
+    assert CODES.keys() == PROMISED
+
+
+def test_a_code_is_lower_case_words_with_hyphens_and_stands_under_its_name() -> None:
+    assert [code.name for code in CODES.values()] == [*CODES]
+    assert [name for name in CODES if not re.fullmatch(r"[a-z]+(?:-[a-z]+)+|destination-NNN", name)] == []
+
+
+def test_a_message_has_only_blanks_that_its_finding_can_fill_in() -> None:
+    unknown = {
+        name: blanks
+        for name, code in CODES.items()
+        if (blanks := blanks_of(code.message) - OF_A_CELL - MORE.get(name, set()))
+    }
+    assert unknown == {}
+
+
+def test_a_message_about_a_cell_shows_its_value_unless_that_is_blank() -> None:
+    silent = {
+        name
+        for name, code in CODES.items()
+        if "column" in blanks_of(code.message) and not {"value", "numbers"} & blanks_of(code.message)
+    }
+    assert silent == {"blank-order-id", "blank-sku", "blank-quantity", "blank-tracking-number"}
+
+
+def test_messages_and_hints_are_lower_case_phrases_and_meanings_are_sentences() -> None:
+    for code in CODES.values():
+        for phrase in (code.message, code.hint):
+            assert not phrase.endswith("."), code.name
+            assert phrase[0] == phrase[0].lower(), code.name
+            assert "\n" not in phrase, code.name
+        assert re.fullmatch(r"[A-Z].*\.", code.meaning), code.name
+
+
+def test_only_the_hint_for_a_ragged_row_has_a_blank() -> None:
+    filled = {name: blanks_of(code.hint) for name, code in CODES.items() if blanks_of(code.hint)}
+    assert filled == {"ragged-row": {"delimiter"}}
+
+
+def test_every_warning_is_in_the_table() -> None:
+    assert set(WARNINGS) <= CODES.keys()
+    assert len(set(WARNINGS)) == len(WARNINGS)
+
+
+def test_a_code_is_found_by_its_name_and_those_of_destinations_share_one() -> None:
+    assert [code_of(name).name for name in ("blank-sku", "destination-404", "destination-503")] == [
+        "blank-sku",
+        "destination-NNN",
+        "destination-NNN",
+    ]
+    assert {name: code_of(name) for name in CODES} == CODES

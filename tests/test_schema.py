@@ -1,0 +1,116 @@
+"""The rules as pandera has them: text in, one code per fault, and the order in which faults count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pandera.errors
+import pyarrow as pa
+import pytest
+
+from schemas.codes import CODES, WARNINGS
+from schemas.manifest import CANONICAL, MAX_QUANTITY, REPORT_COLUMNS, TEXT, schema
+
+
+def frame(**columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.array(pa.array(cells), dtype=TEXT) for name, cells in columns.items()})
+
+
+def faults(table: pd.DataFrame, *, order_id: str = "integer") -> list[tuple[str, str, list[bool]]]:
+    """Column, code, and which cells pass, of every rule that is broken."""
+    try:
+        schema([*table.columns], order_id=order_id).validate(table, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        return [
+            (str(error.schema.name), str(error.check.error), error.check_output.tolist())
+            for error in errors.schema_errors
+        ]
+    return []
+
+
+def codes_of(column: str, *, order_id: str) -> list[str]:
+    """The codes of a column's rules, in order of precedence."""
+    rules: list[Any] = schema([column], order_id=order_id).columns[column].checks  # Any - pandera's own
+    return [str(rule.error) for rule in rules]
+
+
+def test_rows_that_are_right_break_no_rule() -> None:
+    table = frame(
+        order_id=["1", "9223372036854775807"],
+        sku=["A", "é" * 255],
+        quantity=["1", str(MAX_QUANTITY)],
+        tracking_number=["12345", "1Z E35 6F8 YW0 193 7117"],
+        tracking_company=["", "UPS"],
+        tracking_url=["", "https://example.com/?n=1"],
+        fulfillment_id=["", "x"],
+    )
+    assert faults(table) == []
+    assert faults(table, order_id="string") == []
+
+
+def test_a_broken_rule_says_which_cells_pass() -> None:
+    table = frame(quantity=["1", "two", "", "2"], sku=["", "A", "B", "C"])
+    assert faults(table) == [
+        ("quantity", "blank-quantity", [True, True, False, True]),
+        ("quantity", "bad-quantity", [True, False, False, True]),
+        ("quantity", "quantity-too-large", [True, False, False, True]),
+        ("sku", "blank-sku", [False, True, True, True]),
+    ]
+
+
+def test_a_cell_that_is_blank_is_first_of_all_blank() -> None:
+    first = {
+        (column, mode): codes_of(column, order_id=mode)[0]
+        for column in ("order_id", "sku", "quantity", "tracking_number")
+        for mode in ("integer", "string")
+    }
+    assert first == {(column, mode): f"blank-{column.replace('_', '-')}" for column, mode in first}
+
+
+def test_every_rule_has_its_code_in_the_table_and_none_is_a_warning() -> None:
+    used = {
+        code
+        for column in ("order_id", "sku", "quantity", "tracking_number", "tracking_url")
+        for mode in ("integer", "string")
+        for code in codes_of(column, order_id=mode)
+    }
+    assert used == {
+        *("blank-order-id", "bad-order-id", "blank-sku", "bad-sku"),
+        *("blank-quantity", "bad-quantity", "quantity-below-one", "quantity-too-large"),
+        *("blank-tracking-number", "bad-tracking-number", "several-tracking-numbers"),
+        *("spreadsheet-damage", "bad-tracking-url"),
+    }
+    assert used <= CODES.keys() - set(WARNINGS)
+
+
+def test_only_columns_that_the_manifest_has_are_judged() -> None:
+    assert [*schema(["order_id", "tracking_number"], order_id="integer").columns] == [
+        "order_id",
+        "tracking_number",
+    ]
+    assert faults(frame(order_id=["1"], tracking_number=["12345"])) == []
+
+
+def test_no_value_is_converted_on_the_way() -> None:
+    table = frame(order_id=["007"], quantity=["2.0"], tracking_number=["1Z E35 6F8 YW0 193 7117"])
+    validated = schema([*table.columns], order_id="string").validate(table, lazy=True)
+    assert {name: validated[name].tolist() for name in validated} == {
+        "order_id": ["007"],
+        "quantity": ["2.0"],
+        "tracking_number": ["1Z E35 6F8 YW0 193 7117"],
+    }
+
+
+def test_numbers_instead_of_text_are_refused() -> None:
+    with pytest.raises(pandera.errors.SchemaError, match="expected series 'quantity' to have type"):
+        schema(["quantity"], order_id="integer").validate(pd.DataFrame({"quantity": [1, 2]}))
+
+
+def test_a_manifest_without_rows_breaks_no_rule() -> None:
+    assert faults(frame(**{column: [] for column in CANONICAL})) == []
+
+
+def test_the_columns_of_a_report_are_told_from_those_of_a_manifest() -> None:
+    assert all(column.startswith("import_") for column in REPORT_COLUMNS)
+    assert not set(REPORT_COLUMNS) & set(CANONICAL)
