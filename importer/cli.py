@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import logging
 import os
 import shlex
 import sys
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,16 +20,17 @@ import platformdirs
 from rich.console import Console
 
 from importer import pipeline, settings
-from importer.errors import ImporterError, SetupError
+from importer.errors import CannotGoOn, ImporterError, SetupError
 from importer.fulfillments import Duplicates, Options
-from importer.ledger import Ledger, exists
+from importer.ledger import Ledger, Run, exists
 from importer.posts.signals import Interruption
 from importer.report import runs as runs_report
 from importer.report import terminal
+from importer.report.words import printable
 from importer.sandbox import Sandbox, Store, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _USAGE, _BROKEN, _INTERRUPTED = 2, 4, 130
 _PORT: Final = 8765
@@ -50,25 +53,32 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit status; errors are told on standard error."""
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole URLs
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a narrow encoding must not end a run
     try:
         status = main.main(list(arguments), prog_name="importer", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        usage = io.StringIO()
+        error.show(usage)
+        _complain(usage.getvalue().rstrip())
         return error.exit_code
     except ImporterError as error:
-        click.echo(f"importer: {error}", err=True)
+        _complain(f"importer: {error}")
         return error.exit_status
     except (click.Abort, KeyboardInterrupt):
-        click.echo("importer: interrupted", err=True)
+        _complain("importer: interrupted")
         return _INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN
     except Exception:  # noqa: BLE001 - the exit status 1 of Python would say that the run finished
-        traceback.print_exc()
-        click.echo("importer: this is a fault in the importer; what was posted is in the ledger", err=True)
+        _complain(traceback.format_exc().rstrip())
+        _complain("importer: this is a fault in the importer; what was posted is in the ledger")
         return _BROKEN
     return int(status or 0)
+
+
+def _complain(text: str) -> None:
+    """Print to standard error, whatever file names and arguments are in the text."""
+    click.echo("\n".join(map(printable, text.split("\n"))), err=True)
 
 
 def _epilog() -> str:
@@ -105,15 +115,46 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
     context.obj = _Global(config, verbose, quiet)
 
 
+class _Out(Console):
+    """Standard output."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise it again; rich's own exit status 1 would say that rows need attention."""
+        raise BrokenPipeError
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Print results; whoever reads them may leave early, since the exit status says how the run went.
+
+    Raises:
+        CannotGoOn: they can't be written, for want of room for example.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        _close_output()
+    except OSError as error:
+        _close_output()
+        raise CannotGoOn(f"standard output can't be written: {error.strerror}") from error
+
+
+def _close_output() -> None:
+    """Let what is still buffered go nowhere; Python writes it on leaving, and complains."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 class _Global:
     """The options before the command, and where output goes."""
 
     def __init__(self, config: Path | None, verbose: bool, quiet: bool) -> None:  # noqa: FBT001 - as click hands them over
         self.config = config
         self.verbose = verbose
-        self.out = Console(quiet=quiet, highlight=False)
+        self.out = _Out(quiet=quiet, highlight=False)
         if not self.out.is_terminal:
-            self.out = Console(quiet=quiet, highlight=False, width=_WIDE)
+            self.out = _Out(quiet=quiet, highlight=False, width=_WIDE)
         self.progress = Console(stderr=True, quiet=quiet, highlight=False)
 
     def settings(self) -> settings.Settings:
@@ -188,15 +229,14 @@ _SHARED = (
         is_flag=True,
         help="Send again what an earlier run sent without learning the outcome. It may be created twice.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object."),
-)
-_POST_ONLY = (
+    click.option("--json", is_flag=True, help="Print the summary as one JSON object."),
     click.option(
         "--sandbox",
         metavar="[ORDERS.json]",
         is_flag=False,
         flag_value="",
-        help="Start the sandbox in this process and post to it; without a file it accepts any order.",
+        help="Start the sandbox in this process and post to it; without a file it accepts any order. "
+        "A dry run starts none, but reads what the ledger has of it.",
     ),
     click.option("--rate", metavar="N[/BURST]", callback=_rate, help="At most N posts a second."),
     click.option("--concurrency", type=int, metavar="N", help="So many orders side by side."),
@@ -221,19 +261,24 @@ def check(common: _Global, /, **options: Any) -> int:  # noqa: ANN401 - click ha
     """Dry run: read, validate, group, report. Nothing leaves the machine.
 
     MANIFEST is a file, a directory, a glob, or - for standard input. Without --to the rules that all
-    destinations share apply; with it, also what the ledger says of earlier runs.
+    destinations share apply; with it (or --sandbox), also what the ledger says of earlier runs.
 
     \b
     importer check manifest.csv
     importer check inbox/ --to adm --report checked
     """  # noqa: D301 - click takes \b for text to be left as it is
     _refuse_contradictions(options)
-    target = settings.destination_for_check(common.settings(), options["to"]) if options["to"] else None
+    if options["sandbox"] is not None:
+        target = _sandbox(common, options)[1]
+    elif options["to"]:
+        target = settings.destination_for_check(common.settings(), options["to"])
+    else:
+        target = None
     return _run(common, _job("check", target, options), options)
 
 
 @main.command()
-@_with(_MANIFESTS, *_SHARED, *_POST_ONLY)
+@_with(_MANIFESTS, *_SHARED)
 @click.pass_obj
 def post(common: _Global, /, **options: Any) -> int:  # noqa: ANN401 - click hands over each option by name
     """Read, validate and group, then post one fulfillment per tracking number.
@@ -246,33 +291,32 @@ def post(common: _Global, /, **options: Any) -> int:  # noqa: ANN401 - click han
     importer post reports/RUN-ID/errors.csv --to adm     (after mending it)
     """  # noqa: D301 - click takes \b for text to be left as it is
     _refuse_contradictions(options)
-    overrides = {key: options[key] for key in ("rate", "concurrency", "timeout", "max_attempts")}
     with ExitStack() as stack:
         if options["sandbox"] is None:
-            name = options["to"] or _NO_DESTINATION
-            target = settings.destination(common.settings(), name, os.environ, overrides)
+            name = options["to"] or settings.DEFAULT_KIND
+            target = settings.destination(common.settings(), name, os.environ, _overrides(options))
         else:
-            target = _sandboxed(common, options, overrides, stack)
+            store, target = _sandbox(common, options)
+            target = replace(target, base_url=stack.enter_context(Sandbox(store)).url)
         return _run(common, _job("post", target, options), options)
 
 
-_NO_DESTINATION = "adm"
-
-
-def _sandboxed(
-    common: _Global, options: dict[str, Any], overrides: dict[str, Any], stack: ExitStack
-) -> settings.DestinationSettings:
-    shape = settings.sandbox_destination(common.settings(), options["to"], "http://127.0.0.1", overrides)
-    store = (
-        Store.from_file(Path(options["sandbox"])) if options["sandbox"] else Store.any_order(shape.order_id)
+def _sandbox(common: _Global, options: dict[str, Any]) -> tuple[Store, settings.DestinationSettings]:
+    """The sandbox's orders, and how to post to it but for its port."""
+    target = settings.sandbox_destination(
+        common.settings(), options["to"], "http://127.0.0.1", _overrides(options)
     )
-    sandbox = stack.enter_context(Sandbox(store))
-    return settings.sandbox_destination(common.settings(), options["to"], sandbox.url, overrides)
+    orders = options["sandbox"]
+    return Store.from_file(Path(orders)) if orders else Store.any_order(target.order_id), target
+
+
+def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: options[key] for key in ("rate", "concurrency", "timeout", "max_attempts")}
 
 
 def _refuse_contradictions(options: dict[str, Any]) -> None:
     if not options["manifests"]:
-        given = options.get("sandbox")
+        given = options["sandbox"]
         more = f"; --sandbox took {given!r} for its orders file: put the manifest before it" if given else ""
         raise click.UsageError(
             f"no MANIFEST was named: a file, a directory, a glob, or - for standard input{more}"
@@ -303,25 +347,35 @@ def _job(command: str, target: settings.DestinationSettings | None, options: dic
 def _run(common: _Global, job: pipeline.Job, options: dict[str, Any]) -> int:
     interruption = Interruption()
     world = pipeline.World(console=common.progress, interruption=interruption)
-    with interruption.watching():
-        summary = pipeline.run(job, world)
-    if options["as_json"]:
-        click.echo(summary.as_json())
-    else:
-        terminal.show(common.out, summary, again=_again(common, options), verbose=common.verbose)
+    try:
+        with interruption.watching():
+            summary = pipeline.run(job, world)
+    except KeyboardInterrupt:
+        _complain("importer: interrupted; what was done is recorded, and the same command carries on")
+        return interruption.exit_status
+    with _printing():
+        if options["json"]:
+            click.echo(summary.as_json())
+        else:
+            terminal.show(common.out, summary, again=_again(common, options), verbose=common.verbose)
     return summary.exit_status
 
 
 def _again(common: _Global, options: dict[str, Any]) -> str:
-    """The command that posts a mended errors.csv to the same place; ``{}`` stands for its name."""
+    """The command that posts in the same way to the same place; ``{}`` stands for the manifests."""
     words = ["importer"]
     if common.config:
         words += ["--config", str(common.config)]
     words += ["post", "{}"]
-    for name in ("to", "layout", "ledger"):
+    for name in ("to", "layout", "encoding", "ledger"):
         if options[name]:
             words += [f"--{name}", str(options[name])]
-    if options.get("sandbox") is not None:
+    if options["duplicates"] != str(Duplicates.SUM):
+        words += ["--duplicates", options["duplicates"]]
+    for name in ("partial", "all_or_nothing", "strict_tracking"):
+        if options[name]:
+            words.append(f"--{name.replace('_', '-')}")
+    if options["sandbox"] is not None:
         words += ["--sandbox", *filter(None, [options["sandbox"]])]
     return " ".join(
         word if word == "{}" else shlex.quote(word).replace("{", "{{").replace("}", "}}") for word in words
@@ -332,34 +386,46 @@ def _again(common: _Global, options: dict[str, Any]) -> str:
 @click.argument("run_id", metavar="[RUN-ID]", required=False)
 @_LEDGER
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many runs to list.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, envvar="IMPORTER_RUNS_JSON", help="Print JSON.")
 @click.pass_obj
 def runs(common: _Global, run_id: str | None, ledger: Path | None, limit: int, as_json: bool) -> int:  # noqa: FBT001 - click
     """Earlier runs, newest first, from the ledger; with RUN-ID, that one."""
     location = ledger or _default_ledger()
+    found, states = _remembered(location, run_id, limit)
+    with _printing():
+        if run_id is None:
+            _list_runs(common, location, found, as_json=as_json)
+        elif as_json:
+            click.echo(json.dumps({**runs_report.as_json(found[0]), "ledger": states}, indent=2))
+        else:
+            runs_report.show(common.out, found[0], states)
+    return 0
+
+
+def _remembered(location: Path, run_id: str | None, limit: int) -> tuple[list[Run], dict[str, int]]:
+    """The last runs, or the one of that id with what the ledger has of it, by state."""
     if not exists(location):
         if run_id is None:
-            click.echo("[]" if as_json else f"no runs yet: there is no ledger at {location}")
-            return 0
+            return [], {}
         raise SetupError(f"run {run_id}: unknown; there is no ledger at {location}")
     with Ledger(location, readonly=True) as memory:
         if run_id is None:
-            found = memory.runs(limit)
-            click.echo(json.dumps([runs_report.as_json(run) for run in found], indent=2)) if as_json else (
-                runs_report.show_all(common.out, found)
-            )
-            return 0
-        one = memory.run(run_id)
-        if one is None:
+            return memory.runs(limit), {}
+        found = memory.run(run_id)
+        if found is None:
             raise SetupError(
                 f"run {run_id}: not in the ledger {location}; 'importer runs' lists those that are"
             )
-        states = {str(state): count for state, count in memory.outcomes(run_id).items()}
+        return [found], {str(state): count for state, count in memory.outcomes(run_id).items()}
+
+
+def _list_runs(common: _Global, location: Path, found: Sequence[Run], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({**runs_report.as_json(one), "ledger": states}, indent=2))
+        click.echo(json.dumps([runs_report.as_json(run) for run in found], indent=2))
+    elif found:
+        runs_report.show_all(common.out, found)
     else:
-        runs_report.show(common.out, one, states)
-    return 0
+        click.echo(f"no runs yet in the ledger {printable(str(location))}")
 
 
 @main.command()

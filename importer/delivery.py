@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from importer.ledger import Verdict, verdict
+import numpy as np
+
+from importer.ledger import OUTCOME_UNKNOWN, Verdict, verdict
 from importer.model import Outcome, State, Status
 from importer.posts import Rules, post_all
 from importer.posts.client import Client
@@ -16,7 +18,6 @@ from schemas.codes import code_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    import numpy as np
     import numpy.typing as npt
 
     from importer.destinations import Destination
@@ -132,6 +133,39 @@ _SETTLED: dict[Verdict, Callable[[Entry], Outcome | None]] = {
     Verdict.REFUSED_BEFORE: _refused_before,
     Verdict.IN_DOUBT: _in_doubt,
 }
+
+
+def doubt(
+    grouping: Grouping,
+    unheard_of: npt.NDArray[np.bool_],
+    ledger: Ledger,
+    destination: Destination,
+    outcomes: Outcomes,
+    run_id: str,
+) -> npt.NDArray[np.bool_]:
+    """Which of the fulfillments were begun, after the ledger took no more: what it has as being sent.
+
+    They are taken down as the next run will find them.
+
+    Raises:
+        CannotGoOn: the ledger can't be read, either.
+    """
+    begun = np.zeros(len(grouping), dtype=bool)
+    parcels = grouping.each(unheard_of)
+    while some := list(islice(parcels, _LOOKED_UP)):
+        keys = [(part.order_id, parcel.tracking_number) for parcel in some for part in parcel.parts]
+        entries = ledger.entries(destination.identity, keys)
+        for parcel in some:
+            entry = entries.get((parcel.parts[0].order_id, parcel.tracking_number))
+            if entry is not None and entry.state is State.SENDING and entry.run_id == run_id:
+                outcomes.put(
+                    parcel.index, Outcome(Status.IN_DOUBT, OUTCOME_UNKNOWN, _UNRECORDED, at=entry.at)
+                )
+                begun[parcel.index] = True
+    return begun
+
+
+_UNRECORDED = "it may have been sent, and what came of it could not be recorded"
 
 
 def deliver(

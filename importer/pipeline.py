@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
 import secrets
+import shutil
 import sys
 import tempfile
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,7 +18,7 @@ import numpy as np
 from rich.console import Console
 
 from importer import delivery, destinations, fulfillments, manifests, reading, report
-from importer.errors import CannotGoOn, SetupError
+from importer.errors import CannotGoOn, ManifestError
 from importer.findings import Findings
 from importer.ledger import Ledger, Run, exists
 from importer.manifests import layouts, sources
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
     from importer.manifests import Manifest
+    from importer.manifests.sources import Source
     from importer.model import Fulfillment, Outcome
     from importer.reading import Read
     from importer.report import Account, Outcomes, Summary, Written
@@ -60,11 +64,15 @@ class Job:
     retry_in_doubt: bool = False
 
 
+def _standard_input() -> BinaryIO:
+    return io.BytesIO() if sys.stdin is None else sys.stdin.buffer  # cron may start us with none
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """What a run needs of its surroundings; ``standard_input`` is read for the manifest ``-``."""
 
-    standard_input: BinaryIO = field(default_factory=lambda: sys.stdin.buffer)
+    standard_input: BinaryIO = field(default_factory=_standard_input)
     console: Console = field(default_factory=lambda: Console(stderr=True))
     interruption: Interruption = field(default_factory=Interruption)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -91,12 +99,13 @@ class _Run:
         self._destination = destinations.make(job.destination) if job.destination else None
 
     def run(self) -> Summary:
-        _refuse_existing(self._folder)
+        report.refuse_existing(self._folder)
         with ExitStack() as stack:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            scratch = Path(stack.enter_context(_scratch()))
             surveyed = self._survey(scratch)
+            self._world.interruption.orderly = True  # from here on every row can be reported
             read = self._read(surveyed)
-            _make(self._folder)
+            stack.enter_context(report.made(self._folder))
             grouping = fulfillments.group(_rows(read), self._options())
             ledger = stack.enter_context(self._ledger())
             if ledger is None or self._destination is None or self._job.command != "post":
@@ -109,6 +118,9 @@ class _Run:
         layout = layouts.load(self._job.layout)
         needed = self._destination.needed if self._destination else NEEDED_BY_ALL
         found = sources.find(self._job.arguments, self._world.standard_input, scratch)
+        if self._job.command == "post":
+            # the report is made of the manifests after the last post, which may be hours later
+            found = [_kept(source, scratch / f"manifest-{number}") for number, source in enumerate(found)]
         return [manifests.survey(source, layout, needed, self._job.encoding) for source in found]
 
     def _read(self, surveyed: list[Manifest]) -> Read:
@@ -155,19 +167,26 @@ class _Run:
         earlier = self._look_up(grouping, ledger, outcomes)
         send = self._hold_all(grouping, earlier, outcomes)
         begun = np.zeros(len(grouping), dtype=bool)
-        stopped = self._deliver(grouping, send, ledger, destination, outcomes, begun)
+        failure: CannotGoOn | None = None
+        try:
+            stopped = self._deliver(grouping, send, ledger, destination, outcomes, begun)
+        except CannotGoOn as error:
+            failure, stopped = error, str(error)
+            begun |= delivery.doubt(grouping, send & ~begun, ledger, destination, outcomes, self._id)
         outcomes.put_all(send & ~begun, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
         account = self._account(read, grouping, outcomes)
-        _compare(ledger, self._id, grouping, outcomes, begun)
+        if failure is None:
+            _compare(ledger, self._id, grouping, outcomes, begun)
         written = self._write(account, surveyed)
         summary = self._publish(surveyed, read, account, written, stopped)
-        ledger.finish_run(
-            self._id,
-            finished_at=summary.finished_at,
-            exit_status=summary.exit_status,
-            stopped_because=stopped,
-            summary=summary.as_json(),
-        )
+        if failure is None:
+            ledger.finish_run(
+                self._id,
+                finished_at=summary.finished_at,
+                exit_status=summary.exit_status,
+                stopped_because=summary.stopped_because,
+                summary=summary.as_json(),
+            )
         return summary
 
     def _look_up(self, grouping: Grouping, ledger: Ledger | None, outcomes: Outcomes) -> delivery.Earlier:
@@ -247,6 +266,7 @@ class _Run:
         self, surveyed: list[Manifest], read: Read, account: Account, written: Written, stopped: str
     ) -> Summary:
         rows, by_status = report.summarize(account, written)
+        stopped = stopped or self._world.interruption.halt.reason
         summary = report.Summary(
             run_id=self._id,
             command=self._job.command,
@@ -275,22 +295,40 @@ class _Run:
         return _ATTENTION if any(rows[status] for status in STATUSES if status not in FINE) else _FINISHED
 
 
-def _refuse_existing(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SetupError(
-            f"--report {folder}: there is something already, and a report is never overwritten; "
-            "name another folder"
-        )
-
-
-def _make(folder: Path) -> None:
+def _scratch() -> tempfile.TemporaryDirectory[str]:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise CannotGoOn(f"{error.strerror or error}; nothing was sent; name a folder with TMPDIR") from error
+
+
+def _kept(source: Source, path: Path) -> Source:
+    """The manifest as it is now, out of reach of whoever writes the next one over it.
+
+    Raises:
+        ManifestError: it changes meanwhile.
+        CannotGoOn: it can't be copied, for want of room for example.
+    """
+    if source.path.parent == path.parent:  # a copy already, of standard input
+        return source
+    try:
+        with source.path.open("rb") as original, path.open("wb") as copy:
+            before = os.fstat(original.fileno())
+            shutil.copyfileobj(original, copy, _COPIED_AT_ONCE)
+            after = os.fstat(original.fileno())
     except OSError as error:
         raise CannotGoOn(
-            f"the report folder {folder} can't be made: {error.strerror}; nothing was sent; "
-            "name another with --report"
+            f"{source.name}: can't be copied to {path.parent}: {error.strerror}; nothing was sent; make room "
+            "there, or name another folder with TMPDIR"
         ) from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise ManifestError(
+            f"{source.name}: changed while it was read; wait until it is written completely and run again"
+        )
+    return replace(source, path=path)
+
+
+_COPIED_AT_ONCE = 1 << 20
 
 
 def _rows(read: Read) -> fulfillments.Rows:

@@ -38,7 +38,7 @@ class Read:
     sku: Text
     quantity: npt.NDArray[np.int32]
     bad: npt.NDArray[np.bool_]
-    manifest: npt.NDArray[np.int16]
+    manifest: npt.NDArray[np.int32]
     findings: Findings
     warnings: Findings
     positions: list[Position]
@@ -102,7 +102,14 @@ def page(manifest: Manifest) -> Page:
             misfits = {at: (misfit.code, misfit.cells) for at, misfit in block.misfits.items()}
             yield block.cells, block.rows, misfits
 
-    return Page(manifest.name, manifest.headers, manifest.columns, manifest.form.delimiter, blocks)
+    return Page(
+        name=manifest.name,
+        headers=manifest.headers,
+        width=len(manifest.form.headers),
+        canonical=manifest.columns,
+        delimiter=manifest.form.delimiter,
+        blocks=blocks,
+    )
 
 
 def _joined(gathered: _Gathered, counts: list[int], passed_over: list[tuple[int, ...]]) -> Read:
@@ -113,7 +120,7 @@ def _joined(gathered: _Gathered, counts: list[int], passed_over: list[tuple[int,
         sku=pa.chunked_array([part.sku for part in checked], pa.string()),
         quantity=np.concatenate([part.quantity for part in checked] or [np.empty(0, dtype=np.int32)]),
         bad=np.concatenate([part.bad for part in checked] or [np.empty(0, dtype=bool)]),
-        manifest=np.repeat(np.arange(len(counts), dtype=np.int16), counts),
+        manifest=np.repeat(np.arange(len(counts), dtype=np.int32), counts),
         findings=Findings.join(gathered.findings),
         warnings=Findings.join(gathered.warnings),
         positions=gathered.positions,

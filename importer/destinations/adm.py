@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from importer.model import Answer, Meaning, NoAnswer, Reach, Reading, Request
 
@@ -316,8 +317,8 @@ _SHORT = 100
 def _shown(adm: Adm, text: str, most: int = _LONG) -> str:
     """Text from outside made fit for a report: on one line, nothing invisible, at most ``most`` bytes."""
     token = adm.settings.token.reveal() if adm.settings.token else ""
-    for form in {token, token.replace("/", r"\/")} - {""}:
-        # An answer may repeat the header that it dislikes, and JSON may escape its slashes.
+    for form in {token, token.replace("/", r"\/"), quote(token), quote(token, safe="")} - {""}:
+        # An answer may repeat the header that it dislikes, JSON may escape its slashes, and an address more.
         text = text.replace(form, "***")
     one_line = " ".join(text[: _LONG + 1].split())
     return _cut("".join(c if c.isprintable() else ascii(c)[1:-1] for c in one_line), most)

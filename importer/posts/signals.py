@@ -18,11 +18,16 @@ _BASE = 128  # a shell's exit status for a process that a signal ended is 128 an
 
 
 class Interruption:
-    """What the user's signals have asked for so far; ``halt`` is what posting obeys."""
+    """What the user's signals have asked for so far; ``halt`` is what posting obeys.
+
+    ``orderly`` says that there is something to end in order; before, the first signal ends the run at once.
+    """
 
     def __init__(self) -> None:
         self.halt = Halt()
+        self.orderly = False
         self._number = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def exit_status(self) -> int:
@@ -31,8 +36,12 @@ class Interruption:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Take the signals; a second one, where no post is in flight, raises KeyboardInterrupt."""
-        before = {number: signal.signal(number, self._outside) for number in SIGNALS}
+        """Take the signals; one that is to end the run at once, outside of posting, does what SIGINT does.
+
+        Raises:
+            KeyboardInterrupt: it came.
+        """
+        before = {number: signal.signal(number, self._take) for number in SIGNALS}
         try:
             yield
         finally:
@@ -41,20 +50,22 @@ class Interruption:
 
     @contextmanager
     def listening(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Take the signals in the event loop, so that they wake what sleeps there."""
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._inside, number)
+        """Hand the signals to the event loop, so that they wake what sleeps there."""
+        # not with add_signal_handler: taking that off again leaves a moment in which a signal kills
+        self._loop = loop
         try:
             yield
         finally:
-            for number in SIGNALS:
-                loop.remove_signal_handler(number)
-                signal.signal(number, self._outside)
+            self._loop = None
 
-    def _outside(self, number: int, _: FrameType | None) -> None:
-        if self._number:
+    def _take(self, number: int, _: FrameType | None) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._inside, number)
+        elif self.orderly and not self._number:
+            self._stop(number)
+        else:
+            self._number = self._number or number
             raise KeyboardInterrupt
-        self._stop(number)
 
     def _inside(self, number: int) -> None:
         if self._number:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from importer.report.account import Account, Examples, Outcomes, Position
+from importer.report.folder import made, refuse_existing
 from importer.report.summary import SUMMARY, ManifestRead, Summary, publish, summarize
 from importer.report.table import ERRORS, ROWS, Page, Written, write
 
@@ -20,8 +21,10 @@ __all__ = [
     "Position",
     "Summary",
     "Written",
+    "made",
     "paths",
     "publish",
+    "refuse_existing",
     "summarize",
     "write",
 ]

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 def show_all(console: Console, runs: Sequence[Run]) -> None:
     """Print a line for each run."""
-    if not runs:
-        console.print("no runs yet")
-        return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("run", "started (UTC)", "destination", "rows", "exit", "manifests"):
         table.add_column(name, overflow="fold", no_wrap=name in {"run", "exit"})

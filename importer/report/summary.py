@@ -11,6 +11,7 @@ import numpy as np
 
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
+from importer.report.table import UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ def publish(summary: Summary, folder: Path) -> None:
         CannotGoOn: it can't be written.
     """
     path = folder / SUMMARY
-    unfinished = path.with_name(path.name + ".part")
+    unfinished = path.with_name(path.name + UNFINISHED)
     try:
         with unfinished.open("w", encoding="utf-8") as file:
             file.write(summary.as_json() + "\n")

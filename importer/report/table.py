@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ from importer.findings import NOTHING_MORE, name_of
 from importer.model import FINE, STATUSES
 from importer.report import words
 from importer.report.account import NUMBER_OF, UNTOLD, Account, Examples
-from schemas.codes import WARNINGS, code_of
+from schemas.codes import code_of
 from schemas.manifest import REPORT_COLUMNS
 
 if TYPE_CHECKING:
@@ -35,8 +33,9 @@ if TYPE_CHECKING:
 
 ROWS, ERRORS = "rows.csv", "errors.csv"
 _BOM = "\ufeff".encode()
-_UNFINISHED = ".part"
+UNFINISHED = ".part"
 _EXAMPLES = 3
+_BAD_QUOTING = "bad-quoting"
 _FINE = np.array([status in FINE for status in STATUSES])
 _STATUS_TEXTS = pa.array([str(status) for status in STATUSES])
 # What a spreadsheet would run; further quotes, so that taking one off always gives back the cell.
@@ -48,13 +47,15 @@ _PLAIN_NUMBER = r"^'*[+-](?:\d+(?:[.,]\d*)?|[.,]\d+)$"
 class Page:
     """A manifest as the report reads it again.
 
-    ``headers`` are its columns, ``canonical`` which of them (by position) is which canonical column,
+    ``headers`` are its columns without those of our own reports, ``width`` is how many it has with them,
+    ``canonical`` which of them (by position) is which canonical column,
     ``blocks`` its data rows: cells per header, row numbers, and by position the code and the cells of rows
     that could not be told apart.
     """
 
     name: str
     headers: tuple[str, ...]
+    width: int
     canonical: Mapping[str, int]
     delimiter: str
     blocks: Callable[
@@ -90,7 +91,8 @@ def write(account: Account, pages: Sequence[Page], folder: Path) -> Written:
             rows = stack.enter_context(_unfinished(folder / ROWS).open("wb"))
             errors = stack.enter_context(_unfinished(folder / ERRORS).open("wb"))
             for file in (rows, errors):
-                file.write(_BOM + _line(plan.headers))
+                file.write(_BOM)
+                _put(file, [pa.array([header], pa.string()) for header in plan.headers])
             _write_rows(account, pages, plan, rows, errors, written)
             for file in (rows, errors):
                 file.flush()
@@ -115,14 +117,17 @@ def check_sums(account: Account, written: Written) -> None:
     counts = np.bincount(account.status_of_rows(), minlength=len(STATUSES))
     expected = {str(status): int(counts[number]) for status, number in NUMBER_OF.items()}
     if written.rows != expected:
-        raise CannotGoOn(
-            f"the report does not add up (written {written.rows}, expected {expected}), so it is not "
-            "published; what was posted is in the ledger"
-        )
+        raise _mismatch(f"written {written.rows}, expected {expected}")
+
+
+def _mismatch(found: str) -> CannotGoOn:
+    return CannotGoOn(
+        f"the report does not add up ({found}), so it is not published; what was posted is in the ledger"
+    )
 
 
 def _unfinished(path: Path) -> Path:
-    return path.with_name(path.name + _UNFINISHED)
+    return path.with_name(path.name + UNFINISHED)
 
 
 class _Plan:
@@ -180,16 +185,38 @@ def _write_rows(
     for page, places in zip(pages, plan.of_page, strict=True):
         for cells, numbers, misfits in page.blocks():
             stop = start + len(numbers)
+            if stop > len(status):
+                raise _mismatch(f"more rows than the {len(status)} that were judged")
             told = _Told(account, page, cells, numbers, misfits, start, stories)
             mine = status[start:stop]
-            columns = _laid_out(cells, places, plan.width, len(numbers)) + told.columns(mine)
+            originals = _as_found(cells, misfits, page.delimiter)
+            columns = _laid_out(originals, places, plan.width, len(numbers)) + told.columns(mine)
             attention = ~_FINE[mine]
             _note(written, mine, attention, columns[plan.width :], numbers, page.name)
+            _count_all(written.warnings, *told.warnings(), page.name)
             _put(rows, columns)
             if attention.any():
                 mask = pa.array(attention)
                 _put(errors, [column.filter(mask) for column in columns])
             start = stop
+
+
+def _as_found(
+    cells: list[Text], misfits: Mapping[int, tuple[str, Sequence[str]]], delimiter: str
+) -> list[Text]:
+    """The cells, but a row of bad quoting whole in its first one: in pieces it could pass for a good row."""
+    whole = {at: delimiter.join(found) for at, (code, found) in misfits.items() if code == _BAD_QUOTING}
+    if not whole:
+        return cells
+    mask = np.zeros(len(cells[0]), dtype=bool)
+    mask[list(whole)] = True
+    texts = [whole[at] for at in sorted(whole)]
+    first, *others = cells
+    blank = [""] * len(texts)
+    return [
+        pc.replace_with_mask(column, pa.array(mask), pa.array(replaced, pa.string()))
+        for column, replaced in ((first, texts), *((column, blank) for column in others))
+    ]
 
 
 def _laid_out(cells: Sequence[Text], places: Sequence[int], width: int, rows: int) -> list[Text]:
@@ -237,6 +264,7 @@ class _Told:
         self._stories = stories
         self._headers = {name: page.headers[position] for name, position in page.canonical.items()}
         self._held: dict[tuple[int, int], tuple[str, str, str]] = {}
+        self._warnings = dict(self._findings(account.warnings))
 
     def columns(self, status: npt.NDArray[np.uint8]) -> list[Text]:
         """The report's own columns, in the order of REPORT_COLUMNS."""
@@ -249,7 +277,7 @@ class _Told:
         code, message, hint = self._said(of_row, held, sent)
         outcomes = self._account.outcomes
         return [
-            _repeat(self._page.name, rows),
+            _repeat(words.printable(self._page.name), rows),
             pa.array(self._numbers).cast(pa.string()),
             _STATUS_TEXTS.take(pa.array(status)),
             code,
@@ -261,6 +289,13 @@ class _Told:
             _figures(outcomes.attempts, of_row, sent, blank=None),
             _times(outcomes.at, of_row, sent),
         ]
+
+    def warnings(self) -> tuple[Text, Text, npt.NDArray[np.int64]]:
+        """Codes, messages and row numbers of the rows that have warnings."""
+        found = self._warnings.values()
+        codes = ["; ".join(dict.fromkeys(name for name, _ in row)) for row in found]
+        messages = ["; ".join(message for _, message in row) for row in found]
+        return pa.array(codes, pa.string()), pa.array(messages, pa.string()), self._numbers[[*self._warnings]]
 
     def _said(
         self, of_row: npt.NDArray[np.int64], held: npt.NDArray[np.bool_], sent: npt.NDArray[np.bool_]
@@ -301,7 +336,7 @@ class _Told:
     def _faults(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
         """Position, codes, messages and hints of each row that has findings."""
         for at, found in self._findings(self._account.findings):
-            codes = [name for name, _ in found]
+            codes = dict.fromkeys(name for name, _ in found)
             hints = dict.fromkeys(self._hint(name) for name in codes)
             yield (
                 at,
@@ -310,22 +345,15 @@ class _Told:
 
     def _hint(self, name: str) -> str:
         hint = code_of(name).hint
-        return (
-            hint.format(delimiter=words.ragged((), (), self._page.delimiter)["delimiter"])
-            if "{" in hint
-            else hint
-        )
+        return hint.format(delimiter=words.DELIMITERS[self._page.delimiter]) if "{" in hint else hint
 
     def _warned(self, rows: int) -> Text:
-        texts: dict[int, str] = {}
-        for at, found in self._findings(self._account.warnings):
-            texts[at] = "; ".join(f"{name}: {message}" for name, message in found)
-        blank = _repeat("", rows)
-        if not texts:
-            return blank
+        texts = [
+            "; ".join(f"{name}: {message}" for name, message in found) for found in self._warnings.values()
+        ]
         mask = np.zeros(rows, dtype=bool)
-        mask[list(texts)] = True
-        return pc.replace_with_mask(blank, pa.array(mask), pa.array([texts[at] for at in sorted(texts)]))
+        mask[list(self._warnings)] = True
+        return pc.replace_with_mask(_repeat("", rows), pa.array(mask), pa.array(texts, pa.string()))
 
     def _findings(self, findings: Findings) -> Iterator[tuple[int, list[tuple[str, str]]]]:
         mine = findings.within(self._start, self._start + len(self._numbers))
@@ -361,7 +389,7 @@ class _Told:
         if at in self._misfits and detail == NOTHING_MORE:
             name, cells = self._misfits[at]
             if name == name_of(code):
-                known = words.ragged(cells, self._page.headers, self._page.delimiter)
+                known = words.ragged(cells, self._page.width)
                 return code_of(name).message.format_map(known)
         row[words.SOURCE] = self._page.name
         return words.describe(code, column, detail, row, self._headers, self._account)
@@ -403,33 +431,11 @@ def _note(
     for number, count in enumerate(counts.tolist()):
         written.rows[str(STATUSES[number])] += count
     written.attention += int(attention.sum())
-    codes, messages = told[REPORT_COLUMNS.index("import_code")], told[REPORT_COLUMNS.index("import_message")]
-    needing = np.flatnonzero(attention)
-    _count(written.errors, codes, messages, needing, numbers, manifest)
-    warned = told[REPORT_COLUMNS.index("import_warning")]
-    having = np.flatnonzero(pc.not_equal(warned, "").to_numpy(zero_copy_only=False))
-    names = pa.array(
-        [_warning_codes(text) for text in warned.take(pa.array(having)).to_pylist()], pa.string()
+    needing = pa.array(np.flatnonzero(attention))
+    codes, messages = (
+        told[REPORT_COLUMNS.index(name)].take(needing) for name in ("import_code", "import_message")
     )
-    _count_all(written.warnings, names, warned.take(pa.array(having)), numbers[having], manifest)
-
-
-def _warning_codes(text: str) -> str:
-    names = (part.partition(": ")[0] for part in text.split("; "))
-    return "; ".join(name for name in names if name in WARNINGS)
-
-
-def _count(
-    counts: dict[str, Examples],
-    codes: Text,
-    messages: Text,
-    rows: npt.NDArray[np.intp],
-    numbers: npt.NDArray[np.int64],
-    manifest: str,
-) -> None:
-    if len(rows):
-        taken = pa.array(rows)
-        _count_all(counts, codes.take(taken), messages.take(taken), numbers[rows], manifest)
+    _count_all(written.errors, codes, messages, numbers[attention], manifest)
 
 
 def _count_all(
@@ -476,10 +482,3 @@ def _guarded(column: Text) -> Text:
         return column
     risky = pc.and_not(risky, pc.match_substring_regex(column, _PLAIN_NUMBER))
     return pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
-
-
-def _line(cells: Sequence[str]) -> bytes:
-    """The header row; its cells are matched by name on reading, so they need no more than quoting."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(_guarded(pa.array(cells, pa.string())).to_pylist())
-    return line.getvalue().encode()

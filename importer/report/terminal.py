@@ -59,7 +59,7 @@ def show(console: Console, summary: Summary, *, again: str, verbose: bool = Fals
     _passed_over(console, summary)
     if summary.stopped_because:
         console.print()
-        _say(console, "Stopped early: ", "bold red", printable(summary.stopped_because))
+        _say(console, "Stopped early: ", "bold red", summary.stopped_because)
     console.print()
     for label, style, text in next_steps(summary, again):
         _say(console, label, style, text)
@@ -128,6 +128,7 @@ def _problems(console: Console, title: str, problems: Mapping[str, Examples], st
         return
     console.print()
     console.print(Text(title, "bold"))
+    told: set[tuple[str, int]] = set()  # a row's message has all its faults: once is enough
     for code, examples in sorted(problems.items(), key=_by_weight):
         known = code_of(code)
         head = Text("  ")
@@ -136,8 +137,9 @@ def _problems(console: Console, title: str, problems: Mapping[str, Examples], st
         head.append(f"  {known.meaning}" if known.name == code else "", "dim")
         _print(console, head)
         for manifest, row, message in examples.first[:_EXAMPLES_PER_CODE]:
-            words = printable(message).removeprefix(f"{code}: ")
+            words = "see above" if (manifest, row) in told else printable(message)
             _print(console, Text(f"{printable(manifest)} row {row}: {words}"), _INDENT)
+            told.add((manifest, row))
         if examples.count > len(examples.first):
             _print(console, Text(f"… and {examples.count - len(examples.first):,} more", "dim"), _INDENT)
         _print(console, Text(f"→ {_hint(code)}", "italic"), _INDENT)
@@ -184,8 +186,10 @@ def _passed_over(console: Console, summary: Summary) -> None:
 def _say(console: Console, label: str, style: str, text: str) -> None:
     line = Text()
     line.append(label, style)
-    line.append(text)
-    _print(console, line)
+    line.append(printable(text))
+    console.print(
+        line, soft_wrap=True
+    )  # the terminal's own wrapping leaves a command whole when it is copied
 
 
 def _print(console: Console, text: Text, indent: int = 0) -> None:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from importer.report.account import Account
 
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _SHOWN = 100
 _NUMBERS_SHOWN = 6
-_NUMBER = re.compile(r"[^,;/|&\s]+")
-_UNBROKEN = re.compile(r"[^,;/|&\r\n]+")
+_NUMBER = re.compile(r"[^,;/|&、\s]+")
+_UNBROKEN = re.compile(r"[^,;/|&、\r\n]+")
+_WRAPPED = re.compile(r'="([^"]*)"')
 _LONG_PART = 8
 
 
@@ -63,17 +65,13 @@ def describe(
     return code_of(name).message.format_map(known)
 
 
-def ragged(cells: Sequence[str], headers: Sequence[str], delimiter: str) -> dict[str, str]:
-    """What is said of a row with other than ``len(headers)`` cells, and the hint's words."""
-    surplus = cells[len(headers) :]
-    said = f"; too many: {', '.join(map(quoted, surplus[:3]))}" if surplus else ""
-    names = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-    return {
-        "found": str(len(cells)),
-        "expected": str(len(headers)),
-        "surplus": said,
-        "delimiter": names[delimiter],
-    }
+def ragged(cells: Sequence[str], width: int) -> dict[str, str]:
+    """What is said of a row that has other than ``width`` cells."""
+    surplus = cells[width:]
+    shown = ", ".join(map(quoted, surplus[:_NUMBERS_SHOWN]))
+    more = f" and {len(surplus) - _NUMBERS_SHOWN} more" if len(surplus) > _NUMBERS_SHOWN else ""
+    said = f"; too many: {shown}{more}" if surplus else ""
+    return {"found": str(len(cells)), "expected": str(width), "surplus": said}
 
 
 def held(row: int, scope: str, account: Account) -> tuple[str, str, str]:
@@ -92,6 +90,7 @@ def held(row: int, scope: str, account: Account) -> tuple[str, str, str]:
 
 def _several(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
     del detail, row, account
+    value = _plain(value)
     unbroken = [part.strip() for part in _UNBROKEN.findall(value)]
     numbers = [part for part in unbroken if part]
     if len(numbers) == 1:
@@ -105,7 +104,7 @@ def _sum(value: str, detail: int, row: Mapping[str, str], account: Account) -> d
     del row, account
     if detail == NOTHING_MORE:
         return {}
-    return {"value": f"{quoted(value)}, with the parcel's other rows of this SKU {detail:,}"}
+    return {"value": f"{quoted(value)}, which makes {detail:,} with the parcel's other rows of this SKU"}
 
 
 def _duplicate(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
@@ -118,9 +117,15 @@ def _duplicate(value: str, detail: int, row: Mapping[str, str], account: Account
 def _mismatch(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
     del detail, account
     company = row.get("tracking_company", "")
-    number = pa.array(["".join(value.split())], pa.string())
+    number = pa.array(["".join(_plain(value).split())], pa.string())
     said = tracking.judge(number, pa.array([company], pa.string()))
     return {"carrier": str(said.carrier[0].as_py()), "company": quoted(company)}
+
+
+def _plain(value: str) -> str:
+    """The cell as it was judged: without ``="…"``, full-width forms narrowed."""
+    wrapped = _WRAPPED.fullmatch(value.strip())
+    return unicodedata.normalize("NFKC", wrapped[1] if wrapped else value)
 
 
 SOURCE = "import_source"

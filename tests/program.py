@@ -1,0 +1,182 @@
+"""The program as a user meets it, in this process or its own; and a platform that answers at will."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+
+from importer import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import pytest
+
+HEADER = "Order #,Item SKU,Qty Shipped,Tracking #"
+SECONDS = 60
+"""More than anything here takes; what takes longer hangs."""
+
+
+def settle_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in ``folder``, with a user's folders of its own and nothing else said by the environment."""
+    for name in [name for name in os.environ if name.startswith(("IMPORTER_", "ADM_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.chdir(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run of the program ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> Any:  # noqa: ANN401 - JSON
+        """What ``--json`` printed."""
+        return json.loads(self.out)
+
+
+def here(capsys: pytest.CaptureFixture[str], *arguments: object) -> Ended:
+    """Run the program in this process."""
+    status = cli.run([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return Ended(status, captured.out, captured.err)
+
+
+def start(*arguments: object, **more: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - as Popen has them
+    """Start the program in a process of its own."""
+    return launch([sys.executable, "-m", "importer", *map(str, arguments)], **more)
+
+
+def launch(command: Sequence[str], **more: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - as Popen has them
+    """Start a command whose output is read by ``end``."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    return subprocess.Popen(command, text=True, encoding="utf-8", **streams)
+
+
+def end(process: subprocess.Popen[str], given: str | None = None) -> Ended:
+    """Wait for the program to end."""
+    with process:
+        try:
+            out, err = process.communicate(given, timeout=SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+    return Ended(process.returncode, out, err)
+
+
+def manifest(path: Path, *rows: str, header: str = HEADER) -> Path:
+    """A manifest of these lines."""
+    path.write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+    return path
+
+
+def parcels(path: Path, count: int) -> Path:
+    """A manifest with a parcel for each of ``count`` orders, from 1001 on."""
+    return manifest(path, *(f"{1001 + number},MUG,1,TRACK{number:05}" for number in range(count)))
+
+
+def configuration(path: Path, url: str, /, **settings: object) -> Path:
+    """A configuration of the destination ``adm`` at ``url``; its token is in the variable ADM_TOKEN."""
+    values = {"base_url": url, "token_env": "ADM_TOKEN", **settings}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+    path.write_text("\n".join(["[destinations.adm]", *lines, ""]), encoding="utf-8")
+    return path
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a report's table."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+def statuses(path: Path) -> dict[str, str]:
+    """How each row of a report ended, by its fulfillment; all rows of one have the same."""
+    return {row["import_fulfillment"]: row["import_status"] for row in table(path)}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as the platform got it."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the platform answers; ``body`` is sent as it is."""
+
+    status: int
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def created(seen: Seen) -> Reply:
+    """Answer as documented."""
+    content = {"order_id": seen.body["order_id"], "tracking_number": seen.body["tracking_number"]}
+    return Reply(200, json.dumps({**content, "status": "created", "created_at": "2024-04-30T12:00:00Z"}))
+
+
+def refusal(status: int, error: str = "Error", message: str = "as asked") -> Reply:
+    """Answer in the documented form of errors."""
+    return Reply(status, json.dumps({"error": error, "message": message}))
+
+
+class Platform:
+    """A server on loopback that writes down what it gets and answers what it is told to."""
+
+    def __init__(self, answer: Callable[[Seen], Reply] = created) -> None:
+        self.seen: list[Seen] = []
+        self._answer = answer
+        platform = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                seen = Seen(self.path, dict(self.headers), json.loads(body))
+                platform.seen.append(seen)
+                self._send(platform._answer(seen))
+
+            def _send(self, reply: Reply) -> None:
+                content = reply.body.encode()
+                self.send_response(reply.status)
+                for name, value in {"Content-Length": str(len(content)), **reply.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def names(self) -> list[str]:
+        """The fulfillments that it was asked for, in the order of their coming."""
+        return [f"{seen.body['order_id']}/{seen.body['tracking_number']}" for seen in self.seen]

@@ -1,0 +1,165 @@
+"""The README says what the program does, and the program does what the README says."""
+
+import dataclasses
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from importer import settings
+from importer.cli import EXIT_STATUSES, main, run
+from importer.manifests import sources
+from importer.model import STATUSES
+from schemas.codes import CODES, WARNINGS
+from schemas.manifest import CANONICAL, REPORT_COLUMNS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = dict(main.commands)
+
+
+def section(heading: str) -> str:
+    """The text under ``heading``, up to the next heading of its rank or a higher one."""
+    level = heading.partition(" ")[0]
+    start = README.index(f"\n{heading}\n") + len(heading) + 2
+    end = re.search(rf"^#{{1,{len(level)}}} ", README[start:], re.MULTILINE)
+    return README[start : start + end.start()] if end else README[start:]
+
+
+def table(text: str) -> list[list[str]]:
+    """The rows of the first Markdown table in ``text``, without its heading."""
+    lines = [line for line in re.split(r"\n\n", text[text.index("\n|") + 1 :])[0].splitlines() if line]
+    return [
+        [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in lines[2:]
+    ]
+
+
+def names(rows: list[list[str]]) -> list[str]:
+    return [row[0].strip("`") for row in rows]
+
+
+def options_of(command: click.Command) -> set[str]:
+    found = {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
+    return found | {"-h", "--help"}
+
+
+def options_in(text: str) -> set[str]:
+    rows = table(text) if "\n|" in text else []
+    return {option for row in rows for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", row[0])}
+
+
+def test_every_command_has_its_section() -> None:
+    told = set(re.findall(r"^### importer (\w+)", README, re.MULTILINE))
+
+    assert told == set(COMMANDS)
+
+
+def test_the_options_before_the_command_are_told() -> None:
+    assert options_in(section("## Commands and options")) == options_of(main) | {"--version"}
+
+
+@pytest.mark.parametrize(
+    ("heading", "command", "shared"),
+    [
+        ("### importer post MANIFEST...", "post", ""),
+        ("### importer check MANIFEST...", "check", "### importer post MANIFEST..."),
+        ("### importer runs [RUN-ID]", "runs", ""),
+        ("### importer sandbox [ORDERS]", "sandbox", ""),
+    ],
+)
+def test_every_option_is_told_and_no_other(heading: str, command: str, shared: str) -> None:
+    told = options_in(section(heading)) | (options_in(section(shared)) if shared else set())
+
+    assert told == options_of(COMMANDS[command]) - {"-h", "--help"}
+
+
+def test_every_option_has_help() -> None:
+    silent = [
+        (name, option.name)
+        for name, command in COMMANDS.items()
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+
+    assert silent == []
+
+
+def test_every_column_is_told() -> None:
+    assert tuple(names(table(section("### Columns")))) == CANONICAL
+    assert tuple(names(table(section("## The report")))) == REPORT_COLUMNS
+
+
+def test_every_status_is_told() -> None:
+    assert names(table(section("### Statuses"))) == [str(status) for status in STATUSES]
+
+
+def test_every_code_is_told_in_its_own_words() -> None:
+    expected = [
+        [f"`{code.name}`", code.meaning, code.hint.replace("{delimiter}", "delimiter")]
+        for code in CODES.values()
+    ]
+
+    assert table(section("### Codes")) == expected
+    assert all(f"`{code}`" in section("### Codes").split("|\n\n")[1] for code in WARNINGS)
+
+
+def test_every_exit_status_is_told_in_its_own_words() -> None:
+    expected = [[str(status), meaning] for status, meaning in EXIT_STATUSES.items()]
+
+    assert table(section("### Exit status")) == expected
+
+
+def test_every_configuration_key_is_told_with_its_default() -> None:
+    fields = {
+        each.name: each.default if each.default is not dataclasses.MISSING else {}
+        for each in dataclasses.fields(settings.DestinationSettings)
+        if each.name not in {"name", "kind", "base_url", "token", "sandbox"}
+    }
+    told = {row[0].strip("`"): row[1].strip("`") for row in table(section("## Configuration"))}
+
+    assert set(told) == set(fields) | {"kind", "base_url", "token_env", "token_file"}
+    shown = {name: "none" if value is None else json.dumps(value) for name, value in fields.items()}
+    assert {name: told[name] for name in shown} == shown
+
+
+def test_every_field_of_the_summary_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("order_id,tracking_number\n1,12345\n", encoding="utf-8")
+
+    run(["check", str(manifest), "--report", str(tmp_path / "report"), "--json"])
+
+    summary = json.loads(capsys.readouterr().out)
+    fields = {*summary, *summary["manifests"][0]}
+    assert set(re.findall(r"`(\w+)`", section("### summary.json"))) == fields | {"total"}
+
+
+def test_every_suffix_of_a_file_still_being_written_is_told() -> None:
+    assert all(f"`{suffix}`" in README for suffix in sources.STILL_BEING_WRITTEN)
+
+
+def test_the_first_command_shows_what_the_readme_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = re.search(r"importer (post samples/first-run.*)", README)
+    assert command is not None
+    for name in ("samples", "first-run"):
+        assert (ROOT / "samples" / "first-run").is_dir(), name
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    monkeypatch.chdir(tmp_path)
+    shown = re.findall(r"```text\n(post.*?)```", section("## Start here"), re.DOTALL)
+
+    first = run(shlex.split(command[1]))
+    assert normalised(capsys.readouterr().out) == normalised(shown[0])
+    second = run(shlex.split(command[1]))
+    assert normalised(capsys.readouterr().out) == normalised(shown[1])
+
+    assert (first, second) == (1, 1)
+
+
+def normalised(text: str) -> str:
+    text = re.sub(r"\d{4}-\d\d-\d\d-\d{6}-\w{4}", "RUN-ID", text)
+    return re.sub(r"[\d.]+ s$", "0.1 s", text, flags=re.MULTILINE).strip()
