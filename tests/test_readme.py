@@ -155,7 +155,7 @@ def test_the_first_command_shows_what_the_readme_shows(
     first = run(shlex.split(command[1]))
     assert normalised(capsys.readouterr().out) == normalised(shown[0])
     second = run(shlex.split(command[1]))
-    assert normalised(capsys.readouterr().out) == normalised(shown[1])
+    assert normalised(capsys.readouterr().out).startswith(normalised(shown[1]))
 
     assert (first, second) == (1, 1)
 
