@@ -120,7 +120,8 @@ class Grouping:
     """Which fulfillment each row belongs to, and the fulfillments.
 
     ``of_row`` has a fulfillment's index per row (NOBODY: its parcel is not known). Per fulfillment,
-    ``filled`` says whether it has line items, that is, a good row; ``held_by`` is the row that holds it back
+    ``filled`` says whether it has line items, that is, a good row, and ``partial`` whether it may be posted
+    although rows of it are faulty; ``held_by`` is the row that holds it back
     (NOBODY: none does) and ``scope`` a place in SCOPES. ``findings`` are new faults of rows, ``bad`` is the
     rows' with them; ``warnings`` count rows likewise. ``parts_start`` says where the parts of each
     fulfillment begin in ``parts_sorted``, and at last where they end; a part without line items is there
@@ -130,6 +131,7 @@ class Grouping:
     of_row: Codes
     bad: Mask
     filled: Mask
+    partial: Mask
     held_by: Codes
     scope: npt.NDArray[np.int8]
     findings: Findings
@@ -202,8 +204,11 @@ class Grouping:
             for order, size in zip(orders, sizes.tolist(), strict=True)
         )
         numbers = self.numbers.take(pa.array(self.parts.number[self._first_parts[indexes]])).to_pylist()
-        for index, number, count in zip(indexes.tolist(), numbers, counts.tolist(), strict=True):
-            yield Fulfillment(index, number, tuple(islice(shares, count)))
+        partial = self.partial[indexes].tolist()
+        for index, number, count, part in zip(
+            indexes.tolist(), numbers, counts.tolist(), partial, strict=True
+        ):
+            yield Fulfillment(index, number, tuple(islice(shares, count)), partial=part)
 
 
 def group(rows: Rows, options: Options) -> Grouping:
@@ -217,7 +222,9 @@ def group(rows: Rows, options: Options) -> Grouping:
     bad[repeated.rows] = True
     lines, too_large = _lines(part, sku, np.where(counted, rows.quantity, 0), ~bad, len(parts.order))
     bad[too_large.rows] = True
-    held_by, scope = _holds(_Keys(order, number, part), bad, parts, options)
+    held_by, scope = _holds(_Keys(order, number, part), bad, parts, all_or_nothing=options.all_or_nothing)
+    partial = (held_by != NOBODY) & options.partial & (not options.all_or_nothing)
+    held_by[partial] = NOBODY
     if not options.several_orders:
         warnings.append(_shared_numbers(part, parts, bad))
     filled, start, in_order = _shares(parts, lines)
@@ -225,6 +232,7 @@ def group(rows: Rows, options: Options) -> Grouping:
         of_row=np.append(parts.fulfillment, NOBODY)[part],
         bad=bad,
         filled=filled,
+        partial=partial,
         held_by=held_by,
         scope=scope,
         findings=Findings.join([repeated, too_large]),
@@ -341,7 +349,9 @@ def _shares(parts: _Parts, lines: _Lines) -> tuple[Mask, Codes, Codes]:
     return filled, _starts(parts.fulfillment[keep], parts.fulfillments), order[keep[order]]
 
 
-def _holds(keys: _Keys, bad: Mask, parts: _Parts, options: Options) -> tuple[Codes, npt.NDArray[np.int8]]:
+def _holds(
+    keys: _Keys, bad: Mask, parts: _Parts, *, all_or_nothing: bool
+) -> tuple[Codes, npt.NDArray[np.int8]]:
     """The row that holds each fulfillment back, if any, and what the two have in common.
 
     A bad row holds its parcel; if it does not say its parcel, all of its order or of its tracking number.
@@ -350,10 +360,9 @@ def _holds(keys: _Keys, bad: Mask, parts: _Parts, options: Options) -> tuple[Cod
     held_by = np.full(parts.fulfillments, never, dtype=np.int64)
     scope = np.zeros(parts.fulfillments, dtype=np.int8)
     faulty = np.flatnonzero(bad)
-    blamed = faulty[:0] if options.partial else faulty
-    torn = blamed[keys.part[blamed] == NOBODY]
+    torn = faulty[keys.part[faulty] == NOBODY]
     for kind, rows, key, of_part in (
-        (Scope.PARCEL, blamed, keys.part, np.arange(len(parts.order))),
+        (Scope.PARCEL, faulty, keys.part, np.arange(len(parts.order))),
         (Scope.ORDER, torn, keys.order, parts.order),
         (Scope.NUMBER, torn, keys.number, parts.number),
     ):
@@ -363,7 +372,7 @@ def _holds(keys: _Keys, bad: Mask, parts: _Parts, options: Options) -> tuple[Cod
         hit = (culprit < never) & (held_by == never)
         held_by[hit] = culprit[hit]
         scope[hit] = SCOPES.index(kind)
-    if options.all_or_nothing and len(faulty):
+    if all_or_nothing and len(faulty):
         scope[held_by == never] = SCOPES.index(Scope.BATCH)
         held_by[held_by == never] = faulty[0]
     held_by[held_by == never] = NOBODY

@@ -47,12 +47,14 @@ class Fulfillment:
     """One parcel, told to the destination in one request.
 
     ``index`` is its place in the run. ``parts`` has one entry for the usual fulfillment, several only where
-    the destination takes one fulfillment for several orders.
+    the destination takes one fulfillment for several orders. ``partial`` says that faulty rows of the parcel
+    are left out.
     """
 
     index: int
     tracking_number: str
     parts: tuple[OrderPart, ...]
+    partial: bool = False
 
     @property
     def name(self) -> str:

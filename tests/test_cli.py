@@ -558,6 +558,19 @@ def test_what_is_posted_of_a_torn_parcel_and_of_rows_that_repeat(
     assert sorted(created) == made
 
 
+def test_what_partial_left_out_is_never_called_done(capsys: Output, store: Store) -> None:
+    manifest(Path("m.csv"), "1001,MUG,1,TRACK00000", "1001,MUG,one,TRACK00000")
+    post(capsys, "m.csv", "--partial")
+    again, report = post(capsys, "m.csv", "--partial")
+    assert (again.status, counted(report)) == (1, {"skipped": 1, "invalid": 1})
+
+    manifest(Path("mended.csv"), "1001,MUG,1,TRACK00000")
+    ended, report = post(capsys, "mended.csv")
+
+    assert (ended.status, store.counts["created"]) == (1, 1)
+    assert [row["import_code"] for row in table(report / "rows.csv")] == ["changed-since-posted"]
+
+
 def test_all_or_nothing_holds_what_is_left_when_an_earlier_run_spoils_it(
     capsys: Output, store: Store
 ) -> None:
@@ -683,20 +696,20 @@ def test_a_manifest_with_a_header_only_is_fine_and_posts_nothing(capsys: Output,
     ended, report = post(capsys, "m.csv")
 
     assert (ended.status, store.counts["requests"], counted(report)) == (0, 0, {})
-    assert "there are no data rows: nothing to do" in ended.out
+    assert "there is no data row in them: nothing to do" in ended.out
     assert (report / "rows.csv").read_text(encoding="utf-8-sig").startswith(f"{HEADER},import_source,")
     assert table(report / "errors.csv") == []
 
 
-def test_a_folder_without_manifests_is_told_and_nothing_is_sent(capsys: Output, store: Store) -> None:
+def test_an_inbox_may_be_empty_and_that_is_told(capsys: Output, store: Store) -> None:
     Path("inbox").mkdir()
     Path("inbox/.hidden.csv").write_text("x")
     Path("inbox/coming.csv.part").write_text("x")
 
-    ended = here(capsys, "post", "m.csv", "inbox")
+    ended, report = post(capsys, "inbox")
 
-    assert ended == Ended(3, "", "importer: inbox: no manifest in this directory\n")
-    assert store.counts["requests"] == 0
+    assert (ended.status, store.counts["requests"], counted(report)) == (0, 0, {})
+    assert "there is no manifest there: nothing to do" in ended.out
 
 
 def test_several_manifests_are_one_run(capsys: Output, store: Store) -> None:

@@ -444,3 +444,24 @@ def test_a_header_may_be_longer_than_a_chunk() -> None:
     assert read(cut(text.encode(), range(0, 2000, 100)), Form(",", header, 1, 0)) == Read(
         {2: ("7",) * 500}, {}
     )
+
+
+def test_faults_far_apart_in_a_long_file_stay_in_their_rows() -> None:
+    rows = [(f"{number:09}", 'quoted ""cell"", with\nall') for number in range(30_000)]
+    lines = [f'{order},"{cell}"\n' for order, cell in rows]
+    expected: dict[int, tuple[str, ...]] = {
+        number: (order, cell.replace('""', '"')) for number, (order, cell) in enumerate(rows, 2)
+    }
+    for number in (2, 9_000, 9_001, 30_001):
+        lines[number - 2] = f'{number},"5" pipe\n'
+        expected[number] = (str(number), '"5" pipe')
+    lines[20_000 - 2] = '5" pipe,6" pipe\n'
+    expected[20_000] = ('5" pipe', '6" pipe')
+    lines[25_000 - 2] = "ragged\n"
+    expected[25_000] = ("ragged", "")
+
+    assert read_text("a,b\n" + "".join(lines)) == Read(
+        expected,
+        {number: Misfit(BAD_QUOTING, expected[number]) for number in (2, 9_000, 9_001, 30_001)}
+        | {25_000: Misfit(RAGGED, ("ragged",))},
+    )

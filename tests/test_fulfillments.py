@@ -443,7 +443,8 @@ class Model:
             for order, items in lines.items()
         ]
         filled = tuple(part for part in parts if part.lines)
-        return Fulfillment(self.parcels().index(parcel), str(number), filled or tuple(parts))
+        partial = self.options.partial and not self.options.all_or_nothing and bool(self.blame(parcel))
+        return Fulfillment(self.parcels().index(parcel), str(number), filled or tuple(parts), partial)
 
     def fulfillments(self) -> list[Fulfillment]:
         return [self.fulfillment(parcel) for parcel in self.parcels()]
@@ -453,6 +454,14 @@ class Model:
 
     def hold(self, parcel: object) -> tuple[int, Scope] | None:
         """The row that holds the parcel, and why."""
+        if (blame := self.blame(parcel)) and not self.options.partial:
+            return blame
+        if self.options.all_or_nothing and any(self.bad):
+            return blame or (self.bad.index(True), Scope.BATCH)
+        return None
+
+    def blame(self, parcel: object) -> tuple[int, Scope] | None:
+        """The first row that would hold the parcel by itself, and why."""
         orders = {row.order for row in self.rows if self.parcel(row) == parcel}
         numbers = {row.number for row in self.rows if self.parcel(row) == parcel}
         reasons: list[tuple[Scope, Callable[[Row], bool]]] = [
@@ -460,12 +469,10 @@ class Model:
             (Scope.ORDER, lambda row: row.number is None and row.order in orders),
             (Scope.NUMBER, lambda row: row.order is None and row.number in numbers),
         ]
-        for scope, guilty in [] if self.options.partial else reasons:
+        for scope, guilty in reasons:
             for at, row in enumerate(self.rows):
                 if self.bad[at] and guilty(row):
                     return at, scope
-        if self.options.all_or_nothing and any(self.bad):
-            return self.bad.index(True), Scope.BATCH
         return None
 
     def holds(self) -> dict[str, tuple[int, Scope]]:

@@ -73,11 +73,11 @@ def test_a_directory_stands_for_the_finished_files_in_it_by_name(folder: Path, s
     assert find(scratch, folder) == files(folder / "april.tsv", folder / "march.csv")
 
 
-def test_a_directory_without_manifests_is_refused(folder: Path, scratch: Path) -> None:
+def test_an_inbox_may_be_empty(folder: Path, scratch: Path) -> None:
     empty = folder / "empty"
     empty.mkdir()
 
-    assert refusal(scratch, folder, empty) == f"{empty}: no manifest in this directory"
+    assert find(scratch, empty) == []
 
 
 def test_a_glob_stands_for_the_finished_files_that_match_by_name(folder: Path, scratch: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_run_without_data_rows_says_so() -> None:
         check  run 2024-04-30-120000-abcd, 61.0 s
         0 manifests, 0 rows, 0 fulfillments
 
-          there are no data rows: nothing to do
+          there is no manifest there: nothing to do
 
         Report: R/rows.csv
         """

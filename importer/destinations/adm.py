@@ -58,12 +58,16 @@ class Adm:
         return self.settings.body == "by_fulfillment_order"
 
     def content(self, fulfillment: Fulfillment) -> str:
-        """The SHA-256 (hex) of tracking number, orders and lines, whatever their order; not of ``extra``."""
+        """The SHA-256 (hex) of tracking number, orders and lines, whatever their order; not of ``extra``.
+
+        A partial fulfillment never has the content of a whole one: what was left out of it was not sent.
+        """
         parts = sorted(
             [part.order_id, sorted([line.sku, line.quantity] for line in part.lines)]
             for part in fulfillment.parts
         )
-        return _digest([fulfillment.tracking_number, parts])
+        partial = ["partial"] if fulfillment.partial else []
+        return _digest([fulfillment.tracking_number, parts, *partial])
 
     def request(self, fulfillment: Fulfillment, attempt: int) -> Request:  # noqa: ARG002 - all are the same here
         """One POST; the same fulfillment always has the same ``Idempotency-Key``.

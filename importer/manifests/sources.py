@@ -30,8 +30,8 @@ def find(arguments: Iterable[str], standard_input: BinaryIO, scratch: Path) -> l
     """The manifests that ``arguments`` name: files, directories, globs, and ``-``.
 
     A directory stands for the files directly in it, by name, but for hidden ones and those with the suffix
-    of a file that is still being written. Standard input and named pipes are kept in ``scratch``, since a
-    manifest is read more than once. A file that is named twice is taken once.
+    of a file that is still being written; it may have none. Standard input and named pipes are kept in
+    ``scratch``, since a manifest is read more than once. A file that is named twice is taken once.
 
     Raises:
         ManifestError: a name stands for no file, or a file can't be opened.
@@ -79,7 +79,7 @@ def _expand(argument: str, standard_input: BinaryIO, copies: _Copies) -> Iterato
     if argument == STANDARD_INPUT:
         yield Source(STANDARD_INPUT, copies.standard_input(standard_input))
     elif path.is_dir():
-        yield from _in_directory(argument, path)
+        yield from _in_directory(path)
     elif path.is_file():
         yield Source(argument, path)
     elif path.exists():
@@ -90,10 +90,8 @@ def _expand(argument: str, standard_input: BinaryIO, copies: _Copies) -> Iterato
         raise ManifestError(f"{argument}: no such file{_guess(path)}")
 
 
-def _in_directory(argument: str, path: Path) -> Iterator[Source]:
+def _in_directory(path: Path) -> Iterator[Source]:
     files = [file for file in sorted(path.iterdir()) if _is_manifest(file)]
-    if not files:
-        raise ManifestError(f"{argument}: no manifest in this directory")
     yield from (Source(str(file), file) for file in files)
 
 

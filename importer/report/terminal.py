@@ -110,7 +110,8 @@ def _title(console: Console, summary: Summary) -> None:
 
 def _counts(console: Console, summary: Summary) -> None:
     if not summary.rows["total"]:
-        _print(console, Text("  there are no data rows: nothing to do"))
+        what = "data row in them" if summary.manifests else "manifest there"
+        _print(console, Text(f"  there is no {what}: nothing to do"))
         return
     console.print(Text(f"  {'':10}{'rows':>12}{'fulfillments':>15}", "dim"))
     for status in STATUSES:
