@@ -213,7 +213,9 @@ class _Feed:
         self._starving = False
 
     def _skip_header(self) -> None:
-        skipped, used = self._parse(self._end_of_lines(), self._records_to_skip)
+        skipped, used = self._parse(self._end_of_lines(_ROW_BY_ROW_BYTES), self._records_to_skip)
+        if len(skipped) < self._records_to_skip:
+            skipped, used = self._parse(self._end_of_lines(), self._records_to_skip)
         if len(skipped) < self._records_to_skip and not self._ended:
             self._starving = True
             return

@@ -40,6 +40,7 @@ _FINE = np.array([status in FINE for status in STATUSES])
 _STATUS_TEXTS = pa.array([str(status) for status in STATUSES])
 # What a spreadsheet would run; further quotes, so that taking one off always gives back the cell.
 _FORMULA = r"^'*[=+\-@\t\r]"
+_SPECIAL = b'",\n\r=+-@\t'
 _PLAIN_NUMBER = r"^'*[+-](?:\d+(?:[.,]\d*)?|[.,]\d+)$"
 
 
@@ -468,12 +469,26 @@ def _put(file: BinaryIO, columns: Sequence[Text]) -> None:
 
 def _cells(column: Text) -> Text:
     """The cells as CSV, with those neutralised that a spreadsheet would run as a formula."""
+    if _lacks(column, _SPECIAL):
+        return column
     column = _guarded(column)
     special = pc.match_substring_regex(column, '[",\n\r]')
     if not pc.any(special).as_py():
         return column
     doubled = pc.replace_substring(column, '"', '""')
     return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), column)
+
+
+def _lacks(column: Text, characters: bytes) -> bool:
+    """Whether none of the ASCII ``characters`` is in any cell; much faster than asking cell by cell."""
+    text = column.buffers()[2]
+    if text is None or not len(column):
+        return True
+    start, stop = np.frombuffer(column.buffers()[1], dtype=np.int32)[
+        [column.offset, column.offset + len(column)]
+    ]
+    cells = text[int(start) : int(stop)].to_pybytes()
+    return not any(character in cells for character in characters)
 
 
 def _guarded(column: Text) -> Text:
