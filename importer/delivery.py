@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from importer.errors import CannotGoOn
 from importer.ledger import OUTCOME_UNKNOWN, Verdict, verdict
-from importer.model import Outcome, State, Status
+from importer.model import PARTIAL, STATUSES, Outcome, State, Status
 from importer.posts import Rules, post_all
 from importer.posts.client import Client
 from schemas.codes import code_of
@@ -85,7 +86,8 @@ def _settled(
     content = destination.content(parcel)
     found = [(verdict(entry, content, accept_doubt=accept_doubt), entry) for entry in known]
     worst, entry = max(found, key=lambda pair: _WEIGHT[pair[0]])
-    if worst is Verdict.DONE and len(known) < len(parcel.parts):
+    done = sum(each is Verdict.DONE for each, _ in found)
+    if worst is Verdict.DONE and done < len(parcel.parts):
         worst = Verdict.CHANGED
     return _SETTLED[worst](entry)
 
@@ -110,6 +112,10 @@ def _done(entry: Entry) -> Outcome:
 
 def _changed(entry: Entry) -> Outcome:
     message = code_of("changed-since-posted").message.format(run_id=entry.run_id, state=entry.state)
+    if entry.content.endswith(PARTIAL):
+        message = (
+            f"run {entry.run_id} posted this parcel with --partial, without its faulty rows ({entry.state})"
+        )
     return Outcome(Status.REJECTED, "changed-since-posted", message, at=entry.at)
 
 
@@ -206,3 +212,25 @@ def rules_of(settings: DestinationSettings, run_id: str, *, accept_doubt: bool) 
         accept_doubt=accept_doubt,
         idempotency_key_honoured=settings.idempotency == "key",
     )
+
+
+def compare(
+    ledger: Ledger, run_id: str, grouping: Grouping, outcomes: Outcomes, begun: npt.NDArray[np.bool_]
+) -> None:
+    """See that the ledger has of this run what the report is about to say.
+
+    Raises:
+        CannotGoOn: it has not.
+    """
+    shares = np.diff(grouping.parts_start)
+    counted = {
+        str(status): int(shares[begun & (outcomes.status == number)].sum())
+        for number, status in enumerate(STATUSES)
+    }
+    reported = {status: count for status, count in counted.items() if count}
+    recorded = {str(state): count for state, count in ledger.outcomes(run_id).items() if count}
+    if reported != recorded:
+        raise CannotGoOn(
+            f"the ledger has {recorded} of this run and the report would say {reported}, so it is not "
+            "published; trust the ledger and run the same command again"
+        )

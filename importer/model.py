@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class Status(StrEnum):
@@ -123,7 +124,8 @@ class Reading:
     """An answer as its destination understands it.
 
     ``code`` and ``message`` are what the report says; ``wait_seconds`` is set with ``WAIT`` when the
-    destination said how long.
+    destination said how long. ``formed`` is false when a refusal has not the form that the destination's
+    document gives it, so that it may come from something else on the way.
     """
 
     meaning: Meaning
@@ -131,6 +133,7 @@ class Reading:
     message: str = ""
     http_status: int | None = None
     wait_seconds: float | None = None
+    formed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +160,16 @@ class State(StrEnum):
     NOT_SENT = "not-sent"
 
 
+PARTIAL: Final = " partial"
+"""What the content of a partial fulfillment ends in: what was left out of it was not sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """What the ledger is told before a request leaves.
 
     ``content`` is the SHA-256 (hex) of what the fulfillment says, without what depends on the time or the
-    attempt; the same fulfillment always has the same.
+    attempt, and PARTIAL after it where rows were left out; the same fulfillment always has the same.
     """
 
     destination: str

@@ -131,11 +131,8 @@ IDENTITIES = [
     ({}, "adm https://api.example.com/v1"),
     ({"account": "east"}, "adm https://api.example.com/v1 east"),
     ({"name": "another", "token": Secret(TOKEN), "concurrency": 1}, "adm https://api.example.com/v1"),
-    ({"path": "fulfillments"}, "adm https://api.example.com/v1/fulfillments"),
-    (
-        {"base_url": "https://api.example.com/v1/fulfillments", "path": "create"},
-        "adm https://api.example.com/v1",
-    ),
+    ({"path": "v2/fulfillments"}, "adm https://api.example.com/v1"),
+    ({"base_url": "https://staging.example.com/v1"}, "adm https://staging.example.com/v1"),
     ({"base_url": "http://127.0.0.1:8001", "sandbox": True}, "adm sandbox"),
     ({"base_url": "http://127.0.0.1:8002", "sandbox": True, "account": "east"}, "adm sandbox"),
 ]
@@ -388,7 +385,21 @@ REFUSED = [
 def test_a_refusal_is_told_in_the_destinations_own_words(status: int, document: object, words: str) -> None:
     body = json.dumps(document, ensure_ascii=False).encode() if isinstance(document, str) else document
     expected = Reading(Meaning.REFUSED, f"destination-{status}", words, status)
-    assert adm().read(PARCEL, answer(status, body)) == expected
+    assert replace(adm().read(PARCEL, answer(status, body)), formed=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "formed"),
+    [
+        (b'{"error": "Order Not Found", "message": "No such order."}', True),
+        (b'{"message": "No such order."}', True),
+        (b'{"detail": "Not Found"}', False),
+        (b"<h1>Not Found</h1>", False),
+        (b"", False),
+    ],
+)
+def test_a_refusal_in_another_form_than_the_documented_one_is_marked(body: bytes, *, formed: bool) -> None:
+    assert adm().read(PARCEL, answer(404, body)).formed is formed
 
 
 CHARSETS = [

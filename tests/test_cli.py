@@ -164,6 +164,63 @@ def test_what_is_no_manifest_is_told_and_nothing_is_sent_3(
     assert sorted(path.name for path in Path().iterdir()) == ["empty.csv", "m.csv", "other.csv"]
 
 
+def test_a_wrong_path_costs_one_request_and_nothing_is_refused_for_good_4(capsys: Output) -> None:
+    with Platform(lambda _: Reply(404, "<h1>Not Found</h1>")) as platform:
+        configuration(Path("importer.toml"), platform.url, path="wrong/path")
+        ended, report = post(capsys, "m.csv")
+    assert (ended.status, len(platform.seen), counted(report)) == (4, 1, {"not-sent": 3})
+    assert "is base_url or path wrong?" in ended.out
+
+    with Platform() as platform:
+        configuration(Path("importer.toml"), platform.url)
+        ended, report = post(capsys, "m.csv")
+    assert (ended.status, counted(report)) == (0, {"created": 3})
+
+
+def test_another_path_at_the_same_address_is_the_same_destination(capsys: Output) -> None:
+    with Platform() as platform:
+        configuration(Path("importer.toml"), platform.url)
+        post(capsys, "m.csv")
+        configuration(Path("importer.toml"), platform.url, path="v2/fulfillments/create")
+        ended, report = post(capsys, "m.csv")
+
+    assert (ended.status, counted(report), len(platform.seen)) == (0, {"skipped": 3}, 3)
+
+
+def test_every_manifest_that_is_none_is_named_at_once_3(capsys: Output, store: Store) -> None:
+    Path("a.csv").touch()
+    Path("b.csv").write_text("nothing,known\n1,2\n")
+
+    ended = here(capsys, "post", "m.csv", "a.csv", "b.csv")
+
+    assert (ended.status, store.counts["requests"]) == (3, 0)
+    assert "a.csv: the file is empty" in ended.err
+    assert "b.csv, row 1: no column for" in ended.err
+
+
+def test_what_to_do_next_is_a_command_that_works(capsys: Output, store: Store) -> None:
+    manifest(Path("m.csv"), "1001,MUG,1,TRACK1", "1002,MUG,0,TRACK2")
+    checked = here(capsys, "check", "m.csv", "--to", "adm", "--report", "checked")
+    assert "Next:   importer post m.csv --to adm\n" in checked.out
+    assert "Then:   mend the rows, then: importer post checked/errors.csv --to adm\n" in checked.out
+    assert store.counts["requests"] == 0
+
+    with Platform(lambda _: refusal(401)) as platform:
+        configuration(Path("importer.toml"), platform.url)
+        stopped = here(capsys, "post", "m.csv", "--report", "stopped")
+    assert (
+        "Next:   run the same command again, with another --report; what is done is skipped\n" in stopped.out
+    )
+
+
+def test_a_new_ledger_is_told_once(capsys: Output, store: Store) -> None:
+    first = here(capsys, "post", "m.csv", "--ledger", "of-its-own.db")
+    second = here(capsys, "post", "m.csv", "--ledger", "of-its-own.db")
+
+    words = "new ledger of-its-own.db: nothing is known of earlier runs"
+    assert (words in first.out, words in second.out, store.counts["created"]) == (True, False, 3)
+
+
 def test_a_refused_token_stops_the_run_after_one_request_4(capsys: Output) -> None:
     with Platform(lambda _: refusal(401, "Unauthorized", "no")) as platform:
         configuration(Path("importer.toml"), platform.url)

@@ -110,7 +110,7 @@ def test_a_run_that_is_killed_again_and_again_posts_every_fulfillment_once(
     assert store.counts["requests"] == requests
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_records_what_was_in_flight_and_reports_every_row(
     store: SlowStore, number: signal.Signals
 ) -> None:

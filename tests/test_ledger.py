@@ -213,6 +213,22 @@ def test_what_was_in_doubt_stays_so_when_sending_it_again_fails(tmp_path: Path, 
         assert ledger.entries(ADM, [key()]) == {key(): entry(State.IN_DOUBT, run_id="run-2", outcome=kept)}
 
 
+def test_what_failed_by_a_500_and_is_refused_later_is_in_doubt(tmp_path: Path) -> None:
+    failed = Outcome(Status.FAILED, "destination-500", "500 Server Error: later", 500, 5)
+    unreachable = Outcome(Status.FAILED, "destination-unreachable", "refused", None, 5)
+    with opened(tmp_path) as ledger:
+        for run_id, end in (("run-1", failed), ("run-2", unreachable)):
+            ledger.intend(intent(run_id=run_id)).result()
+            assert ledger.record(intent(run_id=run_id), end).result() == end
+        again = intent(run_id="run-3")
+        ledger.intend(again).result()
+        message = f"an earlier run may have done it; sent again, it was rejected: {REJECTED.message}"
+
+        kept = ledger.record(again, REJECTED).result()
+
+        assert (kept.status, kept.code, kept.message) == (Status.IN_DOUBT, "outcome-unknown", message)
+
+
 def test_what_was_in_doubt_is_created_when_sending_it_again_says_so(tmp_path: Path) -> None:
     with opened(tmp_path) as ledger:
         reach(ledger, State.IN_DOUBT)

@@ -303,7 +303,7 @@ def test_a_halt_lets_what_is_in_flight_end_and_begins_nothing_more() -> None:
 @pytest.mark.parametrize(
     ("answer", "status", "code", "http_status"),
     [
-        ("try again", Status.NOT_SENT, "run-stopped", 500),
+        ("try again", Status.FAILED, "destination-500", 500),
         ("never reached", Status.NOT_SENT, "run-stopped", None),
         ("wait for 600", Status.NOT_SENT, "run-stopped", 429),
         ("unknown", Status.IN_DOUBT, "outcome-unknown", None),
@@ -314,10 +314,12 @@ def test_a_halt_wakes_what_waits_for_its_next_attempt(
 ) -> None:
     platform = FakePlatform({"1/A1": [answer]})
     run = Run(platform, stops=[(1.2, "SIGTERM")], idempotency_key_honoured=True).of(orders(["A1"], ["B1"]))
-    message = "not sent: SIGTERM"
-    if status is Status.IN_DOUBT:
-        message = "no reply; not tried again, since the run stopped: SIGTERM"
-    assert run.told == {"1/A1": Outcome(status, code, message, http_status, 1, seconds_later(1.2))}
+    messages = {
+        Status.FAILED: "it says try again",
+        Status.NOT_SENT: "not sent: SIGTERM",
+        Status.IN_DOUBT: "no reply; not tried again, since the run stopped: SIGTERM",
+    }
+    assert run.told == {"1/A1": Outcome(status, code, messages[status], http_status, 1, seconds_later(1.2))}
     assert run.sent == ["1/A1"]
 
 

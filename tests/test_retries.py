@@ -1,5 +1,7 @@
 """What follows from an attempt's answer and those before it."""
 
+from dataclasses import replace
+
 import pytest
 
 from importer.model import Meaning, Reading, Status
@@ -95,13 +97,30 @@ def test_a_single_attempt_is_never_followed_by_another(meaning: Meaning) -> None
     [
         ((), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT")),
         ((NEVER_REACHED,), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT")),
-        ((WAIT, TRY_AGAIN), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT", 500)),
+        ((WAIT, TRY_AGAIN), End(Status.FAILED, TRY_AGAIN.code, TRY_AGAIN.message, 500)),
+        ((WAIT,), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT", 429)),
         ((UNKNOWN,), in_doubt("no reply; not tried again, since the run stopped: SIGINT")),
         ((UNKNOWN, WAIT), in_doubt("429 Slow down; not tried again, since the run stopped: SIGINT", 429)),
     ],
 )
 def test_an_interrupted_wait_ends_by_what_may_have_been_done(history: tuple[Reading, ...], end: End) -> None:
     assert interrupted(history, "SIGINT") == end
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_first_post_that_finds_nobody_there_stops_the_run(status: int) -> None:
+    latest = Reading(Meaning.REFUSED, f"destination-{status}", f"{status} Nothing here", status, formed=False)
+    alone = decide((latest,), max_attempts=3, idempotency_key_honoured=False, alone=True)
+    later = decide((latest,), max_attempts=3, idempotency_key_honoured=False)
+    formed = decide(
+        (replace(latest, formed=True),), max_attempts=3, idempotency_key_honoured=False, alone=True
+    )
+
+    words = f"{status} Nothing here"
+    assert alone == StopRun(
+        f"{words} (is base_url or path wrong?)", End(Status.NOT_SENT, latest.code, words, status)
+    )
+    assert later == formed == End(Status.REJECTED, latest.code, words, status)
 
 
 def test_backoff_doubles_up_to_twenty_seconds() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from importer.model import Answer, Meaning, NoAnswer, Reach, Reading, Request
+from importer.model import PARTIAL, Answer, Meaning, NoAnswer, Reach, Reading, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,11 +36,10 @@ class Adm:
 
     @property
     def identity(self) -> str:
-        """Kind, address and account; the usual path is left out, and the sandbox is one whatever its port."""
+        """Kind, base_url and account; the sandbox is one destination whatever its port."""
         if self.settings.sandbox:
             return "adm sandbox"
-        address = self.url.removesuffix("/fulfillments/create")
-        return f"adm {address} {self.settings.account}".rstrip()
+        return f"adm {self.settings.base_url} {self.settings.account}".rstrip()
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -60,14 +59,9 @@ class Adm:
     def content(self, fulfillment: Fulfillment) -> str:
         """The SHA-256 (hex) of tracking number, orders and lines, whatever their order; not of ``extra``.
 
-        A partial fulfillment never has the content of a whole one: what was left out of it was not sent.
+        PARTIAL follows where rows of the parcel are left out.
         """
-        parts = sorted(
-            [part.order_id, sorted([line.sku, line.quantity] for line in part.lines)]
-            for part in fulfillment.parts
-        )
-        partial = ["partial"] if fulfillment.partial else []
-        return _digest([fulfillment.tracking_number, parts, *partial])
+        return _contents(fulfillment) + (PARTIAL if fulfillment.partial else "")
 
     def request(self, fulfillment: Fulfillment, attempt: int) -> Request:  # noqa: ARG002 - all are the same here
         """One POST; the same fulfillment always has the same ``Idempotency-Key``.
@@ -82,7 +76,7 @@ class Adm:
             "Content-Type": "application/json",
             "Accept": "application/json",
             "User-Agent": USER_AGENT,
-            "Idempotency-Key": _digest([self.identity, self.content(fulfillment)]),
+            "Idempotency-Key": _digest([self.identity, _contents(fulfillment)]),
         }
         encoded = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         return Request("POST", self.url, headers, encoded)
@@ -98,6 +92,14 @@ class Adm:
     def url(self) -> str:
         """Where every fulfillment is posted to."""
         return f"{self.settings.base_url}/{self.settings.path}"
+
+
+def _contents(fulfillment: Fulfillment) -> str:
+    parts = sorted(
+        [part.order_id, sorted([line.sku, line.quantity] for line in part.lines)]
+        for part in fulfillment.parts
+    )
+    return _digest([fulfillment.tracking_number, parts])
 
 
 # --- the body ------------------------------------------------------------------------------------------
@@ -197,7 +199,8 @@ def _value(adm: Adm, document: dict[str, Any], key: str) -> str:
 
 
 def _refused(adm: Adm, _: Fulfillment, answer: Answer) -> Reading:
-    return _reading(Meaning.REFUSED, answer, _said(adm, answer))
+    refusal = _reading(Meaning.REFUSED, answer, _said(adm, answer))
+    return refusal if _own_words(adm, answer) else replace(refusal, formed=False)
 
 
 def _no_credentials(adm: Adm, _: Fulfillment, answer: Answer) -> Reading:

@@ -21,6 +21,8 @@ from importer.model import Entry, Intent, Outcome, State, Status
 
 OUTCOME_UNKNOWN: Final = "outcome-unknown"
 """The code of what is in doubt; on a ``sending`` entry it says that an earlier attempt is in doubt."""
+TAKEN_AT_ITS_WORD: Final = "destination-500"
+"""The code of what failed because the destination said so; a later refusal may mean that it was done."""
 
 NEXT: Final[Mapping[State | None, frozenset[State]]] = {
     None: frozenset({State.SENDING}),
@@ -67,7 +69,17 @@ _OTHER_CONTENT: Final[Mapping[State, Verdict]] = {
     State.CREATED: Verdict.CHANGED,
     State.UPDATED: Verdict.CHANGED,
 }
-_DONE: Final = frozenset({Status.CREATED, Status.UPDATED})
+_WORDS: Final = {
+    "": "being sent",
+    OUTCOME_UNKNOWN: "sent again; what became of the first time is unknown",
+    TAKEN_AT_ITS_WORD: "sent again, after the destination said that it had failed",
+}
+_SENT_AGAIN: Final = frozenset({State.FAILED, State.NOT_SENT})
+_DOUBTFUL: Final[Mapping[str, frozenset[Status]]] = {
+    OUTCOME_UNKNOWN: frozenset({Status.REJECTED, Status.FAILED, Status.NOT_SENT}),
+    TAKEN_AT_ITS_WORD: frozenset({Status.REJECTED}),
+}
+"""What can't be said of a fulfillment that is sent again, by the code that its earlier attempt left."""
 
 
 def verdict(entry: Entry | None, content: str, *, accept_doubt: bool = False) -> Verdict:
@@ -100,15 +112,15 @@ def started(entry: Entry | None, order_id: str, intent: Intent, at: datetime, *,
             f"{_name(order_id, intent)}: found it {entry.state} by run {entry.run_id}, expected one that "
             "may be sent, so it was not; run the same command again, which looks at the ledger anew"
         )
-    doubted = entry is not None and entry.state is State.IN_DOUBT
+    before = _mark(entry)
     return Entry(
         order_id=order_id,
         tracking_number=intent.tracking_number,
         state=State.SENDING,
         content=intent.content,
         run_id=intent.run_id,
-        code=OUTCOME_UNKNOWN if doubted else "",
-        message="sent again; what became of the first time is unknown" if doubted else "being sent",
+        code=before,
+        message=_WORDS[before],
         http_status=None,
         attempts=0,
         at=at,
@@ -134,7 +146,7 @@ def ended(entry: Entry | None, order_id: str, intent: Intent, outcome: Outcome, 
         state=state,
         content=entry.content,
         run_id=entry.run_id,
-        code=outcome.code,
+        code=entry.code if entry.code == TAKEN_AT_ITS_WORD and state in _SENT_AGAIN else outcome.code,
         message=outcome.message,
         http_status=outcome.http_status,
         attempts=outcome.attempts,
@@ -144,8 +156,8 @@ def ended(entry: Entry | None, order_id: str, intent: Intent, outcome: Outcome, 
 
 def settled(entry: Entry | None, outcome: Outcome) -> Outcome:
     """Return what may be said after ``outcome``: in-doubt, where an earlier attempt may have done it."""
-    doubted = entry is not None and entry.code == OUTCOME_UNKNOWN
-    if not doubted or outcome.status in _DONE or outcome.status is Status.IN_DOUBT:
+    doubtful = _DOUBTFUL.get(entry.code, frozenset()) if entry is not None else frozenset()
+    if outcome.status not in doubtful:
         return outcome
     return replace(
         outcome,
@@ -153,6 +165,15 @@ def settled(entry: Entry | None, outcome: Outcome) -> Outcome:
         code=OUTCOME_UNKNOWN,
         message=f"an earlier run may have done it; sent again, it was {outcome.status}: {outcome.message}",
     )
+
+
+def _mark(entry: Entry | None) -> str:
+    """What an earlier attempt has left, to be remembered while it is sent again."""
+    if entry is None:
+        return ""
+    if entry.state is State.IN_DOUBT:
+        return OUTCOME_UNKNOWN
+    return entry.code if entry.code == TAKEN_AT_ITS_WORD and entry.state in _SENT_AGAIN else ""
 
 
 def _name(order_id: str, intent: Intent) -> str:

@@ -169,6 +169,7 @@ class _Posting:
 
     async def _post(self, fulfillment: Fulfillment, connection: Connection) -> None:
         intent = self._intent(fulfillment)
+        self._destination.request(fulfillment, 1)  # what can't be made is not to stand in the ledger as sent
         await _committed(self._ledger.intend(intent, accept_doubt=self._rules.accept_doubt))
         end, history = await self._attempts(fulfillment, connection)
         outcome = Outcome(end.status, end.code, end.message, end.http_status, len(history), self._now())
@@ -220,6 +221,7 @@ class _Posting:
             history,
             max_attempts=self._rules.max_attempts,
             idempotency_key_honoured=self._rules.idempotency_key_honoured,
+            alone=not self._first_ended.is_set(),
         )
 
     async def _wait(self, again: Again, attempt: int) -> None:

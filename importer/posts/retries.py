@@ -45,11 +45,18 @@ class StopRun:
 Decision = Again | End | StopRun
 
 
-def decide(history: tuple[Reading, ...], *, max_attempts: int, idempotency_key_honoured: bool) -> Decision:
-    """What to do after the attempts of a fulfillment so far, which read as ``history``, the latest last."""
+def decide(
+    history: tuple[Reading, ...], *, max_attempts: int, idempotency_key_honoured: bool, alone: bool = False
+) -> Decision:
+    """What to do after the attempts of a fulfillment so far, which read as ``history``, the latest last.
+
+    ``alone`` is the run's first post, which is to show that it goes to the right place.
+    """
     latest = history[-1]
     if latest.meaning is Meaning.STOP:
         return StopRun(latest.message, _stopped(history))
+    if alone and _is_nobody_there(latest):
+        return StopRun(f"{latest.message} (is base_url or path wrong?)", _stopped(history))
     end = _ENDINGS[latest.meaning](history)
     if latest.meaning in _FINAL or len(history) >= max_attempts:
         return end
@@ -66,6 +73,8 @@ def interrupted(history: tuple[Reading, ...], reason: str) -> End:
     if _may_have_been_done(history):
         words = f"{history[-1].message}; not tried again, since the run stopped: {reason}"
         return End(Status.IN_DOUBT, "outcome-unknown", words, history[-1].http_status)
+    if any(reading.meaning is Meaning.TRY_AGAIN for reading in history):
+        return _gave_up(history)
     return End(Status.NOT_SENT, "run-stopped", f"not sent: {reason}", _http_status(history))
 
 
@@ -111,6 +120,14 @@ def _doubt(history: tuple[Reading, ...]) -> str:
     if latest.meaning is Meaning.UNKNOWN:
         return latest.message
     return f"an earlier try may have done it, and the last one told nothing of it: {latest.message}"
+
+
+def _is_nobody_there(latest: Reading) -> bool:
+    """Whether it is the path that is unknown, and not the order: then the answer has another form."""
+    return latest.meaning is Meaning.REFUSED and not latest.formed and latest.http_status in _NOBODY_THERE
+
+
+_NOBODY_THERE: Final = frozenset({404, 405})
 
 
 def _may_have_been_done(history: tuple[Reading, ...]) -> bool:

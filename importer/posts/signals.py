@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM → a halt: the first ends the run in order, the second at once."""
+"""SIGINT, SIGTERM and SIGHUP → a halt: the first ends the run in order, the second at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BASE = 128  # a shell's exit status for a process that a signal ended is 128 and its number
 
 
@@ -31,7 +31,7 @@ class Interruption:
 
     @property
     def exit_status(self) -> int:
-        """130 after SIGINT, 143 after SIGTERM, 0 while there was no signal."""
+        """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 while there was no signal."""
         return _BASE + self._number if self._number else 0
 
     @contextmanager

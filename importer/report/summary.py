@@ -46,7 +46,10 @@ class ManifestRead:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A whole run in figures; times are UTC, ``seconds`` is wall time."""
+    """A whole run in figures; times are UTC, ``seconds`` is wall time.
+
+    ``ledger`` is the path of the ledger that was written, "" for a dry run.
+    """
 
     run_id: str
     command: str
@@ -61,6 +64,8 @@ class Summary:
     exit_status: int
     stopped_because: str
     reports: dict[str, str] = field(default_factory=dict)
+    ledger: str = ""
+    ledger_is_new: bool = False
 
     @property
     def seconds(self) -> float:
@@ -84,6 +89,7 @@ class Summary:
             "exit_status": self.exit_status,
             "stopped_because": self.stopped_because,
             "reports": self.reports,
+            "ledger": self.ledger,
         }
         return json.dumps(document, indent=2)
 

@@ -43,11 +43,14 @@ _HELD = frozenset(("parcel-held", "batch-held"))
 _INDENT = 6
 
 
-def show(console: Console, summary: Summary, *, again: str, verbose: bool = False) -> None:
+def show(
+    console: Console, summary: Summary, *, again: str, named_report: bool = False, verbose: bool = False
+) -> None:
     """Print the whole summary.
 
-    ``again`` is the command that imports a mended errors.csv, with ``{}`` for the manifests; ``verbose``
-    adds how each manifest was read.
+    ``again`` is the command that posts in the same way, with ``{}`` for the manifests; ``named_report`` says
+    that the user named the report's folder, which can't be used again; ``verbose`` adds how each manifest was
+    read.
     """
     _title(console, summary)
     if verbose:
@@ -57,32 +60,50 @@ def show(console: Console, summary: Summary, *, again: str, verbose: bool = Fals
     _problems(console, "What needs attention", summary.errors, "red")
     _problems(console, "Warnings", summary.warnings, "yellow")
     _passed_over(console, summary)
+    if summary.ledger_is_new:
+        console.print()
+        words = f"new ledger {summary.ledger}: nothing is known of earlier runs"
+        _print(console, Text(f"  {printable(words)}", "dim"))
     if summary.stopped_because:
         console.print()
         _say(console, "Stopped early: ", "bold red", summary.stopped_because)
     console.print()
-    for label, style, text in next_steps(summary, again):
+    for label, style, text in next_steps(summary, again, named_report=named_report):
         _say(console, label, style, text)
 
 
-def next_steps(summary: Summary, again: str) -> list[tuple[str, str, str]]:
+def next_steps(summary: Summary, again: str, *, named_report: bool) -> list[tuple[str, str, str]]:
     """What to open and what to do next: label, style and words."""
     rows = summary.rows
     steps = [("Report: ", "bold", summary.reports["rows"])]
     attention = sum(rows[status] for status in STATUSES if status not in FINE)
+    mendable = _mendable(summary)
     errors = summary.reports["errors"]
-    names = shlex.join(manifest.name for manifest in summary.manifests)
     if attention:
-        steps.append(("Mend:   ", "bold", f"{errors} ({attention:,} {_plural('row', attention)})"))
+        label = "Mend:   " if mendable else "Open:   "
+        steps.append((label, "bold", f"{errors} ({attention:,} {_plural('row', attention)})"))
+    posting = again.format(shlex.join(manifest.name for manifest in summary.manifests))
+    mending = f"mend the rows, then: {again.format(shlex.quote(errors))}"
     if rows[Status.FAILED] or rows[Status.NOT_SENT]:
-        steps.append(("Next:   ", "bold", "run the same command again; what is done is skipped"))
-    elif attention > rows[Status.IN_DOUBT]:
-        steps.append(("Next:   ", "bold", f"mend the rows, then: {again.format(shlex.quote(errors))}"))
-    elif summary.command == "check" and rows[Status.READY]:
-        steps.append(("Next:   ", "bold", again.format(names)))
+        other = ", with another --report" if named_report else ""
+        steps.append(("Next:   ", "bold", f"run the same command again{other}; what is done is skipped"))
+    else:
+        to_post = [posting] if summary.command == "check" and rows[Status.READY] else []
+        for label, words in zip(_LABELS, to_post + [mending] * bool(mendable), strict=False):
+            steps.append((label, "bold", words))
     if rows[Status.IN_DOUBT]:
         steps.append(("Doubt:  ", "bold red", _DOUBT))
     return steps
+
+
+_LABELS = ("Next:   ", "Then:   ")
+
+
+def _mendable(summary: Summary) -> int:
+    """How many rows are worth mending: all that need attention but for what is done with or only waits."""
+    faulty = sum(summary.rows[status] for status in (Status.INVALID, Status.HELD, Status.REJECTED))
+    changed = summary.errors.get("changed-since-posted")
+    return faulty - (changed.count if changed else 0)
 
 
 _DOUBT = (

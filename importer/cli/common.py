@@ -1,0 +1,90 @@
+"""What all commands share: the options before the command, the ledger, and how results are printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import platformdirs
+from rich.console import Console
+
+from importer import settings
+from importer.errors import CannotGoOn
+from importer.report.words import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WIDE: Final = 200  # columns of what is not a terminal: nobody's lines need wrapping there
+
+LEDGER = click.option(
+    "--ledger",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What earlier runs did  [default: ledger.db in the user's state folder]",
+)
+
+
+def default_ledger() -> Path:
+    """Where the ledger is when the user names none."""
+    return platformdirs.user_state_path("importer") / "ledger.db"
+
+
+def complain(text: str) -> None:
+    """Print to standard error, if it is still there, whatever file names and arguments are in the text."""
+    with suppress(OSError):
+        click.echo("\n".join(map(printable, text.split("\n"))), err=True)
+
+
+class _Out(Console):
+    """Standard output."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise it again; rich's own exit status 1 would say that rows need attention."""
+        raise BrokenPipeError
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Print results; whoever reads them may leave early, since the exit status says how the run went.
+
+    Raises:
+        CannotGoOn: they can't be written, for want of room for example.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        _close_output()
+    except OSError as error:
+        _close_output()
+        raise CannotGoOn(f"standard output can't be written: {error.strerror}") from error
+
+
+def _close_output() -> None:
+    """Let what is still buffered go nowhere; Python writes it on leaving, and complains."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+class Common:
+    """The options before the command, and where output goes."""
+
+    def __init__(self, config: Path | None, verbose: bool, quiet: bool) -> None:  # noqa: FBT001 - as click hands them over
+        self.config = config
+        self.verbose = verbose
+        self.out = _Out(quiet=quiet, highlight=False)
+        if not self.out.is_terminal:
+            self.out = _Out(quiet=quiet, highlight=False, width=_WIDE)
+        self.progress = Console(stderr=True, quiet=quiet, highlight=False)
+
+    def settings(self) -> settings.Settings:
+        """What the configuration file says.
+
+        Raises:
+            SetupError: it can't be read, or says what it may not say.
+        """
+        return settings.load(self.config, os.environ)
