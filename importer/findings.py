@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from schemas.codes import CODES
 from schemas.manifest import CANONICAL
@@ -84,6 +85,37 @@ class Findings:
         """The findings on other rows than ``rows``."""
         keep = ~np.isin(self.rows, np.asarray(rows, dtype=np.int64))
         return Findings(self.rows[keep], self.columns[keep], self.codes[keep], self.details[keep])
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """What stands in the cells of rows that can't be told apart, side by side.
+
+    ``rows`` (int64) counts data rows from 0; ``texts`` are cells of theirs (strings, no nulls).
+    """
+
+    rows: npt.NDArray[np.int64]
+    texts: pa.Array[Any]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.rows)
+
+    @staticmethod
+    def join(several: Iterable[Mentions]) -> Mentions:
+        """All mentions of ``several``, in their order."""
+        several = [*several, NO_MENTIONS]
+        return Mentions(
+            np.concatenate([mentions.rows for mentions in several]),
+            pa.concat_arrays([mentions.texts for mentions in several]),
+        )
+
+    def shifted(self, rows: int) -> Mentions:
+        """The same mentions, ``rows`` rows further down."""
+        return Mentions(self.rows + rows, self.texts)
+
+
+NO_MENTIONS: Final = Mentions(np.empty(0, dtype=np.int64), pa.array([], pa.string()))
 
 
 def name_of(code: int) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from importer.findings import Findings
+from importer.findings import NO_MENTIONS, Findings, Mentions
 from importer.model import Fulfillment, LineItem, OrderPart
 from schemas.manifest import MAX_QUANTITY
 
@@ -60,6 +60,8 @@ class Rows:
 
     ``order_id`` and ``tracking_number`` (string) are null where unknown; ``sku`` (string) and ``quantity``
     (int32) count where ``bad`` (bool) is false; ``manifest`` (int) says which manifest a row is from.
+    ``orders`` and ``numbers`` are texts of bad rows that may be the order ids and tracking numbers that
+    these rows are of.
     """
 
     order_id: Text
@@ -68,6 +70,8 @@ class Rows:
     quantity: npt.NDArray[np.int32]
     bad: Mask
     manifest: npt.NDArray[np.integer[Any]]
+    orders: Mentions = NO_MENTIONS
+    numbers: Mentions = NO_MENTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +112,16 @@ class _Parts:
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """Per row the codes of its order, tracking number and part, NOBODY where unknown."""
+    """Per row the codes of its order, tracking number and part, NOBODY where unknown.
+
+    ``orders`` and ``numbers`` are the rows that may be of an order or number besides, and its code.
+    """
 
     order: Codes
     number: Codes
     part: Codes
+    orders: tuple[Codes, Codes]
+    numbers: tuple[Codes, Codes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +130,17 @@ class Grouping:
 
     ``of_row`` has a fulfillment's index per row (NOBODY: its parcel is not known). Per fulfillment,
     ``filled`` says whether it has line items, that is, a good row, and ``partial`` whether it may be posted
-    although rows of it are faulty; ``held_by`` is the row that holds it back
+    although rows of its own are faulty; ``held_by`` is the row that holds it back
     (NOBODY: none does) and ``scope`` a place in SCOPES. ``findings`` are new faults of rows, ``bad`` is the
-    rows' with them; ``warnings`` count rows likewise. ``parts_start`` says where the parts of each
+    rows' with them; ``warnings`` count rows likewise. ``repeats`` are the rows that an earlier manifest of
+    the run has too, as often, and that do not count for that. ``parts_start`` says where the parts of each
     fulfillment begin in ``parts_sorted``, and at last where they end; a part without line items is there
     only if the whole fulfillment has none.
     """
 
     of_row: Codes
     bad: Mask
+    repeats: Mask
     filled: Mask
     partial: Mask
     held_by: Codes
@@ -217,20 +228,24 @@ def group(rows: Rows, options: Options) -> Grouping:
     number, numbers = _encode(rows.tracking_number)
     sku, skus = _encode(rows.sku)
     part, parts = _parts(order, number, several_orders=options.several_orders)
-    counted, repeated, warnings = _duplicates(part, sku, rows, options.duplicates)
+    counted, repeats, repeated, warnings = _duplicates(part, sku, rows, options.duplicates)
     bad = rows.bad.copy()
     bad[repeated.rows] = True
     lines, too_large = _lines(part, sku, np.where(counted, rows.quantity, 0), ~bad, len(parts.order))
     bad[too_large.rows] = True
-    held_by, scope = _holds(_Keys(order, number, part), bad, parts, all_or_nothing=options.all_or_nothing)
-    partial = (held_by != NOBODY) & options.partial & (not options.all_or_nothing)
-    held_by[partial] = NOBODY
+    keys = _Keys(order, number, part, _looked_up(rows.orders, orders), _looked_up(rows.numbers, numbers))
+    held_by, scope = _holds(keys, bad, parts, all_or_nothing=options.all_or_nothing)
+    partial = np.zeros(len(held_by), dtype=bool)
+    if options.partial and not options.all_or_nothing:
+        partial = (held_by != NOBODY) & (scope == SCOPES.index(Scope.PARCEL))
+        held_by[:] = NOBODY
     if not options.several_orders:
         warnings.append(_shared_numbers(part, parts, bad))
     filled, start, in_order = _shares(parts, lines)
     return Grouping(
         of_row=np.append(parts.fulfillment, NOBODY)[part],
         bad=bad,
+        repeats=repeats,
         filled=filled,
         partial=partial,
         held_by=held_by,
@@ -256,6 +271,12 @@ def _encode(texts: Text) -> tuple[Codes, pa.Array[Any]]:
     return codes, encoded.dictionary
 
 
+def _looked_up(mentions: Mentions, known: pa.Array[Any]) -> tuple[Codes, Codes]:
+    """The rows that mention what is ``known``, and the code of what they mention."""
+    codes = pc.index_in(mentions.texts, value_set=known).fill_null(NOBODY).to_numpy().astype(np.int64)
+    return mentions.rows[codes != NOBODY], codes[codes != NOBODY]
+
+
 def _parts(order: Codes, number: Codes, *, several_orders: bool) -> tuple[Codes, _Parts]:
     """The part of each row, and the parts; a fulfillment has one, or all of its tracking number's."""
     known = np.flatnonzero((order >= 0) & (number >= 0))
@@ -277,8 +298,8 @@ def _by_appearance(left: Codes, right: Codes) -> tuple[Codes, Codes]:
 
 def _duplicates(
     part: Codes, sku: Codes, rows: Rows, duplicates: Duplicates
-) -> tuple[Mask, Findings, list[Findings]]:
-    """Which rows count; those that are faulty for saying what an earlier row has said; and the warnings.
+) -> tuple[Mask, Mask, Findings, list[Findings]]:
+    """Which rows count; which repeat an earlier manifest's; the faults of others that repeat; the warnings.
 
     Within a manifest such a row is another unit, a repetition, or a mistake, as the user has it. A row that
     an earlier manifest of the run has too, as often, is the same row: manifests overlap.
@@ -299,9 +320,11 @@ def _duplicates(
     elsewhere = Findings.of(good[overlaps], "duplicate-row", details=good[earlier[overlaps]])
     counted = ~rows.bad
     counted[good[overlaps if duplicates is Duplicates.SUM else overlaps | again]] = False
+    repeats = np.zeros(len(counted), dtype=bool)
+    repeats[good[overlaps]] = True
     if duplicates is Duplicates.ERROR:
-        return counted, twice, [elsewhere]
-    return counted, Findings.join([]), [twice, elsewhere]
+        return counted, repeats, twice, [elsewhere]
+    return counted, repeats, Findings.join([]), [twice, elsewhere]
 
 
 def _first_and_count(codes: Codes) -> tuple[Codes, Codes]:
@@ -354,19 +377,22 @@ def _holds(
 ) -> tuple[Codes, npt.NDArray[np.int8]]:
     """The row that holds each fulfillment back, if any, and what the two have in common.
 
-    A bad row holds its parcel; if it does not say its parcel, all of its order or of its tracking number.
+    A bad row holds its parcel; if it does not say its parcel, all of its order or of its tracking number,
+    and if its cells can't be told apart, all of every order and tracking number that stands in one of them.
     """
     never = len(bad)
     held_by = np.full(parts.fulfillments, never, dtype=np.int64)
     scope = np.zeros(parts.fulfillments, dtype=np.int8)
     faulty = np.flatnonzero(bad)
     torn = faulty[keys.part[faulty] == NOBODY]
-    for kind, rows, key, of_part in (
-        (Scope.PARCEL, faulty, keys.part, np.arange(len(parts.order))),
-        (Scope.ORDER, torn, keys.order, parts.order),
-        (Scope.NUMBER, torn, keys.number, parts.number),
+    nowhere = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    for kind, rows, key, mentioned, of_part in (
+        (Scope.PARCEL, faulty, keys.part, nowhere, np.arange(len(parts.order))),
+        (Scope.ORDER, torn, keys.order, keys.orders, parts.order),
+        (Scope.NUMBER, torn, keys.number, keys.numbers, parts.number),
     ):
         first = _first_rows(key, rows, never)
+        np.minimum.at(first, mentioned[1], mentioned[0])
         culprit = np.full(parts.fulfillments, never, dtype=np.int64)
         np.minimum.at(culprit, parts.fulfillment, first[of_part])
         hit = (culprit < never) & (held_by == never)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 import secrets
-import shutil
 import sys
-import tempfile
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -27,14 +24,13 @@ from importer.posts.signals import Interruption
 from importer.report.progress import bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
     from importer.manifests import Manifest
-    from importer.manifests.sources import Source
     from importer.model import Fulfillment, Outcome
     from importer.reading import Read
     from importer.report import Account, Outcomes, Summary, Written
@@ -97,21 +93,19 @@ class _Run:
         self._id = f"{self._started_at:%Y-%m-%d-%H%M%S}-{secrets.token_hex(2)}"
         self._folder = job.report or Path("reports", self._id)
         self._destination = destinations.make(job.destination) if job.destination else None
+        self._ledger_is_new = False
 
     def run(self) -> Summary:
         report.refuse_existing(self._folder)
         with ExitStack() as stack:
-            scratch = Path(stack.enter_context(_scratch()))
-            surveyed = self._survey(scratch)
+            surveyed = self._survey(stack.enter_context(sources.scratch()))
             self._world.interruption.orderly = True  # from here on every row can be reported
+            ledger = stack.enter_context(self._ledger())
             read = self._read(surveyed)
             stack.enter_context(report.made(self._folder))
             grouping = fulfillments.group(_rows(read), self._options())
-            ledger = stack.enter_context(self._ledger())
             if ledger is None or self._destination is None or self._job.command != "post":
                 return self._check(surveyed, read, grouping, ledger)
-            stack.enter_context(ledger.lock(self._destination.identity))
-            ledger.recover(self._destination.identity)
             return self._post(surveyed, read, grouping, ledger, self._destination)
 
     def _survey(self, scratch: Path) -> list[Manifest]:
@@ -120,8 +114,16 @@ class _Run:
         found = sources.find(self._job.arguments, self._world.standard_input, scratch)
         if self._job.command == "post":
             # the report is made of the manifests after the last post, which may be hours later
-            found = [_kept(source, scratch / f"manifest-{number}") for number, source in enumerate(found)]
-        return [manifests.survey(source, layout, needed, self._job.encoding) for source in found]
+            found = sources.keep(found, scratch)
+        surveyed, faults = [], []
+        for source in found:
+            try:
+                surveyed.append(manifests.survey(source, layout, needed, self._job.encoding))
+            except ManifestError as error:
+                faults.append(str(error))
+        if faults:
+            raise ManifestError("\n".join(faults))
+        return surveyed
 
     def _read(self, surveyed: list[Manifest]) -> Read:
         with bar(self._world.console, "reading", None) as progress:
@@ -137,12 +139,19 @@ class _Run:
         options = self._job.options
         return fulfillments.Options(several, options.partial, options.all_or_nothing, options.duplicates)
 
-    def _ledger(self) -> AbstractContextManager[Ledger | None]:
-        if self._job.command == "post":
-            return Ledger(self._job.ledger)
-        if self._destination is not None and exists(self._job.ledger):
-            return Ledger(self._job.ledger, readonly=True)
-        return nullcontext(None)
+    @contextmanager
+    def _ledger(self) -> Iterator[Ledger | None]:
+        """The ledger; for a run that posts, it is this run's alone, and dead runs' leftovers are settled."""
+        if self._destination is not None and self._job.command == "post":
+            self._ledger_is_new = not exists(self._job.ledger)
+            with Ledger(self._job.ledger) as ledger, ledger.lock(self._destination.identity):
+                ledger.recover(self._destination.identity)
+                yield ledger
+        elif self._destination is not None and exists(self._job.ledger):
+            with Ledger(self._job.ledger, readonly=True) as ledger:
+                yield ledger
+        else:
+            yield None
 
     def _check(
         self, surveyed: list[Manifest], read: Read, grouping: Grouping, ledger: Ledger | None
@@ -167,16 +176,16 @@ class _Run:
         earlier = self._look_up(grouping, ledger, outcomes)
         send = self._hold_all(grouping, earlier, outcomes)
         begun = np.zeros(len(grouping), dtype=bool)
-        failure: CannotGoOn | None = None
+        failure: Exception | None = None
         try:
             stopped = self._deliver(grouping, send, ledger, destination, outcomes, begun)
-        except CannotGoOn as error:
-            failure, stopped = error, str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, every row is reported before it is raised
+            failure, stopped = error, str(error) or type(error).__name__
             begun |= delivery.doubt(grouping, send & ~begun, ledger, destination, outcomes, self._id)
         outcomes.put_all(send & ~begun, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
         account = self._account(read, grouping, outcomes)
         if failure is None:
-            _compare(ledger, self._id, grouping, outcomes, begun)
+            delivery.compare(ledger, self._id, grouping, outcomes, begun)
         written = self._write(account, surveyed)
         summary = self._publish(surveyed, read, account, written, stopped)
         if failure is None:
@@ -187,6 +196,8 @@ class _Run:
                 stopped_because=summary.stopped_because,
                 summary=summary.as_json(),
             )
+        elif not isinstance(failure, CannotGoOn):
+            raise failure
         return summary
 
     def _look_up(self, grouping: Grouping, ledger: Ledger | None, outcomes: Outcomes) -> delivery.Earlier:
@@ -271,7 +282,7 @@ class _Run:
             run_id=self._id,
             command=self._job.command,
             destination=self._destination.identity if self._destination else "",
-            manifests=_manifests_read(surveyed, read),
+            manifests=reading.describe(surveyed, read),
             rows=rows,
             fulfillments=by_status,
             errors=written.errors,
@@ -281,6 +292,8 @@ class _Run:
             exit_status=self._exit_status(rows, stopped),
             stopped_because=stopped,
             reports=report.paths(self._folder),
+            ledger=str(self._job.ledger) if self._job.command == "post" else "",
+            ledger_is_new=self._ledger_is_new,
         )
         report.publish(summary, self._folder)
         return summary
@@ -295,83 +308,14 @@ class _Run:
         return _ATTENTION if any(rows[status] for status in STATUSES if status not in FINE) else _FINISHED
 
 
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory()
-    except OSError as error:
-        raise CannotGoOn(f"{error.strerror or error}; nothing was sent; name a folder with TMPDIR") from error
-
-
-def _kept(source: Source, path: Path) -> Source:
-    """The manifest as it is now, out of reach of whoever writes the next one over it.
-
-    Raises:
-        ManifestError: it changes meanwhile.
-        CannotGoOn: it can't be copied, for want of room for example.
-    """
-    if source.path.parent == path.parent:  # a copy already, of standard input
-        return source
-    try:
-        with source.path.open("rb") as original, path.open("wb") as copy:
-            before = os.fstat(original.fileno())
-            shutil.copyfileobj(original, copy, _COPIED_AT_ONCE)
-            after = os.fstat(original.fileno())
-    except OSError as error:
-        raise CannotGoOn(
-            f"{source.name}: can't be copied to {path.parent}: {error.strerror}; nothing was sent; make room "
-            "there, or name another folder with TMPDIR"
-        ) from error
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise ManifestError(
-            f"{source.name}: changed while it was read; wait until it is written completely and run again"
-        )
-    return replace(source, path=path)
-
-
-_COPIED_AT_ONCE = 1 << 20
-
-
 def _rows(read: Read) -> fulfillments.Rows:
     return fulfillments.Rows(
-        read.order_id, read.tracking_number, read.sku, read.quantity, read.bad, read.manifest
+        order_id=read.order_id,
+        tracking_number=read.tracking_number,
+        sku=read.sku,
+        quantity=read.quantity,
+        bad=read.bad,
+        manifest=read.manifest,
+        orders=read.orders,
+        numbers=read.numbers,
     )
-
-
-def _manifests_read(surveyed: list[Manifest], read: Read) -> list[report.ManifestRead]:
-    return [
-        report.ManifestRead(
-            name=manifest.name,
-            format=manifests.FORMAT,
-            layout=manifest.layout,
-            encoding=manifest.encoded.encoding,
-            delimiter=manifest.form.delimiter,
-            header_row=manifest.form.header_row,
-            columns={column: manifest.headers[position] for column, position in manifest.columns.items()},
-            sha256=manifest.encoded.sha256,
-            rows=rows,
-            passed_over=passed_over,
-        )
-        for manifest, rows, passed_over in zip(surveyed, read.counts, read.passed_over, strict=True)
-    ]
-
-
-def _compare(
-    ledger: Ledger, run_id: str, grouping: Grouping, outcomes: Outcomes, begun: npt.NDArray[np.bool_]
-) -> None:
-    """See that the ledger has of this run what the report is about to say.
-
-    Raises:
-        CannotGoOn: it has not.
-    """
-    shares = np.diff(grouping.parts_start)
-    counted = {
-        str(status): int(shares[begun & (outcomes.status == number)].sum())
-        for number, status in enumerate(STATUSES)
-    }
-    reported = {status: count for status, count in counted.items() if count}
-    recorded = {str(state): count for state, count in ledger.outcomes(run_id).items() if count}
-    if reported != recorded:
-        raise CannotGoOn(
-            f"the ledger has {recorded} of this run and the report would say {reported}, so it is not "
-            "published; trust the ledger and run the same command again"
-        )

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from importer import manifests
-from importer.findings import Findings
-from importer.report import Page, Position
+from importer.findings import Findings, Mentions
+from importer.report import ManifestRead, Page, Position
 from importer.rows import Checker
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class Read:
 
     Per row: ``order_id`` and ``tracking_number`` (strings, null where unknown), ``sku``, ``quantity``
     (int32), ``bad`` (bool) and ``manifest`` (its place in the run). ``positions`` says where rows stand,
-    ``counts`` how many each manifest has, ``passed_over`` its rows of totals.
+    ``counts`` how many each manifest has, ``passed_over`` its rows of totals. ``orders`` and ``numbers`` are
+    what may be an order id or a tracking number in rows whose cells can't be told apart.
     """
 
     order_id: Text
@@ -41,6 +42,8 @@ class Read:
     manifest: npt.NDArray[np.int32]
     findings: Findings
     warnings: Findings
+    orders: Mentions
+    numbers: Mentions
     positions: list[Position]
     counts: list[int]
     passed_over: list[tuple[int, ...]]
@@ -51,6 +54,8 @@ class _Gathered:
     checked: list[Checked] = field(default_factory=list)
     findings: list[Findings] = field(default_factory=list)
     warnings: list[Findings] = field(default_factory=list)
+    orders: list[Mentions] = field(default_factory=list)
+    numbers: list[Mentions] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     rows: int = 0
 
@@ -58,6 +63,8 @@ class _Gathered:
         self.checked.append(checked)
         self.findings.append(checked.findings.shifted(self.rows))
         self.warnings.append(checked.warnings.shifted(self.rows))
+        self.orders.append(checked.orders.shifted(self.rows))
+        self.numbers.append(checked.numbers.shifted(self.rows))
         self.positions.append(Position(self.rows, name, block.rows))
         self.rows += len(block)
 
@@ -84,8 +91,7 @@ def read_all(
         for block in manifests.blocks(manifest):
             totals.extend(block.passed_over)
             cells = {name: block.cells[position] for name, position in manifest.columns.items()}
-            misfits = {at: misfit.code for at, misfit in block.misfits.items()}
-            gathered.add(checker.check(cells, misfits), block, manifest.name)
+            gathered.add(checker.check(cells, block.misfits), block, manifest.name)
             progress(len(block))
         counts.append(gathered.rows - before)
         passed_over.append(tuple(totals))
@@ -112,6 +118,26 @@ def page(manifest: Manifest) -> Page:
     )
 
 
+def describe(surveyed: Sequence[Manifest], read: Read) -> list[ManifestRead]:
+    """What the summary says of each manifest."""
+    return [
+        ManifestRead(
+            name=manifest.name,
+            format=manifests.FORMAT,
+            layout=manifest.layout,
+            encoding=manifest.encoded.encoding,
+            delimiter=manifest.form.delimiter,
+            header_row=manifest.form.header_row,
+            columns={column: manifest.headers[position] for column, position in manifest.columns.items()},
+            sha256=manifest.encoded.sha256,
+            rows=rows,
+            passed_over=passed_over,
+            other_columns=dict(manifest.others),
+        )
+        for manifest, rows, passed_over in zip(surveyed, read.counts, read.passed_over, strict=True)
+    ]
+
+
 def _joined(gathered: _Gathered, counts: list[int], passed_over: list[tuple[int, ...]]) -> Read:
     checked = gathered.checked
     return Read(
@@ -123,6 +149,8 @@ def _joined(gathered: _Gathered, counts: list[int], passed_over: list[tuple[int,
         manifest=np.repeat(np.arange(len(counts), dtype=np.int32), counts),
         findings=Findings.join(gathered.findings),
         warnings=Findings.join(gathered.warnings),
+        orders=Mentions.join(gathered.orders),
+        numbers=Mentions.join(gathered.numbers),
         positions=gathered.positions,
         counts=counts,
         passed_over=passed_over,

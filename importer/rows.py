@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer import tracking
-from importer.findings import Findings
+from importer.findings import Findings, Mentions
 from schemas.manifest import CANONICAL, TEXT, WHITE_SPACE, schema
 
 if TYPE_CHECKING:
@@ -35,6 +36,20 @@ _INVISIBLE = dict.fromkeys(
 )
 _ASCII = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)} | {"、": ","}
 _WRAPPED = r'^="((?:[^"]|"")*)"$'
+_BETWEEN = re.compile(r'[,;\t|\r\n"]')  # what may part two cells where quotes or delimiters went wrong
+_LONGEST_NAME = 255
+
+
+class Misfit(Protocol):
+    """A row whose cells can't be told apart: the code of its fault, and as many cells as were found."""
+
+    @property
+    def code(self) -> str:
+        """A code in schemas/codes.py."""
+
+    @property
+    def cells(self) -> Sequence[str]:
+        """Its cells, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +58,9 @@ class Checked:
 
     ``order_id`` and ``tracking_number`` are strings, null where the row does not say them well enough to
     name a parcel; ``sku`` strings and ``quantity`` int32 count only where ``bad`` (bool) is false.
-    ``findings`` are the reasons for ``bad``; both they and ``warnings`` count rows from the block's start.
+    ``findings`` are the reasons for ``bad``; both they and ``warnings`` count rows from the block's start,
+    and so do ``orders`` and ``numbers``: all that may be an order id or a tracking number in rows whose
+    cells can't be told apart.
     """
 
     order_id: Text
@@ -53,6 +70,8 @@ class Checked:
     bad: npt.NDArray[np.bool_]
     findings: Findings
     warnings: Findings
+    orders: Mentions
+    numbers: Mentions
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +86,11 @@ class Checker:
     order_id: str
     strict_tracking: bool = False
 
-    def check(self, cells: Mapping[str, Text], misfits: Mapping[int, str]) -> Checked:
+    def check(self, cells: Mapping[str, Text], misfits: Mapping[int, Misfit]) -> Checked:
         """Judge every row; nothing is dropped.
 
-        ``cells`` has a string array (no nulls) for each canonical column of the manifest; ``misfits`` the
-        code for each row (by position) whose cells can't be told apart.
+        ``cells`` has a string array (no nulls) for each canonical column of the manifest; ``misfits`` are
+        the rows (by position) whose cells can't be told apart: what they name is not read by position.
         """
         clean = {name: _cleaned(cells[name], narrow=name in _NARROWED) for name in self.columns}
         rows = len(clean["order_id"])
@@ -80,19 +99,22 @@ class Checker:
         doubts = Findings.of(np.flatnonzero(wrong), "tracking-check-digit", "tracking_number")
         warnings = [Findings.of(np.flatnonzero(other), "carrier-mismatch", "tracking_number")]
         (faults if self.strict_tracking else warnings).append(doubts)
-        unnumbered = _having(faults, "tracking_number", rows)
-        unnumbered[[*misfits]] = True
+        unnamed, unnumbered = (_having(faults, name, rows) for name in ("order_id", "tracking_number"))
+        unnamed[[*misfits]] = unnumbered[[*misfits]] = True
         findings = Findings.join([Findings.join(faults).without([*misfits]), *_torn(misfits)])
         bad = np.zeros(rows, dtype=bool)
         bad[findings.rows] = True
+        mentioned = _mentioned(misfits)
         return Checked(
-            order_id=_known(self._plain_order_id(clean["order_id"]), _having(faults, "order_id", rows)),
+            order_id=_known(self._plain_order_id(clean["order_id"]), unnamed),
             tracking_number=_known(_unspaced(clean["tracking_number"]), unnumbered),
             sku=clean["sku"] if "sku" in clean else pa.repeat("", rows),
             quantity=_quantity(clean.get("quantity"), bad),
             bad=bad,
             findings=findings,
             warnings=Findings.join(warnings).without([*misfits]),
+            orders=Mentions(mentioned.rows, self._plain_order_id(mentioned.texts)),
+            numbers=Mentions(mentioned.rows, _unspaced(mentioned.texts)),
         )
 
     def _judge(self, clean: Mapping[str, Text]) -> list[Findings]:
@@ -137,11 +159,26 @@ def _failure(error: SchemaError) -> tuple[str, str, npt.NDArray[np.bool_]]:
     return str(error.schema.name), code, ~error.check_output.to_numpy(dtype=bool)
 
 
-def _torn(misfits: Mapping[int, str]) -> list[Findings]:
+def _torn(misfits: Mapping[int, Misfit]) -> list[Findings]:
     """The findings on rows whose cells can't be told apart, which is all that is said of them."""
     rows = np.fromiter(misfits, dtype=np.int64, count=len(misfits))
-    codes = np.array([*misfits.values()], dtype=object)
-    return [Findings.of(rows[codes == code], code) for code in dict.fromkeys(misfits.values())]
+    codes = np.array([misfit.code for misfit in misfits.values()], dtype=object)
+    return [Findings.of(rows[codes == code], code) for code in dict.fromkeys(codes.tolist())]
+
+
+def _mentioned(misfits: Mapping[int, Misfit]) -> Mentions:
+    """Every cell of the misfits that is short enough for a name, cleaned."""
+    texts = [_pieces(misfit.cells) for misfit in misfits.values()]
+    rows = np.repeat(np.fromiter(misfits, dtype=np.int64, count=len(misfits)), [*map(len, texts)])
+    return Mentions(
+        rows, _cleaned(pa.array([text for some in texts for text in some], pa.string()), narrow=True)
+    )
+
+
+def _pieces(cells: Sequence[str]) -> list[str]:
+    """The cells, and what stands in them between delimiters and quotes."""
+    pieces = dict.fromkeys(piece.strip() for cell in cells for piece in (cell, *_BETWEEN.split(cell)))
+    return [piece for piece in pieces if 0 < len(piece) <= _LONGEST_NAME]
 
 
 def _having(faults: Sequence[Findings], column: str, rows: int) -> npt.NDArray[np.bool_]:

@@ -51,12 +51,34 @@ _MAX_ORDER_ID = str(2**63 - 1)
 _MAX_CHARACTERS = 255
 
 # What spreadsheet programs leave in a cell whose true text is gone: #N/A and other errors in the languages
-# they speak, a date made of text such as APR72, scientific notation (without a sign from Apache POI), and,
-# since they keep 15 digits, zeros past the 15th.
+# they speak, a date made of text such as APR72 likewise, scientific notation (Apache POI writes it without
+# a sign), and, since they keep 15 digits, zeros past the 15th.
 _ERROR_CELL = r"#(?:N/A|NV|N/D|I/T|[¡¿]?\p{Lu}{3,11}(?:/0)?[!?]|#+)|Err:5\d\d"
-_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_DATE_CELL = rf"(?:{_MONTH}-\d\d|\d{{1,2}}-{_MONTH}(?:-\d\d(?:\d\d)?)?)"
-_SCIENTIFIC = r"[+-]?\d(?:(?:[.,]\d+)?[Ee]\+\d{2,3}|[.,]\d{4,}[Ee]\d{1,3})"
+# "Apr-72" and "24-Apr" in English, French, Spanish, Italian, Portuguese and Dutch. Those with a capital here
+# may have a small one; those without are words of other kinds with one ("Set-12", "Mars-24").
+_MONTHS = (
+    "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Janv Févr Avr Mai Juin Juil Août Sept Déc Ene Abr Dic "
+    "Giu Ott Fev Dez Mrt Mei Okt mars ago gen mag lug set out"
+)
+_GERMAN_MONTHS = "Jan Feb Mrz Mär März Apr Mai Jun Juni Jul Juli Aug Sep Sept Okt Nov Dez"
+_BRAZILIAN_MONTHS = "jan fev mar abr mai jun jul ago set out nov dez"
+
+
+def _any_of(months: str) -> str:
+    names = (
+        f"[{name[0]}{name[0].lower()}]{name[1:]}" if name[0].isupper() else name for name in months.split()
+    )
+    return f"(?:{'|'.join(names)})"
+
+
+_MONTH, _GERMAN_MONTH, _BRAZILIAN_MONTH = map(_any_of, (_MONTHS, _GERMAN_MONTHS, _BRAZILIAN_MONTHS))
+_YEAR = r"\d\d(?:\d\d)?"
+_DATE_CELL = (
+    rf"{_MONTH}\.?-\d\d|\d{{1,2}}-{_MONTH}\.?(?:-{_YEAR})?"
+    rf"|{_GERMAN_MONTH}\.?[ -]\d\d|\d{{1,2}}\. ?{_GERMAN_MONTH}\.?(?: {_YEAR})?|\d{{1,2}}-{_GERMAN_MONTH}"
+    rf"|{_BRAZILIAN_MONTH}/\d\d|\d{{1,2}}/{_BRAZILIAN_MONTH}(?:/{_YEAR})?"
+)
+_SCIENTIFIC = r"[+-]?\d(?:[.,]\d+[Ee](?:\+\d{1,3}|[1-9]\d{1,2})|[Ee]\+\d{1,3})"
 _ROUNDED = r"[1-9]\d{14}00+(?:\.0)?"
 _DAMAGED_ID = rf"{_ERROR_CELL}|{_DATE_CELL}|{_SCIENTIFIC}|{_ROUNDED}"
 _DAMAGED_NUMBER = rf"{_ERROR_CELL}|{_DATE_CELL}"

@@ -94,6 +94,11 @@ def test_unicode_is_known_with_and_without_its_mark(tmp_path: Path, encoding: st
         "DESCRIÇÃO;OPERAÇÃO",
         "Iñtërnâtiônàlizætiøn",
         "5°C;½ kg;£5;5 €",
+        "24\u00b4\u00b4",
+        "24\u00b4\u00b4;É»",
+        "¡¡Oferta!!",
+        "»CAFÉ»",
+        "Çà et là",
     ],
 )
 def test_western_text_is_cp1252_however_little_there_is_of_it(tmp_path: Path, text: str) -> None:
@@ -114,7 +119,16 @@ def test_western_text_is_cp1252_however_little_there_is_of_it(tmp_path: Path, te
         "10件",
         "T恤",
         "iPhone手机壳",
-        "箱",
+        "箱,盒",
+        "T恤,裤",
+        "SKU编码",
+        "商品SKU编码",
+        "白色XL",
+        "A款",
+        "5个",
+        "大,中,小",
+        "顺丰",
+        "中国邮政",
         "￥12",
         "訂單編號,數量,運單號,商品名稱",
         "😀 手机",
@@ -125,6 +139,39 @@ def test_chinese_text_is_gb18030_however_little_there_is_of_it(tmp_path: Path, t
 
     assert encodings.survey(source).encoding == "gb18030"
     assert text_of(source) == f"{text},x\n"
+
+
+WESTERN_WORDS = (
+    *("GRÖßE", "GRÖßE-XL", "STRAßENGRÖßE", "MÄßIG", "BLÖßE", "FÜßE", "Süß", "Geiß", "Röß-chen", "Öl", "Maß"),
+    *("Ääkkönen", "ÄÄNI", "Hääyö", "Yö", "Sää", "Ä", "MÜÜGI", "Müügi", "SJÖÄNG", "Blåbær", "ÆØÅ", "Øl"),
+    *(
+        "Þór",
+        "ÓÐUR",
+        "Óður",
+        "Ísland",
+        "œuvre",
+        "CŒUR",
+        "Çà",
+        "Àé",
+        "FRÊLÉE",
+        "Frêlée",
+        "CRÉÉE",
+        "réel",
+        "AÉRÉ",
+    ),
+    *("ÑANDÚ", "Ñandú", "AÇAÍ", "AÇÃO", "Ações", "PÃO", "São", "RÉÉL", "NAÏF", "Préé", "ŠKODA"),
+)
+
+
+@pytest.mark.parametrize("word", WESTERN_WORDS)
+def test_a_western_word_that_might_be_chinese_by_its_bytes_alone_is_cp1252(tmp_path: Path, word: str) -> None:
+    once = f"{HEADER}1001,{word},2,TRACK10001\n"
+    often = f"{once}1002,A-{word},1,TRACK10002\n1003,GRÖßE-{word} x,1,TRACK10003\n" * 3
+
+    for text in (word, once, often):
+        source = manifest(tmp_path, text.encode("cp1252"))
+        assert encodings.survey(source).encoding == "cp1252"
+        assert text_of(source) == text
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "gb18030", "utf-8"])
@@ -209,6 +256,54 @@ def test_an_encoding_that_the_user_names_is_taken(tmp_path: Path) -> None:
 def test_an_encoding_that_the_user_names_must_decode_the_file(tmp_path: Path) -> None:
     assert refusal(tmp_path, b"a\n\xe9,b\n", "utf-8") == (
         f"march.csv, line 2, column 1: the bytes E9 are not utf-8{ADVICE}"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_an_encoding_with_a_byte_order_mark_is_asked_for_one(tmp_path: Path, encoding: str) -> None:
+    data = HEADER.encode(f"{encoding}-le")
+
+    assert refusal(tmp_path, HEADER.encode(), encoding).startswith("march.csv, line 1, column 1: ")
+    assert refusal(tmp_path, data, encoding) == (
+        f"march.csv, line 1, column 1: no byte order mark, which {encoding} begins with; "
+        f"try --encoding {encoding}-le, or {encoding}-be"
+    )
+    assert text_of(manifest(tmp_path, data), f"{encoding}-le") == HEADER
+
+
+NO_ENCODINGS = (
+    *("utf-7", "UTF7", "unicode_escape", "raw_unicode_escape", "punycode", "idna", "undefined"),
+    *("rot13", "hex", "zlib", "base64", "none-such", "", "a\0b", "é"),
+)
+
+
+def test_an_encoding_that_a_manifest_can_be_read_in_is_called_by_its_own_name() -> None:
+    names = ("utf8", "UTF-16", "latin1", "windows-1252", "GB2312", "Shift_JIS", "cp037")
+
+    assert {name: encodings.usable(name) for name in names} == {
+        "utf8": "utf-8",
+        "UTF-16": "utf-16",
+        "latin1": "iso8859-1",
+        "windows-1252": "cp1252",
+        "GB2312": "gb2312",
+        "Shift_JIS": "shift_jis",
+        "cp037": "cp037",
+    }
+    assert {name: encodings.usable(name) for name in NO_ENCODINGS} == dict.fromkeys(NO_ENCODINGS)
+
+
+@pytest.mark.parametrize("encoding", [name for name in NO_ENCODINGS if name])
+def test_an_encoding_that_no_manifest_can_be_read_in_is_refused(tmp_path: Path, encoding: str) -> None:
+    assert refusal(tmp_path, HEADER.encode(), encoding) == (
+        f"march.csv: can't be read in the encoding {encoding}; expected one such as utf-8, utf-16-le, cp1252 "
+        "or gb18030: name another with --encoding, or none"
+    )
+
+
+def test_a_zero_byte_in_text_is_named_with_its_place(tmp_path: Path) -> None:
+    assert refusal(tmp_path, f"{HEADER}1001,GRÜ\0N,2,1Z\n".encode()) == (
+        "march.csv, line 2, column 9: a zero byte, which is no text; "
+        "take it out, or export the manifest again"
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer.findings import NOTHING_MORE, Findings, name_of
+from importer.findings import NOTHING_MORE, Findings, Mentions, name_of
 from importer.fulfillments import NOBODY, SCOPES, Duplicates, Grouping, Options, Rows, Scope, group
 from importer.model import Fulfillment, LineItem, OrderPart
 from schemas.manifest import MAX_QUANTITY
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A checked row; ``order`` or ``number`` is None where unknown, and then it is bad."""
+    """A checked row; ``order`` or ``number`` is None where unknown, and then it is bad.
+
+    ``cells`` are those of a row whose cells can't be told apart; it knows neither.
+    """
 
     order: str | None = "1"
     number: str | None = "A"
@@ -32,6 +35,7 @@ class Row:
     quantity: int = 1
     bad: bool = False
     manifest: int = 0
+    cells: tuple[str, ...] = ()
 
     @property
     def line(self) -> tuple[str | None, str | None, str]:
@@ -59,7 +63,13 @@ def columns(rows: Sequence[Row], cuts: Iterable[int] | None = None) -> Rows:
         pieces = [cells[start:stop] for start, stop in pairwise(places)]
         return pa.chunked_array([pa.array(piece, pa.string()) for piece in pieces], pa.string())
 
+    cells = [(at, cell) for at, row in enumerate(rows) for cell in row.cells]
+    mentions = Mentions(
+        np.array([at for at, _ in cells], dtype=np.int64), pa.array([cell for _, cell in cells], pa.string())
+    )
     return Rows(
+        orders=mentions,
+        numbers=mentions,
         order_id=text([row.order for row in rows]),
         tracking_number=text([row.number for row in rows]),
         sku=text([row.sku for row in rows]),
@@ -165,9 +175,57 @@ def test_a_row_without_order_and_tracking_number_holds_nothing() -> None:
     assert held(grouping) == {}
 
 
+def torn(*cells: str) -> Row:
+    """A row whose cells can't be told apart."""
+    return Row(None, None, bad=True, cells=cells)
+
+
+def test_a_row_whose_cells_cannot_be_told_apart_holds_all_orders_and_tracking_numbers_in_it() -> None:
+    grouping = grouped(
+        Row("1", "A"),
+        torn("Smith", " John", "1", "x", "5", "B"),
+        Row("2", "B"),
+        Row("3", "C"),
+        torn("1", "C"),
+    )
+    assert posted(grouping) == {}
+    assert held(grouping) == {
+        "1/A": (1, Scope.ORDER),
+        "2/B": (1, Scope.NUMBER),
+        "3/C": (4, Scope.NUMBER),
+    }
+    assert grouping.of_row.tolist() == [0, NOBODY, 1, 2, NOBODY]
+
+
+def test_a_row_whose_cells_cannot_be_told_apart_holds_nothing_that_it_does_not_name() -> None:
+    grouping = grouped(torn("10", "AB"), Row("1", "A"), torn())
+    assert posted(grouping) == {"1/A": [("x", 1)]}
+    assert held(grouping) == {}
+
+
+def test_with_partial_only_a_fulfillment_with_a_faulty_row_of_its_own_is_partial() -> None:
+    rows = (
+        Row("1", "A"),
+        Row("1", "A", "y", bad=True),
+        Row("2", "B"),
+        Row("2", None, bad=True),
+        Row("3", "C"),
+        Row(None, "C", bad=True),
+        Row("4", "D"),
+        torn("4", "D"),
+    )
+    grouping = grouped(*rows, partial=True)
+    assert {parcel.name: parcel.partial for parcel in grouping.each(grouping.ready)} == {
+        "1/A": True,
+        "2/B": False,
+        "3/C": False,
+        "4/D": False,
+    }
+
+
 def test_the_first_bad_row_of_the_parcel_itself_is_named_before_others() -> None:
-    torn, bad = Row("1", None, bad=True), Row("1", "A", bad=True)
-    assert held(grouped(torn, Row("1", "A"), bad, bad)) == {"1/A": (2, Scope.PARCEL)}
+    unnumbered, bad = Row("1", None, bad=True), Row("1", "A", bad=True)
+    assert held(grouped(unnumbered, torn("1", "A"), Row("1", "A"), bad, bad)) == {"1/A": (3, Scope.PARCEL)}
 
 
 def test_with_partial_nothing_is_held_and_a_parcel_without_a_good_row_is_not_made() -> None:
@@ -225,6 +283,7 @@ def test_a_row_that_an_earlier_manifest_has_too_counts_once(duplicates: Duplicat
     assert posted(grouping) == {"1/A": [("x", 1)], "2/B": [("x", 1)]}
     assert notes(grouping.findings) == []
     assert notes(grouping.warnings) == [(2, "duplicate-row", 0), (3, "duplicate-row", 0)]
+    assert grouping.repeats.tolist() == [False, False, True, True]
 
 
 def test_a_row_that_a_later_manifest_has_more_often_counts_as_often_as_there() -> None:
@@ -237,6 +296,7 @@ def test_a_row_that_a_later_manifest_has_more_often_counts_as_often_as_there() -
         (3, "duplicate-row", 1),
         (4, "duplicate-row", 2),
     ]
+    assert grouping.repeats.tolist() == [False, False, True, True, False]
 
 
 def test_a_row_twice_in_one_manifest_is_an_error_there_even_if_an_earlier_manifest_has_it() -> None:
@@ -393,6 +453,7 @@ class Model:
         self.mistaken, self.large = mistaken, large
         self.bad = [not good[at] or large[at] for at in places]
         self.counted = [counted[at] and not large[at] for at in places]
+        self.repeats = [self.earlier[at] is not None and not mistaken[at] for at in places]
 
     def _twins_above(self, at: int) -> list[int]:
         """The good rows above it in its manifest that say the same."""
@@ -443,7 +504,10 @@ class Model:
             for order, items in lines.items()
         ]
         filled = tuple(part for part in parts if part.lines)
-        partial = self.options.partial and not self.options.all_or_nothing and bool(self.blame(parcel))
+        of_its_own = any(
+            self.parcel(row) == parcel and bad for row, bad in zip(self.rows, self.bad, strict=True)
+        )
+        partial = self.options.partial and not self.options.all_or_nothing and of_its_own
         return Fulfillment(self.parcels().index(parcel), str(number), filled or tuple(parts), partial)
 
     def fulfillments(self) -> list[Fulfillment]:
@@ -466,8 +530,14 @@ class Model:
         numbers = {row.number for row in self.rows if self.parcel(row) == parcel}
         reasons: list[tuple[Scope, Callable[[Row], bool]]] = [
             (Scope.PARCEL, lambda row: self.parcel(row) == parcel),
-            (Scope.ORDER, lambda row: row.number is None and row.order in orders),
-            (Scope.NUMBER, lambda row: row.order is None and row.number in numbers),
+            (
+                Scope.ORDER,
+                lambda row: bool(orders & {*row.cells}) or (row.number is None and row.order in orders),
+            ),
+            (
+                Scope.NUMBER,
+                lambda row: bool(numbers & {*row.cells}) or (row.order is None and row.number in numbers),
+            ),
         ]
         for scope, guilty in reasons:
             for at, row in enumerate(self.rows):
@@ -532,7 +602,9 @@ bad_rows = st.builds(
     quantity=st.just(0),
     bad=st.just(value=True),
 )
-manifests = st.lists(st.lists(st.one_of(good_rows, good_rows, good_rows, bad_rows), max_size=9), max_size=3)
+torn_rows = st.lists(st.sampled_from("123ABCxy"), max_size=3).map(lambda cells: torn(*cells))
+any_rows = st.one_of(good_rows, good_rows, good_rows, bad_rows, torn_rows)
+manifests = st.lists(st.lists(any_rows, max_size=9), max_size=3)
 all_options = st.builds(
     Options, st.booleans(), st.booleans(), st.sampled_from((False, False, True)), st.sampled_from(Duplicates)
 )
@@ -553,6 +625,7 @@ def test_grouping_does_what_the_model_does(
     model = Model(rows, options)
     assert grouping.of_row.tolist() == model.of_row()
     assert grouping.bad.tolist() == model.bad
+    assert grouping.repeats.tolist() == model.repeats
     assert grouping.filled.tolist() == model.filled()
     assert grouping.names().to_pylist() == [parcel.name for parcel in model.fulfillments()]
     assert [*grouping.each(grouping.ready)] == model.ready()

@@ -263,6 +263,70 @@ def test_a_missing_column_is_an_error_that_names_the_headers_found_and_the_neare
     )
 
 
+def test_who_names_a_layout_is_not_told_to_name_one() -> None:
+    layout = Layout("ours", {"beleg": "order_id", "nr": "order_id"})
+
+    with pytest.raises(ManifestError) as missing:
+        layouts.check_columns(["SKU"], layouts.match(["SKU"], layout), ["order_id"], layout, "day.csv")
+    headers = ["Beleg", "Nr."]
+    with pytest.raises(ManifestError) as doubled:
+        layouts.check_columns(headers, layouts.match(headers, layout), ["order_id"], layout, "day.csv")
+
+    assert str(missing.value) == (
+        "day.csv: no column for order_id; the headers found are 'SKU'; "
+        "rename the column, or change the layout ours"
+    )
+    assert str(doubled.value) == (
+        "day.csv: 'Beleg' (column 1) and 'Nr.' (column 2) stand for one column, order_id; "
+        "rename or delete all but one of them, or change the layout ours"
+    )
+
+
+@pytest.mark.parametrize("header", ["Order #,Item SKU,Notes", "Foo;Order #;SKU", 'Foo\t"Order #"\tSKU'])
+def test_a_header_that_stands_in_quotes_as_a_whole_is_told_so(header: str) -> None:
+    with pytest.raises(ManifestError) as error:
+        layouts.check_columns([header], layouts.match([header], GENERIC), NEEDED, GENERIC, "day.csv")
+
+    assert str(error.value) == (
+        f"day.csv: the header is one cell, '{header}': each line stands in quotes as a whole; "
+        "take these quotes off, and make two quotes inside them one, or export the manifest again"
+    )
+
+
+@pytest.mark.parametrize("header", ["Report, weekly", "Order date"])
+def test_a_header_of_one_cell_without_headers_in_it_is_just_not_known(header: str) -> None:
+    with pytest.raises(ManifestError, match=f"no column for order_id, .*the headers found are '{header}'"):
+        layouts.check_columns([header], layouts.match([header], GENERIC), NEEDED, GENERIC, "day.csv")
+
+
+def test_headers_that_gave_way_are_told_with_what_they_could_have_stood_for() -> None:
+    headers = ["PO Number", "Order #", "Order ID", "Reference", "Qty", "Units Shipped", "SKU"]
+
+    found = layouts.match(headers, GENERIC)
+
+    assert found.columns == {"order_id": 2, "quantity": 5, "sku": 6}
+    assert found.others == {"order_id": (1, 0, 3), "quantity": (4,)}
+    assert layouts.match(["Order ID", "SKU"], GENERIC).others == {}
+
+
+def test_every_canonical_column_is_known_by_many_names() -> None:
+    names = [*GENERIC.columns.values(), *GENERIC.weak.values()]
+
+    assert {column for column in CANONICAL if names.count(column) < 25} == set()
+
+
+def test_arabic_headers_are_known() -> None:
+    headers = ["رقم الطلب", "رقم التتبع", "الكمية", "رمز المنتج", "شركة الشحن"]
+
+    assert layouts.match(headers, GENERIC).columns == {
+        "order_id": 0,
+        "tracking_number": 1,
+        "quantity": 2,
+        "sku": 3,
+        "tracking_company": 4,
+    }
+
+
 def test_a_manifest_without_any_header_is_told_so() -> None:
     with pytest.raises(ManifestError, match="no column for sku; the headers found are none; rename"):
         layouts.check_columns(["", " "], layouts.match(["", " "], GENERIC), ["sku"], GENERIC, "day.csv")
@@ -292,7 +356,9 @@ def test_the_columns_that_a_report_adds_are_ours_and_mean_nothing(column: str) -
     assert named([column]) == {}
 
 
-@pytest.mark.parametrize("header", ["import", "import_duty", "Imported At", "order_id", "status", ""])
+@pytest.mark.parametrize(
+    "header", ["import", "import_duty", "Import Status", "import-row", "order_id", "status", ""]
+)
 def test_other_columns_are_not_ours(header: str) -> None:
     assert not layouts.is_ours(header)
 

@@ -141,6 +141,25 @@ def test_a_survey_says_how_a_manifest_is_written_and_which_columns_it_has(tmp_pa
     assert read(manifest) == Read({4: ("MUG", "red", "2", "1Z", "7001")}, {}, ())
 
 
+def test_a_survey_names_the_headers_that_gave_way(tmp_path: Path) -> None:
+    source = write(tmp_path, "PO Number,Order ID,Order Number,SKU,Qty,Qty Shipped,Tracking #\n", "utf-8")
+    manifest = survey(source)
+
+    assert {column: manifest.headers[at] for column, at in manifest.columns.items()} == {
+        "order_id": "Order ID",
+        "sku": "SKU",
+        "quantity": "Qty Shipped",
+        "tracking_number": "Tracking #",
+    }
+    assert manifest.others == {"order_id": ("Order Number", "PO Number"), "quantity": ("Qty",)}
+
+
+def test_a_column_of_the_carriers_own_is_read_though_a_report_has_one_like_it(tmp_path: Path) -> None:
+    manifest = survey(write(tmp_path, f"{HEADER},Import Status, IMPORT_STATUS \n7001,MUG,2,1Z,ok,x\n"))
+
+    assert read(manifest) == Read({2: ("7001", "MUG", "2", "1Z", "ok")}, {}, ())
+
+
 def test_a_manifest_can_be_read_again_and_again(tmp_path: Path) -> None:
     manifest = survey(write(tmp_path, f"{HEADER}\n7001,MUG,2,1Z\n"))
 
@@ -191,9 +210,21 @@ def test_a_row_that_is_filled_beyond_the_header_only_is_not_blank(tmp_path: Path
 @pytest.mark.parametrize(
     "total",
     [
-        *("Total", "TOTAL:", "Totals", "Grand Total", "Sub-total", "Total Qty", "Total packages: 12", "Sum"),
+        *("Total", "TOTAL:", "Totals", "Grand Total", "Sub-total", "Total Qty", "Total packages:", "Sum"),
         *("Summe", "Gesamt", "Gesamtmenge:", "insgesamt", "Total général", "Totaux", "Somme", "Totale"),
-        *("Totaal", "Suma", "Razem", "Celkem", "Summa", "Totalt", "Yhteensä", "Toplam", "Итого:"),
+        *(
+            "Zwischensumme",
+            "Endsumme:",
+            "Totaal",
+            "Suma",
+            "Razem",
+            "Celkem",
+            "Summa",
+            "Totalt",
+            "Yhteensä",
+            "Toplam",
+            "Итого:",
+        ),
         "Всего",  # noqa: RUF001 - as the Russians write it
         *("合计", "总计", "小计：", "合計", "総計", "小計", "합계", "총계"),  # noqa: RUF001 - as the Chinese write it
     ],
@@ -214,6 +245,12 @@ def test_a_row_of_totals_is_passed_over_and_told(tmp_path: Path, total: str) -> 
         ("7001", "TOTAL-CARE", "2", ""),
         ("Totally", "", "2", ""),
         ("2", "Total", "", ""),
+        ("SUM-1001", "", "2", ""),
+        ("Total 75", "", "2", ""),
+        ("1001", "Total 75", "2", ""),
+        ("Total", "1001", "2", ""),
+        ("Total packages: 12", "", "2", ""),
+        ("", "", "Total", "1Z"),
     ],
 )
 def test_a_row_that_only_looks_like_totals_is_a_row(tmp_path: Path, row: tuple[str, ...]) -> None:
@@ -224,6 +261,18 @@ def test_a_row_of_somebody_called_sum_is_a_row_even_without_a_tracking_number(tm
     text = f"Customer,{HEADER}\nSum,7001,MUG,2,\nSum,,,2,\n"
 
     assert read_text(tmp_path, text) == Read({2: ("Sum", "7001", "MUG", "2", "")}, {}, (3,))
+
+
+def test_a_sku_before_the_order_id_is_no_total_where_an_order_follows(tmp_path: Path) -> None:
+    text = "sku,order_id,quantity,tracking_number\nTotal 75,1001,2,\nTotal,1001,2,\nTotal,,4,\n"
+
+    assert read_text(tmp_path, text) == Read(
+        {2: ("Total 75", "1001", "2", ""), 3: ("Total", "1001", "2", "")}, {}, (4,)
+    )
+
+
+def test_a_row_of_totals_may_say_how_many_in_a_column_of_its_own(tmp_path: Path) -> None:
+    assert read_text(tmp_path, f"Notes,{HEADER}\nTotal packages: 12,,,2,\n") == Read({}, {}, (2,))
 
 
 def test_a_row_of_totals_with_more_cells_than_the_header_is_a_misfit(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.findings import WHOLE_ROW, Findings, name_of
+from importer.manifests.delimited import Misfit
 from importer.rows import Checked, Checker
 from schemas.codes import WARNINGS
 from schemas.manifest import CANONICAL, MAX_QUANTITY
@@ -159,6 +160,7 @@ TEXT_ORDER_IDS: dict[str, object] = {
     **each("blank-order-id", "", " "),
     **each("bad-order-id", "x" * 256, "a\tb", "a\nb", "a\x00b", "a\x7fb"),
     **each("spreadsheet-damage", "1.23457E+21", "1234567890123450000000", "#REF!", "Apr-72"),
+    **each("spreadsheet-damage", "1,23E21", "1.2e21", "01. Apr", "24. Mrz", "24-abr", "avr.-72"),
 }
 
 SKUS: dict[str, object] = {
@@ -172,13 +174,27 @@ SKUS: dict[str, object] = {
     '="a"b"': '="a"b"',
     "=A1": "=A1",
     "1E5": "1E5",
-    "1E10": "1E10",
+    "2E4": "2E4",
+    "1E09": "1E09",
     "12E10": "12E10",
-    "1.5E3": "1.5E3",
+    "12.5E3": "12.5E3",
+    "1.5E": "1.5E",
     "1E-05": "1E-05",
     "APR72-B": "APR72-B",
     "APR-72": "APR-72",
-    "apr-72": "apr-72",
+    "aPR-72": "aPR-72",
+    "Apr72": "Apr72",
+    "Apr.72": "Apr.72",
+    "May 72": "May 72",
+    "Set-12": "Set-12",
+    "12-Set": "12-Set",
+    "Gen 12": "Gen 12",
+    "Mars-24": "Mars-24",
+    "Mag-12": "Mag-12",
+    "1. Set": "1. Set",
+    "Apr/72": "Apr/72",
+    "Mais-12": "Mais-12",
+    "123-Apr": "123-Apr",
     "Apr-7": "Apr-7",
     "Apr-723": "Apr-723",
     "Mar-12-X": "Mar-12-X",
@@ -216,6 +232,20 @@ SKUS: dict[str, object] = {
     **each("spreadsheet-damage", "##", "########", "Apr-72", "12-Apr", "1-Dec-24", "01-Dec-2024"),
     **each("spreadsheet-damage", "1.23457E+21", "1E+05", "1e+21", "1.2345E+123", "-1.5E+10", "1.23456789E12"),
     **each("spreadsheet-damage", "100000000000000000", "12345678901234500", "12345678901234500000.0"),
+    **each("spreadsheet-damage", "1,23E21", "1.2e21", "1.23457e+21", "1E+5", "-2,5e21"),
+    # English, German
+    **each(
+        "spreadsheet-damage", "apr-72", "may-72", "1-dec", "Apr 72", "Mrz 72", "mär 72", "Okt 05", "Dez-72"
+    ),
+    **each("spreadsheet-damage", "01. Apr", "1. Apr", "24. Mrz", "24.Mai", "1. Apr 72", "24-Okt", "3. Dez."),
+    # French, Spanish
+    **each(
+        "spreadsheet-damage", "avr.-72", "avr-72", "Janv.-24", "févr.-24", "août-05", "24-déc.", "mars-72"
+    ),
+    **each("spreadsheet-damage", "24-abr", "ene-72", "ago-72", "dic-72", "1-ene-2024", "24-sept"),
+    # Italian, Portuguese, Dutch
+    **each("spreadsheet-damage", "gen-72", "24-mag", "set-12", "ott-72", "lug-72", "giu-72"),
+    **each("spreadsheet-damage", "fev-72", "out-72", "dez/72", "24/abr", "24-mrt", "mei-72", "okt-72"),
 }
 
 TRACKING_NUMBERS: dict[str, object] = {
@@ -292,6 +322,9 @@ TRACKING_NUMBERS: dict[str, object] = {
     **each(
         "spreadsheet-damage", "1.23457E+21", "1,23457E+21", "9.4001112E21", "1E+17", "#N/A", "#REF!", "Apr-72"
     ),
+    **each(
+        "spreadsheet-damage", "1,23E21", "1.2e21", "1.23457e+21", "01. Apr", "24. Mrz", "24-abr", "avr.-72"
+    ),
     **each("spreadsheet-damage", "94001112025558000000", "9400111202555840000000.0", "100000000000000000"),
 }
 
@@ -363,14 +396,55 @@ def test_all_the_faults_of_a_row_are_reported_at_once_in_the_order_of_the_column
 
 def test_a_row_whose_cells_cannot_be_told_apart_has_that_fault_alone_and_names_no_parcel() -> None:
     rows = [GOOD, {**GOOD, "quantity": "", "tracking_number": UPS_WRONG}, {**GOOD, "order_id": "x"}, GOOD]
-    checked = Checker(CANONICAL, "integer").check(
-        columns(rows), {2: "bad-quoting", 1: "ragged-row", 3: "ragged-row"}
-    )
+    codes = {2: "bad-quoting", 1: "ragged-row", 3: "ragged-row"}
+    misfits = {at: Misfit(code, ("1", "A")) for at, code in codes.items()}
+    checked = Checker(CANONICAL, "integer").check(columns(rows), misfits)
     assert listed(checked.findings) == [(1, "", "ragged-row"), (2, "", "bad-quoting"), (3, "", "ragged-row")]
     assert listed(checked.warnings) == []
     assert checked.bad.tolist() == [False, True, True, True]
-    assert checked.order_id.to_pylist() == ["1", "1", None, "1"]
+    assert checked.order_id.to_pylist() == ["1", None, None, None]
     assert checked.tracking_number.to_pylist() == [UPS, None, None, None]
+
+
+MENTIONED: dict[str, tuple[str, str]] = {
+    # cell: the order id and the tracking number that it may be
+    " 1001 ": ("1001", "1001"),
+    "001001.0": ("1001", "001001.0"),
+    "\u200e１００１": ("1001", "1001"),
+    '="1001"': ("1001", "1001"),
+    "1ZE 356 F8Y": ("1ZE 356 F8Y", "1ZE356F8Y"),
+    "TRACK\u00a010001": ("TRACK 10001", "TRACK10001"),
+    '"1001"': ("1001", "1001"),
+    '"1001" or so': ("1001", "1001"),
+    'about "1001""': ("1001", "1001"),
+    "Smith;1001;B": ("1001", "1001"),
+    'Smith\n1002,"1001': ("1001", "1001"),
+}
+
+
+@pytest.mark.parametrize("cell", MENTIONED)
+def test_every_cell_of_a_row_whose_cells_cannot_be_told_apart_is_looked_at_for_what_it_may_name(
+    cell: str,
+) -> None:
+    misfits = {1: Misfit("ragged-row", ("", "Smith", cell)), 0: Misfit("bad-quoting", ())}
+    checked = Checker(CANONICAL, "integer").check(columns([GOOD] * 3), misfits)
+    order, number = MENTIONED[cell]
+    assert (1, order) in zip(checked.orders.rows.tolist(), checked.orders.texts.to_pylist(), strict=True)
+    assert (1, number) in zip(checked.numbers.rows.tolist(), checked.numbers.texts.to_pylist(), strict=True)
+    assert {*checked.orders.rows.tolist(), *checked.numbers.rows.tolist()} == {1}
+    assert "" not in checked.orders.texts.to_pylist()
+
+
+def test_an_order_id_that_is_text_keeps_its_zeros_in_such_a_row_too() -> None:
+    misfits = {0: Misfit("ragged-row", ("0001", "2.0", "0001", "x" * 256))}
+    checked = Checker(CANONICAL, "string").check(columns([GOOD]), misfits)
+    assert checked.orders.texts.to_pylist() == ["0001", "2"]
+    assert checked.numbers.texts.to_pylist() == ["0001", "2.0"]
+
+
+def test_nothing_is_looked_for_in_rows_that_are_whole() -> None:
+    checked = check([GOOD, {**GOOD, "order_id": ""}])
+    assert (len(checked.orders), len(checked.numbers)) == (0, 0)
 
 
 def test_a_wrong_check_digit_is_a_warning() -> None:

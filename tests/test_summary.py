@@ -24,6 +24,7 @@ READ = ManifestRead(
     sha256="ab" * 32,
     rows=2,
     passed_over=(6,),
+    other_columns={"order_id": ("Beleg №",)},
 )
 SUMMARY = Summary(
     run_id="2024-04-30-120000-abcd",
@@ -59,6 +60,7 @@ def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
                 "delimiter": ";",
                 "header_row": 3,
                 "columns": {"order_id": "Auftrag №"},
+                "other_columns": {"order_id": ["Beleg №"]},
                 "sha256": "ab" * 32,
                 "rows": 2,
                 "passed_over": [6],
@@ -74,6 +76,7 @@ def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
         "exit_status": 1,
         "stopped_because": "",
         "reports": {"rows": "R/rows.csv", "errors": "R/errors.csv", "summary": "R/summary.json"},
+        "ledger": "",
     }
 
 

@@ -119,7 +119,7 @@ def test_a_run_that_needs_attention_says_what_is_wrong_where_and_what_to_do() ->
 
           a.csv: the header is row 3; what stands above it is no data
           a.csv: row 6 is a total, no data
-          b b.csv: row 9, 9, 9 … is a total, no data
+          b b.csv: rows 9, 9, 9 … are totals, no data
 
         Stopped early: interrupted by SIGINT
 

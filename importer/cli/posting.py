@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import shlex
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ import click
 from importer import pipeline, settings
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing
 from importer.fulfillments import Duplicates, Options
+from importer.manifests import encodings
 from importer.posts.signals import Interruption
 from importer.report import terminal
 from importer.sandbox import Sandbox, Store
@@ -26,14 +26,10 @@ if TYPE_CHECKING:
 def _encoding(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
-    try:
-        found = codecs.lookup(value)
-        "".encode(found.name)
-    except LookupError as error:
-        raise click.BadParameter(
-            f"{value!r} is not the name of a text encoding; try utf-8, cp1252, gb18030"
-        ) from error
-    return found.name
+    name = encodings.usable(value)
+    if name is None:
+        raise click.BadParameter(f"{value!r} is not the name of a text encoding; try utf-8, cp1252, gb18030")
+    return name
 
 
 def _rate(_: click.Context, __: click.Parameter, value: str | None) -> settings.Rate | None:

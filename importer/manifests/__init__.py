@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from importer.manifests import delimited, encodings, layouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -31,7 +31,7 @@ _TOTALS = re.compile(
         "NFKD",
         "(?:grand|sub|report)?totals?"
         "(?:quantity|qty|units|items|pieces|packages|parcels|shipments|orders|rows|general)?"
-        "|sum|summ[ae]|somme|suma|gesamt(?:summe|menge)?|insgesamt|totaal|totale|totaux|totalt|razem|celkem"
+        "|sum|summ[ae]|somme|suma|gesamt(?:summe|menge)?|zwischensumme|endsumme|insgesamt|totaal|totale|totaux|totalt|razem|celkem"
         "|yhteensa|toplam|итого|всего|合计|总计|小计|合計|総計|小計|합계|총계",
     )
 )
@@ -44,7 +44,8 @@ class Manifest:
     """One manifest file, surveyed: what it is called, how it is written, which columns it has.
 
     ``headers`` are the texts of the columns that are read, in order, without those of our own reports;
-    ``columns`` says which of them (by position) stands for which canonical column.
+    ``columns`` says which of them (by position) stands for which canonical column, ``others`` the headers
+    that could have stood for it too and gave way.
     """
 
     source: Source
@@ -53,6 +54,7 @@ class Manifest:
     form: delimited.Form
     kept: tuple[int, ...]
     columns: Mapping[str, int]
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -101,7 +103,10 @@ def survey(source: Source, layout: layouts.Layout, needed: Sequence[str], encodi
     layouts.check_columns(form.headers, found, needed, layout, where)
     kept = tuple(at for at, header in enumerate(form.headers) if not layouts.is_ours(header))
     columns = {column: kept.index(at) for column, at in found.columns.items()}
-    return Manifest(source, layout.name, encoded, form, kept, columns)
+    others = {
+        column: tuple(form.headers[at] for at in positions) for column, positions in found.others.items()
+    }
+    return Manifest(source, layout.name, encoded, form, kept, columns, others)
 
 
 def blocks(manifest: Manifest) -> Iterator[Block]:
@@ -153,18 +158,20 @@ def _totals(cells: Sequence[Text], manifest: Manifest) -> npt.NDArray[np.bool_]:
     if not len(candidates):
         return found
     taken = [column.take(pa.array(candidates)).to_pylist() for column in cells]
+    canonical = frozenset(manifest.columns.values())
     named = [manifest.columns[name] for name in ("order_id", "sku") if name in manifest.columns]
     for at, row in zip(candidates, zip(*taken, strict=True), strict=True):
-        found[at] = _is_total(row, named)
+        found[at] = _is_total(row, named, canonical)
     return found
 
 
-def _is_total(row: Sequence[str], named: Sequence[int]) -> bool:
-    """Not where a customer called Sum has bought something: then the cells at ``named`` are filled too."""
+def _is_total(row: Sequence[str], named: Sequence[int], canonical: Collection[int]) -> bool:
+    """Not where a customer called Sum has bought something: then the cells at ``named`` say what."""
     first = next((at for at, cell in enumerate(row) if cell.strip()), 0)
-    if all(row[at].strip() and at != first for at in named):
+    if any(row[at].strip() and not _TOTALS.fullmatch(layouts.fold(row[at])) for at in named):
         return False
-    return _TOTALS.fullmatch(re.sub(r"\d+", "", layouts.fold(row[first]))) is not None
+    text = layouts.fold(row[first])
+    return _TOTALS.fullmatch(text if first in canonical else re.sub(r"\d+", "", text)) is not None
 
 
 def _unguarded(column: Text) -> Text:

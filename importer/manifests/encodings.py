@@ -51,13 +51,24 @@ _MARKUP = re.compile(rb"\s*<(?:!doctype|html|\?xml|table)", re.IGNORECASE)
 _TELLING = re.compile(rb"[\x80-\xff][^\r\n]*")
 _WORD_BEGINS = re.compile(rb"[A-Za-z]*\Z")
 _TELLING_LINES, _TELLING_BYTES, _WORD_BYTES = 1000, 65_536, 32
+# Characters of two bytes beyond ASCII each, and the ASCII letters before and behind.
+_CHINESE_RUN = re.compile(
+    rb"([A-Za-z]{0,32})(?<![\x80-\xff])((?:[\x81-\xfe][\x80-\xfe])+)(?=([A-Za-z]{0,32}))"
+    rb"(?![\x80-\xff](?![0-9][\x81-\xfe][0-9]))"  # but for one of four bytes
+)
 # GB2312's punctuation, letters and first-level characters, in byte order; nearly all of a Chinese text.
 _COMMON_CHINESE = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")
 _UPPER, _LOWER = "A-Z\u00c0-\u00d6\u00d8-\u00deŠŒŽŸ", "a-z\u00df-\u00f6\u00f8-\u00ffšœžƒ"
 _LETTERS = re.compile(f"[{_UPPER}{_LOWER}]+")
-_WESTERN_WORD = re.compile(f"(?=.*[A-Za-z])(?:[{_UPPER}]+|[{_UPPER}]?[{_LOWER}]+(?:[{_UPPER}][{_LOWER}]+)*)")
+_CASED = f"(?:[{_UPPER}ß]+|[{_UPPER}]?[{_LOWER}]+(?:[{_UPPER}][{_LOWER}]+)*)"
+_CASED_WORD, _WESTERN_WORD = re.compile(_CASED), re.compile(f"(?=.*[A-Za-z]){_CASED}")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _SURELY = 0.8
+_ONE_CHARACTER = 2  # bytes
+_SIGNS = "«»®°ºª²³\u00b4"  # what may stand beside a word; the last is an acute accent
+_TRIAL = ',;\t|"\r\nA1'  # what a manifest can't do without
+# They escape characters, which makes other characters of text that is none of theirs.
+_NO_ENCODINGS = frozenset({"utf-7", "unicode-escape", "raw-unicode-escape", "punycode", "idna", "undefined"})
 _LAST_ASCII = 0x7F
 _ESCAPED = (0xDC80, 0xDCFF)  # what surrogateescape makes of a byte that can't be decoded
 
@@ -73,6 +84,18 @@ class Encoded:
     stamp: tuple[int, int, int]
 
 
+def usable(name: str) -> str | None:
+    """The encoding's own name, or None if there is no such encoding or no manifest can be read in it."""
+    try:
+        own = codecs.lookup(name).name
+        if own.replace("_", "-") in _NO_ENCODINGS:
+            return None
+        codecs.getincrementaldecoder(own)
+        return own if _TRIAL.encode(own).decode(own) == _TRIAL else None
+    except (LookupError, ValueError):
+        return None
+
+
 def survey(source: Source, encoding: str | None = None) -> Encoded:
     """Read the file to its end: its digest, and the encoding that decodes all of it.
 
@@ -83,6 +106,12 @@ def survey(source: Source, encoding: str | None = None) -> Encoded:
         ManifestError: the file can't be read, is empty, is no text, or its encoding does not decode all of
             it (line, column and bytes are named).
     """
+    named = usable(encoding) if encoding else None
+    if encoding and not named:
+        raise ManifestError(
+            f"{source.name}: can't be read in the encoding {encoding}; expected one such as utf-8, "
+            "utf-16-le, cp1252 or gb18030: name another with --encoding, or none"
+        )
     with _opened(source) as file:
         stamp = _stamp(file)
         head = file.read(_HEAD_BYTES)
@@ -95,7 +124,7 @@ def survey(source: Source, encoding: str | None = None) -> Encoded:
             evidence.weigh(piece)
         evidence.weigh(b"")
         size = file.tell()
-    chosen = marked or encoding or _choose(source, head, evidence)
+    chosen = marked or named or _choose(source, head, evidence)
     if chosen != "utf-8" or not evidence.is_utf8:
         _check_decodes(source, chosen, mark)
     return Encoded(chosen, mark, digest.hexdigest(), size, stamp)
@@ -130,7 +159,7 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
 def _recoded(source: Source, decoder: codecs.IncrementalDecoder, chunk: bytes) -> bytes:
     try:
         return decoder.decode(chunk).encode()
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _changed(source) from error  # all of it was decoded when it was surveyed
 
 
@@ -195,7 +224,33 @@ class _Evidence:
     def shares(self) -> tuple[float, float]:
         """How much of what is not ASCII makes sense in Chinese, and how much in a western language."""
         telling = b"\n".join(self._telling)[:_TELLING_BYTES]
+        if not _is_more_than_chance(telling):
+            return 0.0, 1.0
         return _chinese_share(telling), _western_share(telling)
+
+
+def _is_more_than_chance(telling: bytes) -> bool:
+    """Whether some Chinese is more than two letters beyond ASCII might make by chance, as in GRÖßE.
+
+    Chinese seldom stands within an ASCII word; a run of it otherwise tells, or several single characters.
+    """
+    by_chance: set[bytes] = set()
+    for found in _CHINESE_RUN.finditer(telling):
+        before, run, after = found.groups()
+        if (before and after) or run[:1] == run[1:]:  # one sign twice, as for inches
+            continue
+        if len(run) > _ONE_CHARACTER or not _may_be_western(before, run, after):
+            return True
+        by_chance.add(run)
+    return len(by_chance) > 1 and not all(
+        _LETTERS.fullmatch(run.decode("cp1252", "replace")) for run in by_chance
+    )
+
+
+def _may_be_western(before: bytes, pair: bytes, after: bytes) -> bool:
+    """Whether two bytes may be letters as in Süß and Çà, or a letter and a sign as in É»."""
+    word = (before + pair + after).decode("cp1252", "replace").strip(_SIGNS)
+    return _CASED_WORD.fullmatch(word) is not None
 
 
 def _chinese_share(telling: bytes) -> float:
@@ -226,13 +281,23 @@ def _choose(source: Source, head: bytes, evidence: _Evidence) -> str:
     if max(zeros) > len(head) // 8 and min(zeros) * 4 <= max(zeros):
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
     if 0 in head:
-        raise ManifestError(f"{source.name}: the file is not text (it has zero bytes); export it as CSV")
+        raise _zero_byte(source, head, evidence)
     if evidence.is_utf8 or evidence.is_damaged_utf8:
         return "utf-8"
     chinese, western = evidence.shares()
     if chinese > western and (chinese >= _SURELY or _first_fault(source, "gb18030", 0) is None):
         return "gb18030"
     return "cp1252"
+
+
+def _zero_byte(source: Source, head: bytes, evidence: _Evidence) -> ManifestError:
+    if not evidence.is_utf8:
+        return ManifestError(f"{source.name}: the file is not text (it has zero bytes); export it as CSV")
+    line, column = _place(source, "utf-8", 0, head.index(0))
+    return ManifestError(
+        f"{source.name}, line {line}, column {column}: a zero byte, which is no text; "
+        "take it out, or export the manifest again"
+    )
 
 
 def _check_decodes(source: Source, encoding: str, mark: int) -> None:
@@ -256,13 +321,28 @@ def _first_fault(source: Source, encoding: str, mark: int) -> tuple[int, bytes] 
         while True:
             piece = file.read(_PIECE_BYTES)
             try:
-                decoder.decode(piece, not piece)
+                decoder.decode(piece, not piece).encode()
             except UnicodeDecodeError as error:
                 # The decoder may have kept the first bytes of a character from the piece before.
                 offset = file.tell() - len(error.object) + error.start
                 return offset, bytes(error.object[error.start : error.end])
+            except UnicodeError as error:
+                raise _undecodable(source, encoding) from error
             if not piece:
                 return None
+
+
+def _undecodable(source: Source, encoding: str) -> ManifestError:
+    """What no place can be named for: no byte order mark where one must be, or half characters."""
+    if encoding in {"utf-16", "utf-32"}:
+        return ManifestError(
+            f"{source.name}, line 1, column 1: no byte order mark, which {encoding} begins with; "
+            f"try --encoding {encoding}-le, or {encoding}-be"
+        )
+    return ManifestError(
+        f"{source.name}: the file is not {encoding}; save it again as UTF-8, or name its encoding "
+        "with --encoding"
+    )
 
 
 def _place(source: Source, encoding: str, mark: int, offset: int) -> tuple[int, int]:

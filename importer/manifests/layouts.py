@@ -7,6 +7,7 @@ column the headers that mean it. ``[weak]`` has headers that are taken only wher
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 import unicodedata
 from dataclasses import dataclass, field
@@ -31,7 +32,6 @@ def fold(header: str) -> str:
 
 _STROKES = str.maketrans("łøđı", "lodi")  # letters that NFKD does not take apart
 _CANONICAL = {fold(name): name for name in CANONICAL}
-_OURS = frozenset(fold(name) for name in REPORT_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which header stands for which canonical column; ``doubled`` names those that several stand for."""
+    """Which header stands for which canonical column; ``doubled`` names those that several stand for.
+
+    ``others`` are the headers that could have stood for a column too and gave way to a stronger one.
+    """
 
     columns: Mapping[str, int]
     doubled: Mapping[str, tuple[int, ...]]
+    others: Mapping[str, tuple[int, ...]]
 
 
 def load(layout: str | None) -> Layout:
@@ -85,24 +89,30 @@ def match(headers: Sequence[str], layout: Layout) -> Match:
     folded = [fold(header) for header in headers]
     columns: dict[str, int] = {}
     doubled: dict[str, tuple[int, ...]] = {}
+    others: dict[str, tuple[int, ...]] = {}
     for names in (_CANONICAL, layout.columns, layout.weak):
         found: dict[str, list[int]] = {}
         for position, header in enumerate(folded):
             if header in names:
                 found.setdefault(names[header], []).append(position)
         for column, positions in found.items():
-            if column in columns or column in doubled:
-                continue
-            if len(positions) == 1:
-                columns[column] = positions[0]
-            else:
-                doubled[column] = tuple(positions)
-    return Match(columns, doubled)
+            if column in columns:
+                passed_over = [at for at in positions if folded[at] != folded[columns[column]]]
+                others[column] = (*others.get(column, ()), *passed_over)
+            elif column not in doubled:
+                if len(positions) == 1:
+                    columns[column] = positions[0]
+                else:
+                    doubled[column] = tuple(positions)
+    return Match(columns, doubled, {column: positions for column, positions in others.items() if positions})
 
 
 def is_ours(header: str) -> bool:
-    """Whether the column is one that our own reports add, which is not read."""
-    return fold(header) in _OURS
+    """Whether the column is one that our own reports add, which is not read.
+
+    To the letter: a carrier may have an ``Import Status`` of its own.
+    """
+    return header.lstrip("\ufeff").strip().lower() in REPORT_COLUMNS
 
 
 def nearest(column: str, headers: Collection[str], layout: Layout) -> str | None:
@@ -131,15 +141,22 @@ def check_columns(
     Raises:
         ManifestError: a needed column is missing, or several headers stand for one column.
     """
+    named = layout.name != GENERIC
+    or_else = f"or change the layout {layout.name}" if named else "or say with --layout which it is"
     for column, positions in found.doubled.items():
         names = " and ".join(f"'{headers[position]}' (column {position + 1})" for position in positions)
         raise ManifestError(
             f"{where}: {names} stand for one column, {column}; rename or delete all but one of them, "
-            "or say with --layout which it is"
+            f"{or_else}"
         )
     missing = [column for column in needed if column not in found.columns]
     if not missing:
         return
+    if _is_quoted_whole(headers, layout):
+        raise ManifestError(
+            f"{where}: the header is one cell, '{headers[0]}': each line stands in quotes as a whole; "
+            "take these quotes off, and make two quotes inside them one, or export the manifest again"
+        )
     shown = ", ".join(f"'{header}'" for header in headers if header.strip()) or "none"
     free = [header for position, header in enumerate(headers) if position not in found.columns.values()]
     guesses = [
@@ -148,8 +165,17 @@ def check_columns(
     ]
     raise ManifestError(
         f"{where}: no column for {', '.join(guesses)}; the headers found are {shown}; "
-        "rename the column, or say with --layout which it is"
+        f"rename the column, {or_else}"
     )
+
+
+def _is_quoted_whole(headers: Sequence[str], layout: Layout) -> bool:
+    """Whether the one header has others in it."""
+    inside = [match(re.split(mark, headers[0]), layout) for mark in _DELIMITERS if mark in headers[0]]
+    return len(headers) == 1 and any(found.columns or found.doubled for found in inside)
+
+
+_DELIMITERS = ",;\t"
 
 
 def _parse(text: str, where: str) -> Layout:

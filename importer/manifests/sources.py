@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import glob
+import os
 import shutil
-from dataclasses import dataclass
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from importer.errors import ManifestError
+from importer.errors import CannotGoOn, ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 STANDARD_INPUT = "-"
 STILL_BEING_WRITTEN = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
@@ -46,6 +49,31 @@ def find(arguments: Iterable[str], standard_input: BinaryIO, scratch: Path) -> l
         except OSError as error:
             raise ManifestError(f"{argument}: can't be opened: {error.strerror or error}") from error
     return list(found.values())
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for copies, as long as the context lasts.
+
+    Raises:
+        CannotGoOn: there is no place for one.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise CannotGoOn(f"{error.strerror or error}; nothing was sent; name a folder with TMPDIR") from error
+    with folder as name:
+        yield Path(name)
+
+
+def keep(sources: Sequence[Source], folder: Path) -> list[Source]:
+    """The manifests as they are now, copied to ``folder``, out of reach of whoever writes over them.
+
+    Raises:
+        ManifestError: one of them changes meanwhile.
+        CannotGoOn: they can't be copied, for want of room for example.
+    """
+    return [_kept(source, folder / f"manifest-{number}") for number, source in enumerate(sources)]
 
 
 class _Copies:
@@ -122,3 +150,26 @@ def _guess(path: Path) -> str:
         return f", and no folder {path.parent}"
     near = difflib.get_close_matches(path.name, neighbours, n=1)
     return f"; did you mean {path.parent / near[0]}?" if near else ""
+
+
+def _kept(source: Source, path: Path) -> Source:
+    if source.path.parent == path.parent:  # a copy already, of standard input
+        return source
+    try:
+        with source.path.open("rb") as original, path.open("wb") as copy:
+            before = os.fstat(original.fileno())
+            shutil.copyfileobj(original, copy, _COPIED_AT_ONCE)
+            after = os.fstat(original.fileno())
+    except OSError as error:
+        raise CannotGoOn(
+            f"{source.name}: can't be copied to {path.parent}: {error.strerror}; nothing was sent; make room "
+            "there, or name another folder with TMPDIR"
+        ) from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise ManifestError(
+            f"{source.name}: changed while it was read; wait until it is written completely and run again"
+        )
+    return replace(source, path=path)
+
+
+_COPIED_AT_ONCE = 1 << 20

@@ -28,8 +28,9 @@ SUMMARY = "summary.json"
 class ManifestRead:
     """One manifest as it was read.
 
-    ``columns`` says under which header each canonical column stands; ``passed_over`` are the numbers of rows
-    of totals, which are no data.
+    ``columns`` says under which header each canonical column stands, ``other_columns`` which headers could
+    have been it, too, and are only carried through; ``passed_over`` are the numbers of rows of totals, which
+    are no data.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ManifestRead:
     sha256: str
     rows: int
     passed_over: tuple[int, ...] = ()
+    other_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def _manifest(manifest: ManifestRead) -> dict[str, Any]:
         "delimiter": manifest.delimiter,
         "header_row": manifest.header_row,
         "columns": manifest.columns,
+        "other_columns": {column: list(headers) for column, headers in manifest.other_columns.items()},
         "sha256": manifest.sha256,
         "rows": manifest.rows,
         "passed_over": list(manifest.passed_over),

@@ -195,10 +195,15 @@ def _passed_over(console: Console, summary: Summary) -> None:
         name = printable(manifest.name)
         if manifest.header_row > 1:
             notes.append(f"{name}: the header is row {manifest.header_row}; what stands above it is no data")
+        for column, others in manifest.other_columns.items():
+            taken = printable(manifest.columns[column])
+            shown = ", ".join(f"'{printable(header)}'" for header in others)
+            notes.append(f"{name}: {column} is '{taken}'; not taken for it: {shown}")
         if manifest.passed_over:
             shown = ", ".join(map(str, manifest.passed_over[:_EXAMPLES_PER_CODE]))
             more = "" if len(manifest.passed_over) <= _EXAMPLES_PER_CODE else " …"
-            notes.append(f"{name}: row {shown}{more} is a total, no data")
+            are = "rows {} are totals" if len(manifest.passed_over) > 1 else "row {} is a total"
+            notes.append(f"{name}: {are.format(shown + more)}, no data")
     if notes:
         console.print()
         for note in notes:
