@@ -118,6 +118,11 @@ class Mentions:
 NO_MENTIONS: Final = Mentions(np.empty(0, dtype=np.int64), pa.array([], pa.string()))
 
 
+def number_of(name: str) -> int:
+    """The place of the code in the table."""
+    return _NUMBERS[name]
+
+
 def name_of(code: int) -> str:
     """The code at that place of the table."""
     return _NAMES[code]

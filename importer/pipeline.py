@@ -248,6 +248,7 @@ class _Run:
             positions=read.positions,
             of_row=grouping.of_row,
             bad=grouping.bad,
+            repeats=grouping.repeats,
             names=grouping.names(),
             held_by=grouping.held_by,
             scope=tuple(map(str, fulfillments.SCOPES)),

@@ -60,7 +60,7 @@ class Checked:
     name a parcel; ``sku`` strings and ``quantity`` int32 count only where ``bad`` (bool) is false.
     ``findings`` are the reasons for ``bad``; both they and ``warnings`` count rows from the block's start,
     and so do ``orders`` and ``numbers``: all that may be an order id or a tracking number in rows whose
-    cells can't be told apart.
+    cells can't be told apart, or have several things in one.
     """
 
     order_id: Text
@@ -104,7 +104,10 @@ class Checker:
         findings = Findings.join([Findings.join(faults).without([*misfits]), *_torn(misfits)])
         bad = np.zeros(rows, dtype=bool)
         bad[findings.rows] = True
-        mentioned = _mentioned(misfits)
+        mentioned = _mentioned(
+            {at: misfit.cells for at, misfit in misfits.items()}
+            | self._torn_cells(clean, (unnamed | unnumbered) & ~_at([*misfits], rows))
+        )
         return Checked(
             order_id=_known(self._plain_order_id(clean["order_id"]), unnamed),
             tracking_number=_known(_unspaced(clean["tracking_number"]), unnumbered),
@@ -127,6 +130,17 @@ class Checker:
             seen[column] |= failed
         faults = [found for found in faults if len(found)]
         return sorted(faults, key=lambda found: int(found.columns[0]))
+
+    @staticmethod
+    def _torn_cells(clean: Mapping[str, Text], unclear: npt.NDArray[np.bool_]) -> dict[int, list[str]]:
+        """Cells of unclear rows that have more than one thing in them, such as a report's whole torn row."""
+        found: dict[int, list[str]] = {}
+        for name in ("order_id", "tracking_number"):
+            several = pc.match_substring_regex(clean[name], _BETWEEN.pattern).to_numpy(zero_copy_only=False)
+            at = np.flatnonzero(several & unclear)
+            for row, text in zip(at.tolist(), clean[name].take(pa.array(at)).to_pylist(), strict=True):
+                found.setdefault(row, []).append(text)
+        return found
 
     def _plain_order_id(self, cells: Text) -> Text:
         """Without a spreadsheet's ``.0`` and, where it is a number, leading zeros."""
@@ -166,10 +180,16 @@ def _torn(misfits: Mapping[int, Misfit]) -> list[Findings]:
     return [Findings.of(rows[codes == code], code) for code in dict.fromkeys(codes.tolist())]
 
 
-def _mentioned(misfits: Mapping[int, Misfit]) -> Mentions:
-    """Every cell of the misfits that is short enough for a name, cleaned."""
-    texts = [_pieces(misfit.cells) for misfit in misfits.values()]
-    rows = np.repeat(np.fromiter(misfits, dtype=np.int64, count=len(misfits)), [*map(len, texts)])
+def _at(places: Sequence[int], rows: int) -> npt.NDArray[np.bool_]:
+    mask = np.zeros(rows, dtype=bool)
+    mask[[*places]] = True
+    return mask
+
+
+def _mentioned(torn: Mapping[int, Sequence[str]]) -> Mentions:
+    """Every cell of the torn rows that is short enough for a name, cleaned."""
+    texts = [_pieces(cells) for cells in torn.values()]
+    rows = np.repeat(np.fromiter(torn, dtype=np.int64, count=len(torn)), [*map(len, texts)])
     return Mentions(
         rows, _cleaned(pa.array([text for some in texts for text in some], pa.string()), narrow=True)
     )

@@ -5,6 +5,7 @@ header as the manifest has it), ``value`` (the cell as written) and what else th
 README's table is compared with this one by a test.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -148,9 +149,27 @@ _ALL = (
     ),
     Code(
         "destination-NNN",
-        "The destination answered with HTTP status NNN; the message has its own words.",
+        "The destination refused it with HTTP status NNN; the message has its own words.",
         "{words}",
-        "correct what the destination names and import the row again",
+        "correct what the destination names and import the row again; unchanged it is not sent again",
+    ),
+    Code(
+        "destination-5NN",
+        "The destination answered with HTTP status 5NN or 429 as often as it was tried.",
+        "{words}",
+        "run the same command again",
+    ),
+    Code(
+        "destination-401",
+        "The destination refused the token (401, 403 or 407), and the run stopped.",
+        "{words}",
+        "correct the token or its header in the configuration, and run the same command again",
+    ),
+    Code(
+        "destination-3NN",
+        "The destination redirects (3NN), and the run stopped.",
+        "{words}",
+        "correct base_url in the configuration, and run the same command again",
     ),
     Code(
         "destination-unreachable",
@@ -200,5 +219,14 @@ WARNINGS: Final = (
 
 
 def code_of(name: str) -> Code:
-    """The table's entry for ``name``; a name that it lacks is a destination's code, and those share one."""
-    return CODES.get(name, CODES["destination-NNN"])
+    """The table's entry for ``name``; the destination's codes of one kind, such as 502 and 503, share one."""
+    if name in CODES:
+        return CODES[name]
+    return CODES[next((kind for form, kind in _KINDS if form.fullmatch(name)), "destination-NNN")]
+
+
+_KINDS: Final = (
+    (re.compile(r"destination-(?:5\d\d|429)"), "destination-5NN"),
+    (re.compile(r"destination-(?:403|407)"), "destination-401"),
+    (re.compile(r"destination-3\d\d"), "destination-3NN"),
+)

@@ -615,6 +615,43 @@ def test_what_is_posted_of_a_torn_parcel_and_of_rows_that_repeat(
     assert sorted(created) == made
 
 
+def test_rows_of_overlapping_manifests_are_mended_once(capsys: Output, store: Store) -> None:
+    manifest(Path("m1.csv"), "1001,A,2,TRACK1", "1001,B,0,TRACK1")
+    manifest(Path("m2.csv"), "1001,A,2,TRACK1")
+    _, report = post(capsys, "m1.csv", "m2.csv")
+    mended = (report / "errors.csv").read_text(encoding="utf-8-sig").replace("1001,B,0,", "1001,B,1,")
+    Path("mended.csv").write_text(mended, encoding="utf-8")
+
+    ended, _ = post(capsys, "mended.csv")
+
+    assert ended.status == 0
+    assert [(line.sku, line.quantity) for each in store.created for line in each.lines] == [
+        ("A", 2),
+        ("B", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("torn", "code"),
+    [
+        ("1001,A,1,000,TRACK1", "ragged-row"),
+        ('1001,"A"B,1,TRACK1', "bad-quoting"),
+        ("1001,A,1", "ragged-row"),
+    ],
+)
+def test_a_torn_row_that_nobody_mended_stays_faulty(
+    capsys: Output, store: Store, torn: str, code: str
+) -> None:
+    manifest(Path("m.csv"), torn, "1001,B,1,TRACK1")
+    _, report = post(capsys, "m.csv")
+
+    ended, again = post(capsys, report / "errors.csv")
+
+    assert [row["import_code"] for row in table(report / "rows.csv")] == [code, "parcel-held"]
+    assert (ended.status, store.counts["requests"]) == (1, 0)
+    assert [row["import_status"] for row in table(again / "rows.csv")] == ["invalid", "held"]
+
+
 def test_what_partial_left_out_is_never_called_done(capsys: Output, store: Store) -> None:
     manifest(Path("m.csv"), "1001,MUG,1,TRACK00000", "1001,MUG,one,TRACK00000")
     post(capsys, "m.csv", "--partial")

@@ -31,6 +31,9 @@ PROMISED = {
     "parcel-held",
     "batch-held",
     "destination-NNN",
+    "destination-5NN",
+    "destination-401",
+    "destination-3NN",
     "destination-unreachable",
     "outcome-unknown",
     "run-stopped",
@@ -50,6 +53,9 @@ MORE = {
     "batch-held": {"bad"},
     "carrier-mismatch": {"carrier", "company"},
     "destination-NNN": {"words"},
+    "destination-5NN": {"words"},
+    "destination-401": {"words"},
+    "destination-3NN": {"words"},
     "destination-unreachable": {"words"},
     "outcome-unknown": {"words"},
     "run-stopped": {"words"},
@@ -66,7 +72,9 @@ def test_every_code_that_was_promised_is_in_the_table_and_no_other() -> None:
 
 def test_a_code_is_lower_case_words_with_hyphens_and_stands_under_its_name() -> None:
     assert [code.name for code in CODES.values()] == [*CODES]
-    assert [name for name in CODES if not re.fullmatch(r"[a-z]+(?:-[a-z]+)+|destination-NNN", name)] == []
+    assert [
+        name for name in CODES if not re.fullmatch(r"[a-z]+(?:-[a-z]+)+|destination-(?:NNN|[35]NN|401)", name)
+    ] == []
 
 
 def test_a_message_has_only_blanks_that_its_finding_can_fill_in() -> None:
@@ -107,9 +115,17 @@ def test_every_warning_is_in_the_table() -> None:
 
 
 def test_a_code_is_found_by_its_name_and_those_of_destinations_share_one() -> None:
-    assert [code_of(name).name for name in ("blank-sku", "destination-404", "destination-503")] == [
-        "blank-sku",
-        "destination-NNN",
-        "destination-NNN",
-    ]
+    kinds = {
+        "blank-sku": "blank-sku",
+        "destination-400": "destination-NNN",
+        "destination-404": "destination-NNN",
+        "destination-409": "destination-NNN",
+        "destination-500": "destination-5NN",
+        "destination-503": "destination-5NN",
+        "destination-429": "destination-5NN",
+        "destination-401": "destination-401",
+        "destination-403": "destination-401",
+        "destination-308": "destination-3NN",
+    }
+    assert {name: code_of(name).name for name in kinds} == kinds
     assert {name: code_of(name) for name in CODES} == CODES

@@ -78,6 +78,7 @@ def account(
         positions=positions,
         of_row=np.arange(count),
         bad=bad,
+        repeats=np.zeros(count, dtype=bool),
         names=pa.array([f"{index + 1}/TRACK" for index in range(count)], pa.string()),
         held_by=holds,
         scope=("parcel", "order", "number", "batch"),
@@ -321,18 +322,49 @@ def test_a_report_that_cannot_be_written_says_where_and_what_to_do(tmp_path: Pat
 
 
 def test_what_a_killed_run_left_of_a_report_is_no_report(tmp_path: Path) -> None:
-    for name in ("rows.csv", "errors.csv", "errors.csv.part"):
+    for name in ("run.part", "rows.csv.part", "errors.csv.part"):
         (tmp_path / name).write_text("half")
 
     refuse_existing(tmp_path)
 
-    (tmp_path / "summary.json").write_text("{}")
+    (tmp_path / "errors.csv").write_text("a user's own")
     with pytest.raises(SetupError) as raised:
         refuse_existing(tmp_path)
     assert str(raised.value) == (
         f"--report {tmp_path}: there is something already, and a report is never overwritten; "
         "name another folder"
     )
+
+
+def test_a_block_of_many_rows_is_written_in_pieces_that_fit_together(tmp_path: Path) -> None:
+    count = 120_001
+    cells = [pa.array([str(number) for number in range(count)], pa.string())]
+    torn = {at: ("ragged-row", (str(at), "more")) for at in (0, 49_999, 50_000, 120_000)}
+    page = Page(
+        "m.csv", ("order_id",), 1, {"order_id": 0}, ",", lambda: [(cells, np.arange(count) + 2, torn)]
+    )
+    rows = np.array(sorted(torn))
+    outcomes = [None if at in torn else READY for at in range(count)]
+    told = account(outcomes, findings=[Findings.of(rows, "ragged-row")])
+
+    written = write(told, [page], tmp_path)
+
+    report = table(tmp_path / "rows.csv")
+    assert [row["import_row"] for row in report] == [str(number) for number in range(2, count + 2)]
+    assert [row["order_id"] for row in report] == [
+        f"{at},more" if at in torn else str(at) for at in range(count)
+    ]
+    assert [row["import_row"] for row in table(tmp_path / "errors.csv")] == ["2", "50001", "50002", "120002"]
+    assert written.errors["ragged-row"].count == 4
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    with made(tmp_path / "report"):
+        with pytest.raises(SetupError) as raised, made(tmp_path / "report"):
+            pass
+        assert str(raised.value) == (
+            f"--report {tmp_path / 'report'}: another run is writing its report there; name another folder"
+        )
 
 
 def test_a_folder_that_was_made_for_nothing_is_removed_and_no_other(tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def test_a_first_post_that_finds_nobody_there_stops_the_run(status: int) -> None
 
     words = f"{status} Nothing here"
     assert alone == StopRun(
-        f"{words} (is base_url or path wrong?)", End(Status.NOT_SENT, latest.code, words, status)
+        f"{words} (is base_url or path wrong?)",
+        End(Status.NOT_SENT, "run-stopped", f"not sent: {words} (is base_url or path wrong?)", status),
     )
     assert later == formed == End(Status.REJECTED, latest.code, words, status)
 

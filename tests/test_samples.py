@@ -26,6 +26,9 @@ NEEDS_ANOTHER_TEST = {
     "already-posted",
     "batch-held",
     "changed-since-posted",
+    "destination-3NN",
+    "destination-401",
+    "destination-5NN",
     "destination-unreachable",
     "outcome-unknown",
     "run-stopped",
@@ -238,6 +241,16 @@ def test_the_messy_sample_has_every_code_that_one_run_can_give() -> None:
     assert destination == {"destination-400", "destination-404"}
     held = [row["import_message"].rpartition(" ")[2] for row in rows if row["import_status"] == "held"]
     assert held == ["number", "parcel", "order"]
+
+
+def test_what_nobody_mended_is_not_ready_the_next_time(tmp_path: Path) -> None:
+    sample = Sample(SAMPLES / "messy", tmp_path)
+    faulty = [row for row in sample.check("first", sample.manifest).rows if row["import_status"] == "invalid"]
+
+    again = sample.check("again", str(tmp_path / "first" / "errors.csv"))
+
+    assert len(faulty) == sum(row["import_status"] == "invalid" for row in again.rows)
+    assert not [row for row in again.rows if row["import_status"] == "ready"]
 
 
 def test_the_first_run_shows_created_rejected_invalid_and_held_rows() -> None:

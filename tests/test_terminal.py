@@ -14,9 +14,11 @@ from importer.model import Status
 from importer.report import Examples, ManifestRead, Summary, runs, terminal
 from importer.report.progress import bar
 from schemas.codes import CODES
-from tests.test_summary import AT, NOTHING, READ, SUMMARY
+from tests.test_summary import AT, NOTHING, SUMMARY
+from tests.test_summary import READ as READ_WITH_OTHERS
 
 AGAIN = "importer post {} --to adm"
+READ = replace(READ_WITH_OTHERS, other_columns={})
 FINE = replace(
     SUMMARY,
     manifests=[replace(READ, name="m.csv", header_row=1, passed_over=())],
@@ -189,12 +191,18 @@ def test_a_terminal_gets_lines_that_fit_it() -> None:
     lines = shown(summary, width=50, force_terminal=True, color_system=None).splitlines()
 
     assert max(map(len, lines)) <= 50
-    assert lines[-7:-3] == [
-        "  mystery  1 row",
+    at = lines.index("  mystery  1 row")
+    assert lines[at + 1 : at + 4] == [
         "      m.csv row 2: Tracking #: found 'ABC',",
         "      expected 5 to 50 letters, digits and '-'",
         "      → correct what the destination names and",
     ]
+
+
+def test_headers_that_were_not_taken_are_named() -> None:
+    summary = replace(FINE, manifests=[replace(READ_WITH_OTHERS, name="m.csv", header_row=1, passed_over=())])
+
+    assert "  m.csv: order_id is 'Auftrag №'; not taken for it: 'Beleg №'\n" in shown(summary)
 
 
 def test_nothing_from_outside_steers_the_terminal() -> None:

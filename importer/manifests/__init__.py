@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer.manifests import delimited, encodings, layouts
+from schemas.formulas import GUARDED, GUARDED_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -35,8 +36,6 @@ _TOTALS = re.compile(
         "|yhteensa|toplam|итого|всего|合计|总计|小计|合計|総計|小計|합계|총계",
     )
 )
-_GUARD = r"^'+[=+\-@\t\r]"
-_GUARDED_NUMBER = r"^'+[+-](?:\d+(?:[.,]\d*)?|[.,]\d+)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +178,6 @@ def _unguarded(column: Text) -> Text:
     if not pc.any(pc.starts_with(column, "'")).as_py():
         return column
     guarded = pc.and_not(
-        pc.match_substring_regex(column, _GUARD), pc.match_substring_regex(column, _GUARDED_NUMBER)
+        pc.match_substring_regex(column, GUARDED), pc.match_substring_regex(column, GUARDED_NUMBER)
     )
     return pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)

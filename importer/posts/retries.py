@@ -56,7 +56,8 @@ def decide(
     if latest.meaning is Meaning.STOP:
         return StopRun(latest.message, _stopped(history))
     if alone and _is_nobody_there(latest):
-        return StopRun(f"{latest.message} (is base_url or path wrong?)", _stopped(history))
+        reason = f"{latest.message} (is base_url or path wrong?)"
+        return StopRun(reason, interrupted(history, reason))
     end = _ENDINGS[latest.meaning](history)
     if latest.meaning in _FINAL or len(history) >= max_attempts:
         return end

@@ -55,12 +55,10 @@ class Outcomes:
     def _tell(self, code: str, message: str) -> int:
         if not code:
             return UNTOLD
-        return self._known.setdefault((code, message), self._new(code, message))
-
-    def _new(self, code: str, message: str) -> int:
         if (code, message) not in self._known:
+            self._known[code, message] = len(self.stories)
             self.stories.append((code, message))
-        return len(self.stories) - 1
+        return self._known[code, message]
 
 
 def _microseconds(at: datetime) -> int:
@@ -80,7 +78,8 @@ class Position:
 class Account:
     """Everything that the report is made of, beside the manifests themselves.
 
-    Per row: ``of_row`` (the fulfillment, -1: unknown) and ``bad``. Per fulfillment: ``names``, ``held_by``
+    Per row: ``of_row`` (the fulfillment, -1: unknown), ``bad``, and ``repeats`` (an earlier manifest of the
+    run has the row, too). Per fulfillment: ``names``, ``held_by``
     (a row, -1: none), ``scope`` (what the two have in common) and ``outcomes``. ``findings`` and
     ``warnings`` are sorted by row. ``expected_order_id`` is the rule for order ids in words.
     """
@@ -88,6 +87,7 @@ class Account:
     positions: list[Position]
     of_row: npt.NDArray[np.int64]
     bad: npt.NDArray[np.bool_]
+    repeats: npt.NDArray[np.bool_]
     names: pa.Array[Any]
     held_by: npt.NDArray[np.int64]
     scope: tuple[str, ...]

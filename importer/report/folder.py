@@ -6,6 +6,8 @@ import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 from importer.errors import CannotGoOn, SetupError
 from importer.report.summary import SUMMARY
 from importer.report.table import ERRORS, ROWS, UNFINISHED
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# A run that was killed leaves some of these; the summary, which comes last, it does not leave.
-_LEFTOVERS = frozenset((ROWS, ERRORS, *(name + UNFINISHED for name in (ROWS, ERRORS, SUMMARY))))
+_LOCK = "run" + UNFINISHED
+# A run that was killed leaves some of these.
+_LEFTOVERS = frozenset((_LOCK, *(name + UNFINISHED for name in (ROWS, ERRORS, SUMMARY))))
 
 
 def refuse_existing(folder: Path) -> None:
@@ -37,9 +40,10 @@ def refuse_existing(folder: Path) -> None:
 
 @contextmanager
 def made(folder: Path) -> Iterator[None]:
-    """Make ``folder`` and see that it can be written; one that was made for nothing is removed.
+    """Make ``folder``, see that it can be written, and be alone in it; what was for nothing is removed.
 
     Raises:
+        SetupError: another run is writing its report there.
         CannotGoOn: it can't be made or written.
     """
     made_here = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -52,9 +56,19 @@ def made(folder: Path) -> Iterator[None]:
             f"the report folder {folder} can't be written: {error.strerror}; nothing was sent; "
             "name another with --report"
         ) from error
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise SetupError(
+            f"--report {folder}: another run is writing its report there; name another folder"
+        ) from error
     try:
         yield
     finally:
+        with suppress(OSError):
+            (folder / _LOCK).unlink()
+        lock.release()
         with suppress(OSError):  # there is something in it
             for path in made_here:
                 path.rmdir()

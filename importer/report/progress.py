@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.progress import (
@@ -44,6 +44,26 @@ def bar(console: Console, what: str, total: int | None) -> Iterator[Callable[[in
         _Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
+    progress = Progress(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with _Unimportant():
+        progress.start()
+    task = progress.add_task(what, total=total)
+    try:
         yield lambda step: progress.advance(task, step)
+    finally:
+        with _Unimportant():
+            progress.stop()
+
+
+class _Unimportant(suppress):
+    """What is drawn for a terminal that went away in the meantime is no reason to end a run."""
+
+    def __init__(self) -> None:
+        super().__init__(OSError)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer.errors import CannotGoOn
-from importer.findings import NOTHING_MORE, name_of
+from importer.findings import NOTHING_MORE, name_of, number_of
 from importer.model import FINE, STATUSES
 from importer.report import words
 from importer.report.account import NUMBER_OF, UNTOLD, Account, Examples
@@ -35,8 +37,10 @@ ROWS, ERRORS = "rows.csv", "errors.csv"
 _BOM = "\ufeff".encode()
 UNFINISHED = ".part"
 _EXAMPLES = 3
+_ROWS_AT_ONCE = 50_000
 _BAD_QUOTING = "bad-quoting"
 _FINE = np.array([status in FINE for status in STATUSES])
+_CARRIER_MISMATCH = number_of("carrier-mismatch")
 _STATUS_TEXTS = pa.array([str(status) for status in STATUSES])
 # What a spreadsheet would run; further quotes, so that taking one off always gives back the cell.
 _FORMULA = r"^'*[=+\-@\t\r]"
@@ -184,40 +188,58 @@ def _write_rows(
     stories = _Stories(account)
     start = 0
     for page, places in zip(pages, plan.of_page, strict=True):
-        for cells, numbers, misfits in page.blocks():
+        for cells, numbers, misfits in _slices(page):
             stop = start + len(numbers)
             if stop > len(status):
                 raise _mismatch(f"more rows than the {len(status)} that were judged")
             told = _Told(account, page, cells, numbers, misfits, start, stories)
             mine = status[start:stop]
-            originals = _as_found(cells, misfits, page.delimiter)
+            originals = _as_found(cells, misfits, page)
             columns = _laid_out(originals, places, plan.width, len(numbers)) + told.columns(mine)
             attention = ~_FINE[mine]
             _note(written, mine, attention, columns[plan.width :], numbers, page.name)
             _count_all(written.warnings, *told.warnings(), page.name)
             _put(rows, columns)
-            if attention.any():
-                mask = pa.array(attention)
+            to_mend = attention & ~account.repeats[start:stop]
+            if to_mend.any():
+                mask = pa.array(to_mend)
                 _put(errors, [column.filter(mask) for column in columns])
             start = stop
 
 
-def _as_found(
-    cells: list[Text], misfits: Mapping[int, tuple[str, Sequence[str]]], delimiter: str
-) -> list[Text]:
-    """The cells, but a row of bad quoting whole in its first one: in pieces it could pass for a good row."""
-    whole = {at: delimiter.join(found) for at, (code, found) in misfits.items() if code == _BAD_QUOTING}
-    if not whole:
+def _slices(
+    page: Page,
+) -> Iterator[tuple[list[Text], npt.NDArray[np.int64], Mapping[int, tuple[str, Sequence[str]]]]]:
+    """The page's blocks in pieces: a block may have millions of rows, and what is said of them takes room."""
+    for cells, numbers, misfits in page.blocks():
+        for start in range(0, len(numbers), _ROWS_AT_ONCE):
+            stop = start + _ROWS_AT_ONCE
+            mine = {at - start: misfit for at, misfit in misfits.items() if start <= at < stop}
+            yield [column.slice(start, _ROWS_AT_ONCE) for column in cells], numbers[start:stop], mine
+
+
+def _as_found(cells: list[Text], misfits: Mapping[int, tuple[str, Sequence[str]]], page: Page) -> list[Text]:
+    """The cells, but a row that can't be told apart whole as its order id: in pieces it may pass for good."""
+    if not misfits:
         return cells
+    whole = {at: _row_text(code, found, page.delimiter) for at, (code, found) in misfits.items()}
     mask = np.zeros(len(cells[0]), dtype=bool)
     mask[list(whole)] = True
     texts = [whole[at] for at in sorted(whole)]
-    first, *others = cells
     blank = [""] * len(texts)
+    place = page.canonical["order_id"]
     return [
-        pc.replace_with_mask(column, pa.array(mask), pa.array(replaced, pa.string()))
-        for column, replaced in ((first, texts), *((column, blank) for column in others))
+        pc.replace_with_mask(column, pa.array(mask), pa.array(texts if at == place else blank, pa.string()))
+        for at, column in enumerate(cells)
     ]
+
+
+def _row_text(code: str, cells: Sequence[str], delimiter: str) -> str:
+    if code == _BAD_QUOTING:  # its cells were cut at every delimiter
+        return delimiter.join(cells)
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
+    return text.getvalue()
 
 
 def _laid_out(cells: Sequence[Text], places: Sequence[int], width: int, rows: int) -> list[Text]:
@@ -265,6 +287,7 @@ class _Told:
         self._stories = stories
         self._headers = {name: page.headers[position] for name, position in page.canonical.items()}
         self._held: dict[tuple[int, int], tuple[str, str, str]] = {}
+        self._carriers = self._mismatched()
         self._warnings = dict(self._findings(account.warnings))
 
     def columns(self, status: npt.NDArray[np.uint8]) -> list[Text]:
@@ -386,6 +409,16 @@ class _Told:
         if found:
             yield last, found
 
+    def _mismatched(self) -> dict[int, str]:
+        """The carriers that tracking numbers are of, where rows name another."""
+        mine = self._account.warnings.within(self._start, self._start + len(self._numbers))
+        at = (mine.rows - self._start)[mine.codes == _CARRIER_MISMATCH]
+        if not len(at):
+            return {}
+        columns = [self._page.canonical[name] for name in ("tracking_number", "tracking_company")]
+        numbers, companies = (self._cells[position].take(pa.array(at)).to_pylist() for position in columns)
+        return dict(zip(at.tolist(), words.carriers(numbers, companies), strict=True))
+
     def _message(self, at: int, code: int, column: int, detail: int, row: dict[str, str]) -> str:
         if at in self._misfits and detail == NOTHING_MORE:
             name, cells = self._misfits[at]
@@ -393,6 +426,7 @@ class _Told:
                 known = words.ragged(cells, self._page.width)
                 return code_of(name).message.format_map(known)
         row[words.SOURCE] = self._page.name
+        row[words.CARRIER] = self._carriers.get(at, "")
         return words.describe(code, column, detail, row, self._headers, self._account)
 
 

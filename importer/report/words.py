@@ -114,12 +114,16 @@ def _duplicate(value: str, detail: int, row: Mapping[str, str], account: Account
     return {"where": f"row {number} of {printable(manifest)}", "counted": counted}
 
 
+def carriers(numbers: Sequence[str], companies: Sequence[str]) -> list[str]:
+    """The carriers that the tracking numbers are unmistakably of, "" where they are of none."""
+    plain = ["".join(_plain(number).split()) for number in numbers]
+    said = tracking.judge(pa.array(plain, pa.string()), pa.array(companies, pa.string()))
+    return [str(carrier) for carrier in said.carrier.to_pylist()]
+
+
 def _mismatch(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
-    del detail, account
-    company = row.get("tracking_company", "")
-    number = pa.array(["".join(_plain(value).split())], pa.string())
-    said = tracking.judge(number, pa.array([company], pa.string()))
-    return {"carrier": str(said.carrier[0].as_py()), "company": quoted(company)}
+    del value, detail, account
+    return {"carrier": row[CARRIER], "company": quoted(row["tracking_company"])}
 
 
 def _plain(value: str) -> str:
@@ -128,7 +132,8 @@ def _plain(value: str) -> str:
     return unicodedata.normalize("NFKC", wrapped[1] if wrapped else value)
 
 
-SOURCE = "import_source"
+SOURCE, CARRIER = "import_source", "carrier"
+"""What a row knows besides its canonical cells."""
 _COUNTED = {"sum": "; both are counted", "drop": "; counted once", "error": ""}
 _MORE = {
     "several-tracking-numbers": _several,
