@@ -367,6 +367,43 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
         )
 
 
+def test_a_report_that_came_since_the_folder_was_looked_into_is_not_overwritten(tmp_path: Path) -> None:
+    refuse_existing(tmp_path)
+    (tmp_path / "errors.csv").write_text("another run's")
+
+    with pytest.raises(SetupError) as raised, made(tmp_path):
+        pass
+
+    assert str(raised.value) == (
+        f"--report {tmp_path}: there is something already, and a report is never overwritten; "
+        "name another folder"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["errors.csv"]
+
+
+def test_a_torn_row_stands_in_the_report_as_it_stood_in_the_manifest(tmp_path: Path) -> None:
+    torn = {
+        0: ("ragged-row", ("1", "two\nlines", 'a "word"', "a;b", "c,d")),
+        1: ("bad-quoting", ('"A"B', "1")),
+    }
+    cells = [pa.array(["1", "2"], pa.string()), pa.array(["x", "y"], pa.string())]
+    page = Page(
+        "m.csv",
+        ("Note", "order_id"),
+        2,
+        {"order_id": 1},
+        ";",
+        lambda: [(cells, np.array([2, 3]), torn)],
+    )
+
+    write(account([None, None]), [page], tmp_path)
+
+    assert [(row["Note"], row["order_id"]) for row in table(tmp_path / "errors.csv")] == [
+        ("", '1;"two\nlines";"a ""word""";"a;b";c,d'),
+        ("", '"A"B;1'),
+    ]
+
+
 def test_a_folder_that_was_made_for_nothing_is_removed_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
 

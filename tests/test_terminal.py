@@ -1,5 +1,6 @@
 """What a person sees: whole screens, compared as text."""
 
+import errno
 from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
@@ -249,6 +250,26 @@ def test_a_bar_tells_what_is_done_of_how_many_and_leaves_nothing_behind() -> Non
     assert "posting" in text.getvalue()
     assert "3/3" in text.getvalue()
     assert text.getvalue().endswith("\x1b[2K")
+
+
+class Gone(StringIO):
+    """A terminal whose window was closed: EIO, as the kernel says of it."""
+
+    def write(self, _: str, /) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_terminal_that_went_away_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    told = []
+
+    for what in ("reading", "posting"):
+        with bar(Console(file=Gone(), force_terminal=True), what, 2) as progress:
+            for step in (1, 1):
+                progress(step)
+                told.append((what, step))
+
+    assert told == [("reading", 1), ("reading", 1), ("posting", 1), ("posting", 1)]
 
 
 RUN = Run(

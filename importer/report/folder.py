@@ -43,7 +43,7 @@ def made(folder: Path) -> Iterator[None]:
     """Make ``folder``, see that it can be written, and be alone in it; what was for nothing is removed.
 
     Raises:
-        SetupError: another run is writing its report there.
+        SetupError: another run is writing its report there, or has in the meantime.
         CannotGoOn: it can't be made or written.
     """
     made_here = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -64,6 +64,7 @@ def made(folder: Path) -> Iterator[None]:
             f"--report {folder}: another run is writing its report there; name another folder"
         ) from error
     try:
+        refuse_existing(folder)
         yield
     finally:
         with suppress(OSError):

@@ -52,9 +52,9 @@ def bar(console: Console, what: str, total: int | None) -> Iterator[Callable[[in
         redirect_stdout=False,
         redirect_stderr=False,
     )
+    task = progress.add_task(what, total=total)
     with _Unimportant():
         progress.start()
-    task = progress.add_task(what, total=total)
     try:
         yield lambda step: progress.advance(task, step)
     finally:

@@ -20,6 +20,7 @@ from importer.model import FINE, STATUSES
 from importer.report import words
 from importer.report.account import NUMBER_OF, UNTOLD, Account, Examples
 from schemas.codes import code_of
+from schemas.formulas import FORMULA, PLAIN_NUMBER
 from schemas.manifest import REPORT_COLUMNS
 
 if TYPE_CHECKING:
@@ -42,10 +43,7 @@ _BAD_QUOTING = "bad-quoting"
 _FINE = np.array([status in FINE for status in STATUSES])
 _CARRIER_MISMATCH = number_of("carrier-mismatch")
 _STATUS_TEXTS = pa.array([str(status) for status in STATUSES])
-# What a spreadsheet would run; further quotes, so that taking one off always gives back the cell.
-_FORMULA = r"^'*[=+\-@\t\r]"
 _SPECIAL = b'",\n\r=+-@\t'
-_PLAIN_NUMBER = r"^'*[+-](?:\d+(?:[.,]\d*)?|[.,]\d+)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +210,11 @@ def _slices(
 ) -> Iterator[tuple[list[Text], npt.NDArray[np.int64], Mapping[int, tuple[str, Sequence[str]]]]]:
     """The page's blocks in pieces: a block may have millions of rows, and what is said of them takes room."""
     for cells, numbers, misfits in page.blocks():
+        places = np.sort(np.fromiter(misfits, dtype=np.int64, count=len(misfits)))
         for start in range(0, len(numbers), _ROWS_AT_ONCE):
             stop = start + _ROWS_AT_ONCE
-            mine = {at - start: misfit for at, misfit in misfits.items() if start <= at < stop}
+            low, high = np.searchsorted(places, (start, stop))
+            mine = {at - start: misfits[at] for at in places[low:high].tolist()}
             yield [column.slice(start, _ROWS_AT_ONCE) for column in cells], numbers[start:stop], mine
 
 
@@ -237,9 +237,10 @@ def _as_found(cells: list[Text], misfits: Mapping[int, tuple[str, Sequence[str]]
 def _row_text(code: str, cells: Sequence[str], delimiter: str) -> str:
     if code == _BAD_QUOTING:  # its cells were cut at every delimiter
         return delimiter.join(cells)
-    text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
-    return text.getvalue()
+    text = io.StringIO(newline="")
+    # before Python 3.13 the writer quotes a line break only if the line's end has it
+    csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n")
 
 
 def _laid_out(cells: Sequence[Text], places: Sequence[int], width: int, rows: int) -> list[Text]:
@@ -526,8 +527,8 @@ def _lacks(column: Text, characters: bytes) -> bool:
 
 
 def _guarded(column: Text) -> Text:
-    risky = pc.match_substring_regex(column, _FORMULA)
+    risky = pc.match_substring_regex(column, FORMULA)
     if not pc.any(risky).as_py():
         return column
-    risky = pc.and_not(risky, pc.match_substring_regex(column, _PLAIN_NUMBER))
+    risky = pc.and_not(risky, pc.match_substring_regex(column, PLAIN_NUMBER))
     return pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
