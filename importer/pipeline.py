@@ -293,6 +293,7 @@ class _Run:
             exit_status=self._exit_status(rows, stopped),
             stopped_because=stopped,
             reports=report.paths(self._folder),
+            to_mend=written.to_mend,
             ledger=str(self._job.ledger) if self._job.command == "post" else "",
             ledger_is_new=self._ledger_is_new,
         )

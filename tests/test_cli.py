@@ -618,7 +618,8 @@ def test_what_is_posted_of_a_torn_parcel_and_of_rows_that_repeat(
 def test_rows_of_overlapping_manifests_are_mended_once(capsys: Output, store: Store) -> None:
     manifest(Path("m1.csv"), "1001,A,2,TRACK1", "1001,B,0,TRACK1")
     manifest(Path("m2.csv"), "1001,A,2,TRACK1")
-    _, report = post(capsys, "m1.csv", "m2.csv")
+    first, report = post(capsys, "m1.csv", "m2.csv")
+    assert "errors.csv (2 rows)\n" in first.out
     mended = (report / "errors.csv").read_text(encoding="utf-8-sig").replace("1001,B,0,", "1001,B,1,")
     Path("mended.csv").write_text(mended, encoding="utf-8")
 

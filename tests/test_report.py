@@ -148,7 +148,7 @@ def test_every_row_is_told_with_its_own_text_and_what_became_of_it(tmp_path: Pat
     assert {status: count for status, count in written.rows.items() if count} == dict.fromkeys(
         ("created", "skipped", "invalid", "held", "rejected", "in-doubt"), 1
     )
-    assert (written.total, written.attention) == (6, 4)
+    assert (written.total, written.to_mend) == (6, 4)
 
 
 def test_a_row_counts_once_for_each_of_its_codes_and_the_first_rows_are_examples(tmp_path: Path) -> None:

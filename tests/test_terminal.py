@@ -69,6 +69,7 @@ def test_a_run_that_needs_attention_says_what_is_wrong_where_and_what_to_do() ->
         ],
         rows=NOTHING
         | {"created": 1, "invalid": 5, "held": 9, "rejected": 1, "in-doubt": 1, "not-sent": 2, "total": 19},
+        to_mend=18,
         fulfillments=NOTHING
         | {"created": 1, "held": 7, "rejected": 1, "in-doubt": 1, "not-sent": 2, "total": 12},
         errors={
@@ -159,7 +160,8 @@ def test_a_run_that_needs_attention_says_what_is_wrong_where_and_what_to_do() ->
 )
 def test_the_last_lines_say_what_to_do_next(command: str, rows: dict[str, int], steps: list[str]) -> None:
     manifests = [replace(READ, name=name, header_row=1, passed_over=()) for name in ("m.csv", "a b.csv")]
-    summary = replace(FINE, command=command, manifests=manifests, rows=NOTHING | rows)
+    to_mend = sum(count for status, count in rows.items() if status in {"invalid", "failed"})
+    summary = replace(FINE, command=command, manifests=manifests, rows=NOTHING | rows, to_mend=to_mend)
 
     assert shown(summary).splitlines()[-1 - len(steps) :] == ["Report: R/rows.csv", *steps]
 

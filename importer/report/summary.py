@@ -50,7 +50,8 @@ class ManifestRead:
 class Summary:
     """A whole run in figures; times are UTC, ``seconds`` is wall time.
 
-    ``ledger`` is the path of the ledger that was written, "" for a dry run.
+    ``to_mend`` is how many rows errors.csv has. ``ledger`` is the path of the ledger that was written, "" for
+    a dry run.
     """
 
     run_id: str
@@ -66,6 +67,7 @@ class Summary:
     exit_status: int
     stopped_because: str
     reports: dict[str, str] = field(default_factory=dict)
+    to_mend: int = 0
     ledger: str = ""
     ledger_is_new: bool = False
 

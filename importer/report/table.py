@@ -68,10 +68,10 @@ class Page:
 
 @dataclass(slots=True)
 class Written:
-    """What was written: rows by status, rows that need attention, and examples by code."""
+    """What was written: rows by status, how many of them to errors.csv, and examples by code."""
 
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(map(str, STATUSES), 0))
-    attention: int = 0
+    to_mend: int = 0
     errors: dict[str, Examples] = field(default_factory=dict)
     warnings: dict[str, Examples] = field(default_factory=dict)
 
@@ -199,6 +199,7 @@ def _write_rows(
             _count_all(written.warnings, *told.warnings(), page.name)
             _put(rows, columns)
             to_mend = attention & ~account.repeats[start:stop]
+            written.to_mend += int(to_mend.sum())
             if to_mend.any():
                 mask = pa.array(to_mend)
                 _put(errors, [column.filter(mask) for column in columns])
@@ -466,7 +467,6 @@ def _note(
     counts = np.bincount(status, minlength=len(STATUSES))
     for number, count in enumerate(counts.tolist()):
         written.rows[str(STATUSES[number])] += count
-    written.attention += int(attention.sum())
     needing = pa.array(np.flatnonzero(attention))
     codes, messages = (
         told[REPORT_COLUMNS.index(name)].take(needing) for name in ("import_code", "import_message")

@@ -81,7 +81,8 @@ def next_steps(summary: Summary, again: str, *, named_report: bool) -> list[tupl
     errors = summary.reports["errors"]
     if attention:
         label = "Mend:   " if mendable else "Open:   "
-        steps.append((label, "bold", f"{errors} ({attention:,} {_plural('row', attention)})"))
+        count = summary.to_mend
+        steps.append((label, "bold", f"{errors} ({count:,} {_plural('row', count)})"))
     posting = again.format(shlex.join(manifest.name for manifest in summary.manifests))
     mending = f"mend the rows, then: {again.format(shlex.quote(errors))}"
     if rows[Status.FAILED] or rows[Status.NOT_SENT]:
