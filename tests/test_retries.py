@@ -25,6 +25,10 @@ def in_doubt(message: str, http_status: int | None = None) -> End:
     return End(Status.IN_DOUBT, "outcome-unknown", message, http_status)
 
 
+def failed_after_500(then: str, http_status: int | None) -> End:
+    return End(Status.FAILED, "destination-500", f"500 Try later; then {then}", http_status)
+
+
 FAILED_500 = End(Status.FAILED, "destination-500", "500 Try later", 500)
 FAILED_429 = End(Status.FAILED, "destination-429", "429 Slow down", 429)
 UNREACHABLE = End(Status.FAILED, "destination-unreachable", "connection refused")
@@ -49,16 +53,18 @@ NOTHING_LEARNT = "an earlier try may have done it, and the last one told nothing
         ((told_to_wait(7.5),), Again(7.5, everyone=True)),
         ((told_to_wait(-3.0),), Again(0.0, everyone=True)),
         ((told_to_wait(1e11),), Again(900.0, everyone=True)),
-        ((TRY_AGAIN, WAIT, WAIT), FAILED_429),
+        ((WAIT, WAIT, WAIT), FAILED_429),
+        ((TRY_AGAIN, WAIT, WAIT), failed_after_500("429 Slow down", 429)),
         ((TRY_AGAIN,), Again()),
         ((TRY_AGAIN, TRY_AGAIN), Again()),
         ((TRY_AGAIN, TRY_AGAIN, TRY_AGAIN), FAILED_500),
         ((NEVER_REACHED, NEVER_REACHED), Again()),
-        ((TRY_AGAIN, NEVER_REACHED, NEVER_REACHED), UNREACHABLE),
+        ((NEVER_REACHED, NEVER_REACHED, NEVER_REACHED), UNREACHABLE),
+        ((TRY_AGAIN, NEVER_REACHED, NEVER_REACHED), failed_after_500("connection refused", None)),
         ((UNKNOWN,), in_doubt("no reply")),
         ((TRY_AGAIN, UNKNOWN), in_doubt("no reply")),
         ((STOP,), StopRun("401 Bad token", NOT_SENT)),
-        ((TRY_AGAIN, STOP), StopRun("401 Bad token", NOT_SENT)),
+        ((TRY_AGAIN, STOP), StopRun("401 Bad token", failed_after_500("401 Bad token", 401))),
         ((WAIT, WAIT, STOP), StopRun("401 Bad token", NOT_SENT)),
     ],
 )
@@ -122,6 +128,13 @@ def test_a_first_post_that_finds_nobody_there_stops_the_run(status: int) -> None
         End(Status.NOT_SENT, "run-stopped", f"not sent: {words} (is base_url or path wrong?)", status),
     )
     assert later == formed == End(Status.REJECTED, latest.code, words, status)
+
+
+def test_a_wrong_form_after_a_500_is_no_wrong_path() -> None:
+    nobody = Reading(Meaning.REFUSED, "destination-404", "404 Not Found", 404, formed=False)
+    refused = decide((TRY_AGAIN, nobody), max_attempts=3, idempotency_key_honoured=False, alone=True)
+    words = "an earlier try may have done it, and the next was refused: 404 Not Found"
+    assert refused == End(Status.IN_DOUBT, "outcome-unknown", words, 404)
 
 
 def test_backoff_doubles_up_to_twenty_seconds() -> None:

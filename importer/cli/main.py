@@ -85,7 +85,7 @@ def _epilog() -> str:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors; reports are written as ever.")
 @click.version_option(package_name="fulfillment-importer", prog_name="importer")
 @click.pass_context
-def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool) -> None:  # noqa: FBT001 - click
+def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool) -> None:  # noqa: FBT001 - as click hands them over
     """Post carrier manifests to an order platform: one fulfillment per tracking number, each exactly once.
 
     \b

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many runs to list.")
 @click.option("--json", "as_json", is_flag=True, envvar="IMPORTER_RUNS_JSON", help="Print JSON.")
 @click.pass_obj
-def runs(common: Common, run_id: str | None, ledger: Path | None, limit: int, as_json: bool) -> int:  # noqa: FBT001 - click
+def runs(common: Common, run_id: str | None, ledger: Path | None, limit: int, as_json: bool) -> int:  # noqa: FBT001 - as click hands them over
     """Earlier runs, newest first, from the ledger; with RUN-ID, that one."""
     location = ledger or default_ledger()
     found, states = _remembered(location, run_id, limit)

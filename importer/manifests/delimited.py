@@ -160,7 +160,6 @@ class _Feed:
         self._chunks = iter(chunks)
         self._name = name
         self._form = form
-        self._delimiter = form.delimiter.encode()
         self._text = b""
         self._ended = False
         self._starving = True

@@ -55,7 +55,7 @@ def decide(
     latest = history[-1]
     if latest.meaning is Meaning.STOP:
         return StopRun(latest.message, _stopped(history))
-    if alone and _is_nobody_there(latest):
+    if alone and _is_nobody_there(latest) and not _is_unsure(history[:-1]):
         reason = f"{latest.message} (is base_url or path wrong?)"
         return StopRun(reason, interrupted(history, reason))
     end = _ENDINGS[latest.meaning](history)
@@ -74,7 +74,7 @@ def interrupted(history: tuple[Reading, ...], reason: str) -> End:
     if _may_have_been_done(history):
         words = f"{history[-1].message}; not tried again, since the run stopped: {reason}"
         return End(Status.IN_DOUBT, "outcome-unknown", words, history[-1].http_status)
-    if any(reading.meaning is Meaning.TRY_AGAIN for reading in history):
+    if _is_unsure(history):
         return _gave_up(history)
     return End(Status.NOT_SENT, "run-stopped", f"not sent: {reason}", _http_status(history))
 
@@ -96,7 +96,7 @@ def _done(history: tuple[Reading, ...]) -> End:
 
 def _refused(history: tuple[Reading, ...]) -> End:
     latest = history[-1]
-    if any(reading.meaning in _UNSURE for reading in history[:-1]):
+    if _is_unsure(history[:-1]):
         words = f"an earlier try may have done it, and the next was refused: {latest.message}"
         return End(Status.IN_DOUBT, "outcome-unknown", words, latest.http_status)
     return End(Status.REJECTED, latest.code, latest.message, latest.http_status)
@@ -106,6 +106,10 @@ def _gave_up(history: tuple[Reading, ...]) -> End:
     latest = history[-1]
     if _may_have_been_done(history):
         return End(Status.IN_DOUBT, "outcome-unknown", _doubt(history), latest.http_status)
+    taken = [reading for reading in history if reading.meaning is Meaning.TRY_AGAIN]
+    if taken and latest not in taken:  # its code stays, so that a later run's refusal is not believed
+        words = f"{taken[-1].message}; then {latest.message}"
+        return End(Status.FAILED, taken[-1].code, words, latest.http_status)
     return End(Status.FAILED, latest.code, latest.message, latest.http_status)
 
 
@@ -113,6 +117,8 @@ def _stopped(history: tuple[Reading, ...]) -> End:
     latest = history[-1]
     if _may_have_been_done(history):
         return End(Status.IN_DOUBT, "outcome-unknown", _doubt(history), latest.http_status)
+    if _is_unsure(history):
+        return _gave_up(history)
     return End(Status.NOT_SENT, latest.code or "run-stopped", latest.message, latest.http_status)
 
 
@@ -129,6 +135,11 @@ def _is_nobody_there(latest: Reading) -> bool:
 
 
 _NOBODY_THERE: Final = frozenset({404, 405})
+
+
+def _is_unsure(history: tuple[Reading, ...]) -> bool:
+    """Whether a try may have done it after all, even one of which the destination says that it failed."""
+    return any(reading.meaning in _UNSURE for reading in history)
 
 
 def _may_have_been_done(history: tuple[Reading, ...]) -> bool:
