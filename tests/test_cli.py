@@ -306,11 +306,12 @@ def test_a_ledger_that_takes_no_more_stops_the_run_and_the_report_says_what_is_k
     made = {f"{each.order_id}/{each.tracking_number}" for each in store.created}
     known = {name for name, status in first.items() if status == "created"}
     doubted = {name for name, status in first.items() if status == "in-doubt"}
-    assert set(first.values()) == {"created", "in-doubt", "not-sent"}
+    # whether the disk is full for an intent or for an outcome is chance; test_delivery.py has the latter
+    assert {"created", "not-sent"} <= set(first.values()) <= {"created", "in-doubt", "not-sent"}
     assert known <= made <= known | doubted
     again, report = post(capsys, "m.csv", "--ledger", "L")
     second = statuses(report / "rows.csv")
-    assert again.status == 6
+    assert again.status == (6 if doubted else 0)
     assert {name for name, status in second.items() if status == "skipped"} == known
     assert {name for name, status in second.items() if status == "in-doubt"} == doubted
     assert len(store.created) == len({each.tracking_number for each in store.created}) >= 300 - len(doubted)

@@ -1,0 +1,60 @@
+"""What a run knows of its fulfillments when the ledger takes no more."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from importer import delivery, fulfillments
+from importer.destinations import make
+from importer.ledger import Ledger
+from importer.model import STATUSES, Fulfillment, Intent, Outcome, Status
+from importer.report import Outcomes
+from importer.settings import DestinationSettings
+
+ADM = make(DestinationSettings("adm", "adm", "https://api.example.com"))
+AT = datetime(2024, 4, 30, 12, tzinfo=UTC)
+
+
+def grouping(orders: int) -> fulfillments.Grouping:
+    """A parcel for each of so many orders, from 1 on."""
+    numbers = range(1, orders + 1)
+    rows = fulfillments.Rows(
+        order_id=pa.array([str(number) for number in numbers], pa.string()),
+        tracking_number=pa.array([f"TRACK{number}" for number in numbers], pa.string()),
+        sku=pa.array(["A"] * orders, pa.string()),
+        quantity=np.ones(orders, dtype=np.int32),
+        bad=np.zeros(orders, dtype=bool),
+        manifest=np.zeros(orders, dtype=np.int32),
+    )
+    return fulfillments.group(rows, fulfillments.Options())
+
+
+def intent(parcel: Fulfillment, run_id: str) -> Intent:
+    orders = tuple(part.order_id for part in parcel.parts)
+    return Intent(ADM.identity, orders, parcel.tracking_number, ADM.content(parcel), run_id)
+
+
+def test_what_the_ledger_has_as_being_sent_is_in_doubt_and_the_rest_was_never_begun(tmp_path: Path) -> None:
+    parcels = grouping(4)
+    first, second, third, _ = parcels.each(parcels.ready)
+    outcomes = Outcomes(4, Status.NOT_SENT)
+    with Ledger(tmp_path / "ledger.db", now=lambda: AT) as ledger:
+        for parcel, run_id in ((first, "this"), (second, "this"), (third, "another")):
+            ledger.intend(intent(parcel, run_id)).result()
+        ledger.record(intent(first, "this"), Outcome(Status.CREATED, at=AT)).result()
+
+        unheard_of = np.array([False, True, True, True])
+        begun = delivery.doubt(parcels, unheard_of, ledger, ADM, outcomes, "this")
+
+    assert begun.tolist() == [False, True, False, False]
+    assert [STATUSES[number] for number in outcomes.status] == [
+        "not-sent",
+        "in-doubt",
+        "not-sent",
+        "not-sent",
+    ]
+    assert outcomes.stories == [
+        ("outcome-unknown", "it may have been sent, and what came of it could not be recorded")
+    ]
