@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
+from importer import destinations
 from importer.errors import CannotGoOn
-from importer.ledger import OUTCOME_UNKNOWN, Verdict, verdict
+from importer.ledger import OUTCOME_UNKNOWN, SETTLED, Verdict, verdict
 from importer.model import PARTIAL, STATUSES, Outcome, State, Status
-from importer.posts import Rules, post_all
+from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS, Rules, post_all
 from importer.posts.client import Client
 from schemas.codes import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
     import numpy.typing as npt
 
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
     from importer.ledger import Ledger
-    from importer.model import Entry, Fulfillment
+    from importer.model import Entry, Fulfillment, Intent
+    from importer.posts import Deadline, Memory, Told
     from importer.posts.signals import Interruption
     from importer.report import Outcomes
     from importer.settings import DestinationSettings
@@ -37,11 +40,36 @@ class Earlier:
     """What earlier runs mean for this one: which fulfillments are to be sent, which they spoil.
 
     ``send`` is a mask over the fulfillments; ``faulty`` says whether one can't be imported as it is
-    (rejected before, changed since, in doubt).
+    (rejected before, changed since, in doubt). ``doubtful`` has the indexes of those to be sent that are in
+    doubt: what became of them is looked up first.
     """
 
     send: npt.NDArray[np.bool_]
     faulty: bool
+    doubtful: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Which fulfillments a run has come to an end with, as masks.
+
+    ``recorded`` are those that the ledger has as the run's doing, ``mailed`` those whose customer was mailed.
+    """
+
+    ended: npt.NDArray[np.bool_]
+    recorded: npt.NDArray[np.bool_]
+    mailed: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, fulfillments: int) -> Self:
+        """None so far, of so many."""
+        return cls(*(np.zeros(fulfillments, dtype=bool) for _ in range(3)))
+
+    def hear(self, index: int, told: Told) -> None:
+        """Take down that the fulfillment at ``index`` has ended."""
+        self.ended[index] = True
+        self.recorded[index] = told.recorded
+        self.mailed[index] = told.mailed
 
 
 def look_up(
@@ -51,23 +79,33 @@ def look_up(
     outcomes: Outcomes,
     *,
     accept_doubt: bool,
+    posting: bool = False,
 ) -> Earlier:
-    """Ask the ledger about every fulfillment that is ready, and take down what is settled already."""
+    """Ask the ledger about every fulfillment that is ready, and take down what is settled already.
+
+    For a run that is ``posting`` to a destination that can be read, what is in doubt is not settled: it is
+    looked up, and sent again if it is not there.
+    """
     send = grouping.ready.copy()
     if ledger is None or destination is None or ledger.is_empty(destination.identity):
         return Earlier(send, faulty=False)
     faulty = False
+    doubtful: set[int] = set()
     parcels = grouping.each(grouping.ready)
     while some := list(islice(parcels, _LOOKED_UP)):
-        keys = [(part.order_id, parcel.tracking_number) for parcel in some for part in parcel.parts]
+        keys = [(part.order_id, parcel.key) for parcel in some for part in parcel.parts]
         entries = ledger.entries(destination.identity, keys)
         for parcel in some:
             settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
-            if settled is not None:
-                outcomes.put(parcel.index, settled)
-                send[parcel.index] = False
-                faulty = faulty or settled.status is not Status.SKIPPED
-    return Earlier(send, faulty)
+            if settled is None:
+                continue
+            if posting and destination.readable and settled.status is Status.IN_DOUBT:
+                doubtful.add(parcel.index)
+                continue
+            outcomes.put(parcel.index, settled)
+            send[parcel.index] = False
+            faulty = faulty or settled.status is not Status.SKIPPED
+    return Earlier(send, faulty, frozenset(doubtful))
 
 
 def _settled(
@@ -78,9 +116,7 @@ def _settled(
     accept_doubt: bool,
 ) -> Outcome | None:
     """How an earlier run settled this one; None if it is to be sent."""
-    known = [
-        entry for part in parcel.parts if (entry := entries.get((part.order_id, parcel.tracking_number)))
-    ]
+    known = [entry for part in parcel.parts if (entry := entries.get((part.order_id, parcel.key)))]
     if not known:
         return None
     content = destination.content(parcel)
@@ -106,6 +142,8 @@ def _send(_: Entry) -> None:
 
 
 def _done(entry: Entry) -> Outcome:
+    if entry.code == SETTLED:
+        return Outcome(Status.SKIPPED, entry.code, entry.message, at=entry.at)
     message = code_of("already-posted").message.format(state=entry.state, run_id=entry.run_id)
     return Outcome(Status.SKIPPED, "already-posted", message, at=entry.at)
 
@@ -149,7 +187,7 @@ def doubt(
     outcomes: Outcomes,
     run_id: str,
 ) -> npt.NDArray[np.bool_]:
-    """Which of the fulfillments were begun, after the ledger took no more: what it has as being sent.
+    """Which of the fulfillments were begun, after the ledger took no more: what it has of this run.
 
     They are taken down as the next run will find them.
 
@@ -159,16 +197,22 @@ def doubt(
     begun = np.zeros(len(grouping), dtype=bool)
     parcels = grouping.each(unheard_of)
     while some := list(islice(parcels, _LOOKED_UP)):
-        keys = [(part.order_id, parcel.tracking_number) for parcel in some for part in parcel.parts]
+        keys = [(part.order_id, parcel.key) for parcel in some for part in parcel.parts]
         entries = ledger.entries(destination.identity, keys)
         for parcel in some:
-            entry = entries.get((parcel.parts[0].order_id, parcel.tracking_number))
-            if entry is not None and entry.state is State.SENDING and entry.run_id == run_id:
-                outcomes.put(
-                    parcel.index, Outcome(Status.IN_DOUBT, OUTCOME_UNKNOWN, _UNRECORDED, at=entry.at)
-                )
+            entry = entries.get((parcel.parts[0].order_id, parcel.key))
+            if entry is not None and entry.run_id == run_id:
+                outcomes.put(parcel.index, _as_recorded(entry))
                 begun[parcel.index] = True
     return begun
+
+
+def _as_recorded(entry: Entry) -> Outcome:
+    if entry.state is State.SENDING:
+        return Outcome(Status.IN_DOUBT, OUTCOME_UNKNOWN, _UNRECORDED, at=entry.at)
+    return Outcome(
+        Status(entry.state), entry.code, entry.message, entry.http_status, entry.attempts, entry.at
+    )
 
 
 _UNRECORDED = "it may have been sent, and what came of it could not be recorded"
@@ -176,14 +220,18 @@ _UNRECORDED = "it may have been sent, and what came of it could not be recorded"
 
 def deliver(
     queues: Iterable[list[Fulfillment]],
-    destination: Destination,
     settings: DestinationSettings,
-    ledger: Ledger,
+    ledger: Memory,
     rules: Rules,
-    told: Callable[[Fulfillment, Outcome], None],
+    told: Callable[[Fulfillment, Told], None],
+    says: Callable[[str], None],
     interruption: Interruption,
+    *,
+    doubtful: frozenset[int] = frozenset(),
 ) -> str:
     """Post everything in ``queues``; returns why it ended early, "" if it did not.
+
+    ``told`` hears how each fulfillment ended, ``says`` what all wait for, "" when that is over.
 
     Raises:
         CannotGoOn: the ledger takes no more.
@@ -196,13 +244,32 @@ def deliver(
 
     async def post() -> str:
         with interruption.listening(asyncio.get_running_loop()):
-            return await post_all(queues, destination, ledger, rules, connect, told, interruption.halt)
+            return await post_all(
+                queues,
+                destinations.make(settings),
+                ledger,
+                rules,
+                connect,
+                told,
+                interruption.halt,
+                doubtful=doubtful,
+                says=says,
+            )
 
     return asyncio.run(post())
 
 
-def rules_of(settings: DestinationSettings, run_id: str, *, accept_doubt: bool) -> Rules:
-    """The destination's settings as rules for posting."""
+def rules_of(
+    settings: DestinationSettings,
+    run_id: str,
+    *,
+    accept_doubt: bool,
+    give_up: float = GIVE_UP_SECONDS,
+    drain: float = DRAIN_SECONDS,
+    deadline: Deadline | None = None,
+    ask: bool = False,
+) -> Rules:
+    """The destination's settings, and what the user said of this run, as rules for posting."""
     return Rules(
         run_id=run_id,
         concurrency=settings.concurrency,
@@ -210,8 +277,24 @@ def rules_of(settings: DestinationSettings, run_id: str, *, accept_doubt: bool) 
         max_attempts=settings.max_attempts,
         rate=(settings.rate.per_second, settings.rate.burst) if settings.rate else None,
         accept_doubt=accept_doubt,
-        idempotency_key_honoured=settings.idempotency == "key",
+        give_up=give_up,
+        drain=drain,
+        deadline=deadline,
+        ask=ask,
     )
+
+
+class _NoLedger:
+    """What a run that only asks has for a ledger; it is neither asked nor told anything."""
+
+    def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
+        raise AssertionError(intent, accept_doubt)
+
+    def record(self, intent: Intent, outcome: Outcome) -> Future[Outcome]:
+        raise AssertionError(intent, outcome)
+
+
+NO_LEDGER: Final = _NoLedger()
 
 
 def compare(

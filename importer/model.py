@@ -1,7 +1,7 @@
 """The nouns that every stage may use: frozen values, standard library only."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -49,18 +49,31 @@ class Fulfillment:
 
     ``index`` is its place in the run. ``parts`` has one entry for the usual fulfillment, several only where
     the destination takes one fulfillment for several orders. ``partial`` says that faulty rows of the parcel
-    are left out.
+    are left out. The rest is what a destination takes that knows it, "" where the manifest does not say:
+    ``fulfillment_id`` is the platform's own, of one that is to be updated, ``tracking_company``,
+    ``tracking_company_code`` and ``tracking_url`` tell the carrier, and ``notify`` asks to mail the customer.
+    Without a ``tracking_number`` there is a ``fulfillment_id``, and the mail is all that is wanted.
     """
 
     index: int
     tracking_number: str
     parts: tuple[OrderPart, ...]
     partial: bool = False
+    fulfillment_id: str = ""
+    tracking_company: str = ""
+    tracking_company_code: str = ""
+    tracking_url: str = ""
+    notify: bool = False
+
+    @property
+    def key(self) -> str:
+        """What tells it from others of its orders: the tracking number, or else the platform's id."""
+        return self.tracking_number or self.fulfillment_id
 
     @property
     def name(self) -> str:
         """What reports and people call it: ``ORDER/TRACKING``."""
-        return fulfillment_name((part.order_id for part in self.parts), self.tracking_number)
+        return fulfillment_name((part.order_id for part in self.parts), self.key)
 
 
 def fulfillment_name(order_ids: Iterable[str], tracking_number: str) -> str:
@@ -100,10 +113,14 @@ class Reach(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """No (whole) answer came; ``reach`` says whether the destination may have acted."""
+    """No (whole) answer came; ``reach`` says whether the destination may have acted.
+
+    ``begun`` is the part of an answer that had come, from its head on; it is not ``whole``.
+    """
 
     reach: Reach
     reason: str
+    begun: Answer | None = None
 
 
 class Meaning(StrEnum):
@@ -111,6 +128,8 @@ class Meaning(StrEnum):
 
     CREATED = "created"
     UPDATED = "updated"
+    THERE = "there already"
+    READY = "ready to be written"
     REFUSED = "refused"
     WAIT = "wait"
     TRY_AGAIN = "try again"
@@ -134,6 +153,35 @@ class Reading:
     http_status: int | None = None
     wait_seconds: float | None = None
     formed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A request that only reads, to find out what is to be written.
+
+    ``lasting`` says that its answer holds for the whole run, and not for the order alone.
+    """
+
+    request: Request
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The request that makes the fulfillment, and what its reply means.
+
+    ``takes`` is what it uses up on the platform, by the platform's ids: units of a line item, or a
+    fulfillment that gets its tracking number. ``mails`` says that the customer is mailed for it.
+    """
+
+    request: Request
+    read: Callable[[Answer | NoAnswer], Reading]
+    takes: Mapping[str, int] = field(default_factory=dict)
+    mails: bool = False
+
+
+Plan = Write | Generator[Look, Answer | NoAnswer, Write | Reading]
+"""How a fulfillment is written: at once, or after looking, which may also tell all there is to say."""
 
 
 @dataclass(frozen=True, slots=True)

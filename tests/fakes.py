@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 import selectors
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from importer.errors import CannotGoOn
@@ -15,14 +16,17 @@ from importer.model import (
     Fulfillment,
     Intent,
     LineItem,
+    Look,
     Meaning,
     NoAnswer,
     OrderPart,
     Outcome,
+    Plan,
     Reach,
     Reading,
     Request,
     State,
+    Write,
 )
 
 EPOCH = datetime(2024, 4, 30, 12, tzinfo=UTC)
@@ -91,10 +95,35 @@ class FakeDestination:
     identity = "fake"
     needed = ("order_id", "sku", "quantity", "tracking_number")
     several_orders = False
+    takes = ()
+    optional = ()
+    needed_to_notify = ()
+
+    def __init__(self, *, repeatable: bool = False, readable: bool = False) -> None:
+        self.repeatable = repeatable
+        self.readable = readable
 
     @property
     def order_id(self) -> str:
         return "string"
+
+    def plan(self, fulfillment: Fulfillment, attempt: int, before: Sequence[Write]) -> Plan:  # noqa: ARG002 - it remembers itself
+        if self.readable:
+            return self._looking(fulfillment, attempt)
+        return Write(self.request(fulfillment, attempt), partial(self.read, fulfillment))
+
+    def _looking(
+        self, fulfillment: Fulfillment, attempt: int
+    ) -> Generator[Look, Answer | NoAnswer, Write | Reading]:
+        name = f"look {fulfillment.parts[0].order_id}"
+        reply = yield Look(Request("GET", f"http://fake/{name}", {}, name.encode()))
+        if isinstance(reply, NoAnswer):
+            return Reading(Meaning.NEVER_REACHED, "look-up-failed", reply.reason)
+        if reply.status != 200:
+            return self.read(fulfillment, reply)
+        if fulfillment.tracking_number in reply.body.decode().split():
+            return Reading(Meaning.THERE, "already-there", "it is there")
+        return Write(self.request(fulfillment, attempt), partial(self.read, fulfillment))
 
     def content(self, fulfillment: Fulfillment) -> str:
         return hashlib.sha256(repr((fulfillment.tracking_number, fulfillment.parts)).encode()).hexdigest()
@@ -129,7 +158,8 @@ class FakePlatform:
     """What the connections lead to; it answers after ``seconds`` and writes down what it sees.
 
     ``script`` gives the answers for a fulfillment's attempts, by its name; without one, or after the last, it
-    is created. ``log`` may be shared with a ledger, so that the order of things can be seen.
+    is created. A look at an order, ``look 1``, may find that it ``has A1 A2``. ``log`` may be shared
+    with a ledger, so that the order of things can be seen.
     """
 
     script: Mapping[str, Iterable[str]] = field(default_factory=dict)
@@ -140,6 +170,7 @@ class FakePlatform:
     in_flight: int = 0
     most_in_flight: int = 0
     sent_at: list[float] = field(default_factory=list)
+    reach: Reach = Reach.SENT
 
     def __post_init__(self) -> None:
         self._answers = {name: iter(answers) for name, answers in self.script.items()}
@@ -168,6 +199,8 @@ def _reply(words: str) -> Answer | NoAnswer:
         return NoAnswer(Reach.NEVER_SENT, "connection refused")
     if words == "unknown":
         return NoAnswer(Reach.SENT, "no reply")
+    if words.partition(" ")[0] == "has":
+        return Answer(200, {}, words.encode())
     return Answer(STATUS_OF[words.partition(" for ")[0]], {}, words.encode())
 
 
@@ -178,6 +211,10 @@ class FakeConnection:
     platform: FakePlatform
     busy: bool = False
     closed: bool = False
+
+    @property
+    def reach(self) -> Reach:
+        return self.platform.reach
 
     async def send(self, request: Request) -> Answer | NoAnswer:
         assert not self.busy
@@ -207,6 +244,7 @@ class FakeLedger:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     intents: list[Intent] = field(default_factory=list)
     doubt_accepted: list[bool] = field(default_factory=list)
+    in_flight_at_most: int = 0
 
     def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
         self.intents.append(intent)
@@ -232,6 +270,8 @@ class FakeLedger:
             return
         self.log.append(f"{event} {state}")
         self.states[name] = state
+        in_flight = sum(state is State.SENDING for state in self.states.values())
+        self.in_flight_at_most = max(self.in_flight_at_most, in_flight)
         future.set_result(result)
 
 

@@ -5,7 +5,17 @@ from dataclasses import replace
 import pytest
 
 from importer.model import Meaning, Reading, Status
-from importer.posts.retries import Again, Decision, End, StopRun, backoff, decide, interrupted
+from importer.posts.retries import (
+    Again,
+    Decision,
+    End,
+    StopRun,
+    backoff,
+    decide,
+    given_up,
+    not_sent,
+    out_of_budget,
+)
 
 CREATED = Reading(Meaning.CREATED, http_status=200)
 UPDATED = Reading(Meaning.UPDATED, http_status=200)
@@ -49,16 +59,17 @@ NOTHING_LEARNT = "an earlier try may have done it, and the last one told nothing
         ((WAIT, REFUSED), REJECTED),
         ((TRY_AGAIN, REFUSED), in_doubt(REFUSED_LATER, 404)),
         ((TRY_AGAIN, WAIT, REFUSED), in_doubt(REFUSED_LATER, 404)),
-        ((WAIT,), Again(0.0, everyone=True)),
+        ((WAIT,), Again(1.0, everyone=True)),
         ((told_to_wait(7.5),), Again(7.5, everyone=True)),
         ((told_to_wait(-3.0),), Again(0.0, everyone=True)),
         ((told_to_wait(1e11),), Again(900.0, everyone=True)),
         ((WAIT, WAIT, WAIT), FAILED_429),
         ((TRY_AGAIN, WAIT, WAIT), failed_after_500("429 Slow down", 429)),
-        ((TRY_AGAIN,), Again()),
-        ((TRY_AGAIN, TRY_AGAIN), Again()),
+        ((told_to_wait(0.0),), Again(0.0, everyone=True)),
+        ((TRY_AGAIN,), Again(cost=5)),
+        ((TRY_AGAIN, TRY_AGAIN), Again(cost=5)),
         ((TRY_AGAIN, TRY_AGAIN, TRY_AGAIN), FAILED_500),
-        ((NEVER_REACHED, NEVER_REACHED), Again()),
+        ((NEVER_REACHED, NEVER_REACHED), Again(cost=10)),
         ((NEVER_REACHED, NEVER_REACHED, NEVER_REACHED), UNREACHABLE),
         ((TRY_AGAIN, NEVER_REACHED, NEVER_REACHED), failed_after_500("connection refused", None)),
         ((UNKNOWN,), in_doubt("no reply")),
@@ -69,14 +80,14 @@ NOTHING_LEARNT = "an earlier try may have done it, and the last one told nothing
     ],
 )
 def test_each_history_has_its_decision(history: tuple[Reading, ...], decision: Decision) -> None:
-    assert decide(history, max_attempts=3, idempotency_key_honoured=False) == decision
+    assert decide(history, max_attempts=3, repeatable=False) == decision
 
 
 @pytest.mark.parametrize(
     ("history", "decision"),
     [
-        ((UNKNOWN,), Again()),
-        ((UNKNOWN, UNKNOWN), Again()),
+        ((UNKNOWN,), Again(cost=10)),
+        ((UNKNOWN, UNKNOWN), Again(cost=10)),
         ((UNKNOWN, UNKNOWN, UNKNOWN), in_doubt("no reply")),
         ((UNKNOWN, CREATED), End(Status.CREATED, http_status=200)),
         ((UNKNOWN, REFUSED), in_doubt(REFUSED_LATER, 404)),
@@ -86,53 +97,61 @@ def test_each_history_has_its_decision(history: tuple[Reading, ...], decision: D
         ((UNKNOWN, STOP), StopRun("401 Bad token", in_doubt(f"{NOTHING_LEARNT}401 Bad token", 401))),
     ],
 )
-def test_with_an_honoured_key_the_unknown_is_tried_again(
+def test_where_nothing_is_doubled_the_unknown_is_tried_again(
     history: tuple[Reading, ...], decision: Decision
 ) -> None:
-    assert decide(history, max_attempts=3, idempotency_key_honoured=True) == decision
+    assert decide(history, max_attempts=3, repeatable=True) == decision
 
 
 @pytest.mark.parametrize("meaning", list(Meaning))
 def test_a_single_attempt_is_never_followed_by_another(meaning: Meaning) -> None:
-    decision = decide((Reading(meaning),), max_attempts=1, idempotency_key_honoured=True)
+    decision = decide((Reading(meaning),), max_attempts=1, repeatable=True)
     assert not isinstance(decision, Again)
 
 
 @pytest.mark.parametrize(
     ("history", "end"),
     [
-        ((), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT")),
-        ((NEVER_REACHED,), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT")),
-        ((WAIT, TRY_AGAIN), End(Status.FAILED, TRY_AGAIN.code, TRY_AGAIN.message, 500)),
-        ((WAIT,), End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT", 429)),
-        ((UNKNOWN,), in_doubt("no reply; not tried again, since the run stopped: SIGINT")),
-        ((UNKNOWN, WAIT), in_doubt("429 Slow down; not tried again, since the run stopped: SIGINT", 429)),
+        ((NEVER_REACHED,), UNREACHABLE),
+        ((WAIT,), FAILED_429),
+        ((WAIT, TRY_AGAIN), FAILED_500),
+        ((UNKNOWN,), in_doubt("no reply")),
+        ((UNKNOWN, WAIT), in_doubt(f"{NOTHING_LEARNT}429 Slow down", 429)),
     ],
 )
-def test_an_interrupted_wait_ends_by_what_may_have_been_done(history: tuple[Reading, ...], end: End) -> None:
-    assert interrupted(history, "SIGINT") == end
+def test_what_waits_for_its_next_attempt_is_known_by_what_may_have_been_done(
+    history: tuple[Reading, ...], end: End
+) -> None:
+    assert given_up(history) == end == not_sent(history, "SIGINT")
+
+
+def test_what_was_never_tried_is_not_sent() -> None:
+    assert not_sent((), "SIGINT") == End(Status.NOT_SENT, "run-stopped", "not sent: SIGINT")
+
+
+def test_what_the_budget_has_no_retry_for_says_so() -> None:
+    words = "500 Try later (not tried again: so much else failed, too, that this run's retries are used up)"
+    assert out_of_budget((TRY_AGAIN,)) == End(Status.FAILED, "destination-500", words, 500)
 
 
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_first_post_that_finds_nobody_there_stops_the_run(status: int) -> None:
     latest = Reading(Meaning.REFUSED, f"destination-{status}", f"{status} Nothing here", status, formed=False)
-    alone = decide((latest,), max_attempts=3, idempotency_key_honoured=False, alone=True)
-    later = decide((latest,), max_attempts=3, idempotency_key_honoured=False)
-    formed = decide(
-        (replace(latest, formed=True),), max_attempts=3, idempotency_key_honoured=False, alone=True
-    )
+    alone = decide((latest,), max_attempts=3, repeatable=False, alone=True)
+    later = decide((latest,), max_attempts=3, repeatable=False)
+    formed = decide((replace(latest, formed=True),), max_attempts=3, repeatable=False, alone=True)
 
     words = f"{status} Nothing here"
     assert alone == StopRun(
         f"{words} (is base_url or path wrong?)",
-        End(Status.NOT_SENT, "run-stopped", f"not sent: {words} (is base_url or path wrong?)", status),
+        End(Status.NOT_SENT, "run-stopped", f"not sent: {words} (is base_url or path wrong?)"),
     )
     assert later == formed == End(Status.REJECTED, latest.code, words, status)
 
 
 def test_a_wrong_form_after_a_500_is_no_wrong_path() -> None:
     nobody = Reading(Meaning.REFUSED, "destination-404", "404 Not Found", 404, formed=False)
-    refused = decide((TRY_AGAIN, nobody), max_attempts=3, idempotency_key_honoured=False, alone=True)
+    refused = decide((TRY_AGAIN, nobody), max_attempts=3, repeatable=False, alone=True)
     words = "an earlier try may have done it, and the next was refused: 404 Not Found"
     assert refused == End(Status.IN_DOUBT, "outcome-unknown", words, 404)
 

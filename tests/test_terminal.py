@@ -13,7 +13,7 @@ from rich.console import Console
 from importer.ledger import Run
 from importer.model import Status
 from importer.report import Examples, ManifestRead, Summary, runs, terminal
-from importer.report.progress import bar
+from importer.report.progress import Bar, bar
 from schemas.codes import CODES
 from tests.test_summary import AT, NOTHING, SUMMARY
 from tests.test_summary import READ as READ_WITH_OTHERS
@@ -130,7 +130,7 @@ def test_a_run_that_needs_attention_says_what_is_wrong_where_and_what_to_do() ->
         Report: R/rows.csv
         Mend:   R/errors.csv (18 rows)
         Next:   run the same command again; what is done is skipped
-        Doubt:  look up the rows that are in doubt on the platform; they are not sent again, unless you accept that they may be created twice, with --retry-in-doubt
+        Doubt:  look up the rows that are in doubt on the platform, then say what you found with importer settle (alone it lists them); until then they are not sent again
         """  # noqa: E501 - the line as it is
     )
 
@@ -238,7 +238,8 @@ def test_square_brackets_in_a_message_are_no_markup() -> None:
 def test_no_bar_is_drawn_where_no_terminal_is() -> None:
     text = StringIO()
     with bar(Console(file=text), "posting", 3) as progress:
-        progress(3)
+        progress.advance(3)
+        progress.say("asked to wait")
 
     assert text.getvalue() == ""
 
@@ -246,12 +247,43 @@ def test_no_bar_is_drawn_where_no_terminal_is() -> None:
 def test_a_bar_tells_what_is_done_of_how_many_and_leaves_nothing_behind() -> None:
     text = StringIO()
     with bar(Console(file=text, force_terminal=True, width=80, color_system=None), "posting", 3) as progress:
-        progress(1)
-        progress(2)
+        progress.advance(1)
+        progress.advance(2)
 
     assert "posting" in text.getvalue()
     assert "3/3" in text.getvalue()
     assert text.getvalue().endswith("\x1b[2K")
+
+
+def test_a_bar_tells_what_it_waits_for_until_that_is_over() -> None:
+    text = StringIO()
+    console = Console(file=text, force_terminal=True, width=120, color_system=None)
+    with bar(console, "posting", 3) as progress:
+        progress.say("asked to wait 7 s: [bold]429\x1b[31m[/bold]")
+        waiting = drawn(progress, text)
+        progress.say("")
+        over = drawn(progress, text)
+
+    assert "asked to wait 7 s: [bold]429\\x1b[31m[/bold]" in waiting
+    assert "asked to wait" not in over
+
+
+def test_the_time_left_is_no_less_than_the_rate_allows() -> None:
+    text = StringIO()
+    console = Console(file=text, force_terminal=True, width=120, color_system=None)
+    with bar(console, "posting", 7201, per_second=2.0) as progress:
+        for _ in range(3):
+            progress.advance(0)
+        progress.advance(1)
+
+        assert "1:00:00 left" in drawn(progress, text)
+
+
+def drawn(progress: Bar, text: StringIO) -> str:
+    """What is on the terminal when everything is drawn once more."""
+    text.truncate(0)
+    progress.refresh()
+    return text.getvalue()
 
 
 class Gone(StringIO):
@@ -268,7 +300,7 @@ def test_a_terminal_that_went_away_ends_no_run(monkeypatch: pytest.MonkeyPatch) 
     for what in ("reading", "posting"):
         with bar(Console(file=Gone(), force_terminal=True), what, 2) as progress:
             for step in (1, 1):
-                progress(step)
+                progress.advance(step)
                 told.append((what, step))
 
     assert told == [("reading", 1), ("reading", 1), ("posting", 1), ("posting", 1)]

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     Text: TypeAlias = pa.Array[Any]
 
+# While it reads, pyarrow would take the signals for itself, and end a run that is to end in order.
+pa.enable_signal_handlers(False)  # noqa: FBT003 - it takes no keyword
+
 DELIMITERS = (",", ";", "\t", "|")
 _HEADER_SEARCHED = 50
 _CELL_LIMIT = 131_072  # the csv module's own, in characters

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import functools
 import os
+import re
 import socket
 import ssl
 import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
+from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -41,6 +43,12 @@ class Client:
         self._timeout = timeout
         self._env_proxy = env_proxy
         self._client: httpx.AsyncClient | None = None
+        self._exchange: _Exchange | None = None
+
+    @property
+    def reach(self) -> Reach:
+        """How far the latest request got, for one who cancels ``send``: SENT once its body may be leaving."""
+        return self._exchange.reach if self._exchange else Reach.NEVER_SENT
 
     async def __aenter__(self) -> Self:
         return self
@@ -52,16 +60,19 @@ class Client:
 
     async def send(self, request: Request) -> Answer | NoAnswer:
         """Send ``request``, whose body is not empty, and read up to ``REPLY_LIMIT`` bytes of the reply."""
-        exchange = _Exchange(request)
+        exchange = self._exchange = _Exchange(request)
         try:
             async with asyncio.timeout(self._timeout):
-                return await exchange.run(self._connection(request.url), self._auth)
+                answer = await exchange.run(self._connection(request.url), self._auth)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, what may have been sent is an outcome
             await self._drop(exchange)
-            return NoAnswer(exchange.reach, self._reason(exchange, error))
+            return NoAnswer(exchange.reach, self._reason(exchange, error), exchange.begun)
         except asyncio.CancelledError:
             await self._drop(exchange)
             raise
+        if answer.status == HTTPStatus.NO_CONTENT:
+            await self.close()  # content that it has all the same would be taken for the next reply
+        return answer
 
     async def close(self) -> None:
         """Drop the connection; the next request opens another."""
@@ -96,16 +107,16 @@ class Client:
         return self._client
 
     def _reason(self, exchange: "_Exchange", error: Exception) -> str:
-        if exchange.reach is Reach.NEVER_SENT:
+        if exchange.reach is Reach.NEVER_SENT and exchange.response is None:
             return self._reason_unsent(exchange.request.url, error)
         late = f" within {self._timeout:g} s" if isinstance(error, TimeoutError) else ""
-        if exchange.status is not None:
+        if exchange.response is not None:
             cut = f"no end of the reply came{late}" if late else "the reply was cut off"
-            return f"HTTP {exchange.status}, but {cut} after {len(exchange.received)} bytes"
+            return f"HTTP {exchange.response.status_code}, but {cut} after {len(exchange.received)} bytes"
         if late:
             return f"no reply{late}"
         if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
-            return "what came back is not HTTP"
+            return f"what came back is not HTTP: {_protocol_error(error)}"
         return "the connection was lost after the request was sent"
 
     def _reason_unsent(self, url: str, error: Exception) -> str:
@@ -123,9 +134,8 @@ class _Exchange:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.reach = Reach.NEVER_SENT
-        self.status: int | None = None
+        self.response: httpx.Response | None = None
         self.received = bytearray()
-        self.begun: httpx.Response | None = None
         self._stream: httpcore.AsyncNetworkStream | None = None
 
     async def run(self, client: httpx.AsyncClient, auth: Mapping[str, str]) -> Answer:
@@ -135,12 +145,19 @@ class _Exchange:
             if self.begun is None:
                 raise
             # httpx reads the Location of a redirect even if it does not follow it, and this one leads nowhere
-            return Answer(self.begun.status_code, dict(self.begun.headers), b"", whole=False)
-        self.status = response.status_code
+            return self.begun
         try:
             complete = await self._read(response)
         finally:
             await response.aclose()
+        return self._answer(response, complete=complete)
+
+    @property
+    def begun(self) -> Answer | None:
+        """What has come of the reply, once its head is there."""
+        return self._answer(self.response, complete=False) if self.response is not None else None
+
+    def _answer(self, response: httpx.Response, *, complete: bool) -> Answer:
         headers = dict(response.headers)
         body, whole = _decoded(headers.get("content-encoding", ""), bytes(self.received))
         return Answer(response.status_code, headers, body, whole and complete)
@@ -186,7 +203,7 @@ class _Exchange:
 
 
 async def _note(response: httpx.Response) -> None:
-    response.request.extensions["exchange"].begun = response
+    response.request.extensions["exchange"].response = response
 
 
 def _decoded(coding: str, body: bytes) -> tuple[bytes, bool]:
@@ -202,6 +219,12 @@ def _decoded(coding: str, body: bytes) -> tuple[bytes, bool]:
     except zlib.error:
         return body, False
     return inflated, inflater.eof and not inflater.unused_data
+
+
+def _protocol_error(error: Exception) -> str:
+    """What is wrong with the head of a reply, with the line that h11 quotes if it was one line."""
+    words = re.sub(r"bytearray\(b(.*)\)", r"\1", str(error))
+    return words[:1].lower() + words[1:]
 
 
 @functools.cache

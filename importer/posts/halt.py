@@ -3,11 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 
 class Halted(Exception):  # noqa: N818 - a wish, not a mistake
     """The run stops, so there is nothing to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a run is to stop: ``at`` is seconds of a monotonic clock, ``words`` is the reason to be given."""
+
+    at: float
+    words: str
 
 
 class Halt:
@@ -41,6 +50,10 @@ class Halt:
         """
         if self.reason:
             raise Halted(self.reason)
+
+    async def stopped(self) -> None:
+        """Wait until the run is to stop."""
+        await self._stopped.wait()
 
     async def rest(self, seconds: float, sleep: Callable[[float], Coroutine[Any, Any, None]]) -> None:
         """Sleep for ``seconds``.

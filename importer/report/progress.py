@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.progress import (
@@ -11,15 +14,16 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
+from importer.report.words import printable
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.console import Console
-    from rich.progress import Task
+    from rich.progress import Task, TaskID
 
 
 class _Rate(ProgressColumn):
@@ -31,9 +35,44 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
 
+class _TimeLeft(ProgressColumn):
+    """How long it takes at the speed of late, but no less than the rate allows."""
+
+    def __init__(self, per_second: float) -> None:
+        super().__init__()
+        self._per_second = per_second
+
+    def render(self, task: Task) -> Text:
+        """The time left, as 0:12:34."""
+        if task.remaining is None or task.time_remaining is None:
+            return Text("")
+        seconds = max(task.time_remaining, task.remaining / self._per_second)
+        return Text(f"{timedelta(seconds=math.ceil(seconds))} left", style="progress.remaining")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What is shown while something goes on."""
+
+    _progress: Progress
+    _task: TaskID
+
+    def advance(self, step: int) -> None:
+        """So much more is done."""
+        self._progress.advance(self._task, step)
+
+    def say(self, words: str) -> None:
+        """Show what it waits for; "" when that is over."""
+        self._progress.update(self._task, waits=printable(words))
+
+    def refresh(self) -> None:
+        """Draw it now."""
+        self._progress.refresh()
+
+
 @contextmanager
-def bar(console: Console, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show how far ``what`` has come while inside; call what is given with each step's size.
+def bar(console: Console, what: str, total: int | None, per_second: float = math.inf) -> Iterator[Bar]:
+    """Show how far ``what`` has come while inside; ``per_second`` is how many there can be at most.
 
     Nothing is shown unless ``console`` is a terminal.
     """
@@ -42,7 +81,8 @@ def bar(console: Console, what: str, total: int | None) -> Iterator[Callable[[in
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
-        TimeRemainingColumn(),
+        _TimeLeft(per_second),
+        TextColumn("{task.fields[waits]}", style="yellow", markup=False),
     )
     progress = Progress(
         *columns,
@@ -52,11 +92,11 @@ def bar(console: Console, what: str, total: int | None) -> Iterator[Callable[[in
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    task = progress.add_task(what, total=total)
+    task = progress.add_task(what, total=total, waits="")
     with _Unimportant():
         progress.start()
     try:
-        yield lambda step: progress.advance(task, step)
+        yield Bar(progress, task)
     finally:
         with _Unimportant():
             progress.stop()

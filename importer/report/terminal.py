@@ -44,13 +44,19 @@ _INDENT = 6
 
 
 def show(
-    console: Console, summary: Summary, *, again: str, named_report: bool = False, verbose: bool = False
+    console: Console,
+    summary: Summary,
+    *,
+    again: str,
+    named_report: bool = False,
+    later: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Print the whole summary.
 
     ``again`` is the command that posts in the same way, with ``{}`` for the manifests; ``named_report`` says
-    that the user named the report's folder, which can't be used again; ``verbose`` adds how each manifest was
-    read.
+    that the user named the report's folder, which can't be used again; ``later`` that the run is an earlier
+    one, so that its command is told whole; ``verbose`` adds how each manifest was read.
     """
     _title(console, summary)
     if verbose:
@@ -60,6 +66,10 @@ def show(
     _problems(console, "What needs attention", summary.errors, "red")
     _problems(console, "Warnings", summary.warnings, "yellow")
     _passed_over(console, summary)
+    if summary.mails:
+        asked = "would be" if summary.command == "check" else "was"
+        who = f"{summary.mails:,} {_plural('customer', summary.mails)}"
+        _print(console, Text(f"  the destination {asked} asked to mail {who}", "cyan"))
     if summary.ledger_is_new:
         console.print()
         words = f"new ledger {summary.ledger}: nothing is known of earlier runs"
@@ -68,11 +78,13 @@ def show(
         console.print()
         _say(console, "Stopped early: ", "bold red", summary.stopped_because)
     console.print()
-    for label, style, text in next_steps(summary, again, named_report=named_report):
+    for label, style, text in next_steps(summary, again, named_report=named_report, later=later):
         _say(console, label, style, text)
 
 
-def next_steps(summary: Summary, again: str, *, named_report: bool) -> list[tuple[str, str, str]]:
+def next_steps(
+    summary: Summary, again: str, *, named_report: bool, later: bool = False
+) -> list[tuple[str, str, str]]:
     """What to open and what to do next: label, style and words."""
     rows = summary.rows
     steps = [("Report: ", "bold", summary.reports["rows"])]
@@ -87,7 +99,8 @@ def next_steps(summary: Summary, again: str, *, named_report: bool) -> list[tupl
     mending = f"mend the rows, then: {again.format(shlex.quote(errors))}"
     if rows[Status.FAILED] or rows[Status.NOT_SENT]:
         other = ", with another --report" if named_report else ""
-        steps.append(("Next:   ", "bold", f"run the same command again{other}; what is done is skipped"))
+        same = posting if later else f"run the same command again{other}"
+        steps.append(("Next:   ", "bold", f"{same}; what is done is skipped"))
     else:
         to_post = [posting] if summary.command == "check" and rows[Status.READY] else []
         for label, words in zip(_LABELS, to_post + [mending] * bool(mendable), strict=False):
@@ -108,8 +121,8 @@ def _mendable(summary: Summary) -> int:
 
 
 _DOUBT = (
-    "look up the rows that are in doubt on the platform; they are not sent again, unless you accept that "
-    "they may be created twice, with --retry-in-doubt"
+    "look up the rows that are in doubt on the platform, then say what you found with importer settle (alone "
+    "it lists them); until then they are not sent again"
 )
 
 

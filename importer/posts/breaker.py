@@ -1,0 +1,119 @@
+"""Whether it is one fulfillment or the destination that fails, and what then."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from importer.model import Meaning, Reading
+from importer.posts.halt import Halt
+
+FAILURES_IN_A_ROW: Final = 20
+"""When fulfillments of so many orders in a row fail or end in doubt, it is the destination's fault."""
+
+_ANSWERED: Final = frozenset(
+    {Meaning.CREATED, Meaning.UPDATED, Meaning.THERE, Meaning.READY, Meaning.REFUSED}
+)
+_FIRST_PAUSE_SECONDS: Final = 5.0
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+
+
+class Breaker:
+    """Lets everybody through while the destination answers; when it fails, one probe at a time.
+
+    It opens when ``FAILURES_IN_A_ROW`` orders fail with no answer between, or when ``open`` is called, and
+    closes with the first answer that tells something of a fulfillment. Between probes there are pauses that
+    double. ``give_up`` seconds after it opened, the run is stopped. ``rest`` sleeps and raises when the run
+    is to stop; ``says`` hears what is waited for, "" when that is over. A probe is a post that was due
+    anyway, since an API for posting may have nothing that can be asked without an effect.
+
+    Source: the circuit breaker of Michael Nygard, "Release It!", with its half-open state.
+    """
+
+    def __init__(
+        self,
+        halt: Halt,
+        give_up: float,
+        *,
+        clock: Callable[[], float],
+        rest: Callable[[float], Coroutine[Any, Any, None]],
+        says: Callable[[str], None],
+    ) -> None:
+        self._halt = halt
+        self._give_up = give_up
+        self._clock = clock
+        self._rest = rest
+        self._says = says
+        self._failing: set[str] = set()
+        self._why = ""
+        self._last = ""
+        self._probing = asyncio.Lock()
+        self._gives_up_at = 0.0
+        self._next_at = 0.0
+        self._pause = 0.0
+
+    @asynccontextmanager
+    async def passage(self) -> AsyncIterator[Callable[[Reading], None]]:
+        """Wait until an attempt may be made, which is made inside; what it gives wants to hear the answer.
+
+        Raises:
+            Halted: the run is to stop.
+        """
+        if self._why:
+            async with self._probing:
+                if self._why:
+                    await self._wait()
+                    yield self._hear
+                    return
+        yield self._hear
+
+    def failed(self, order_id: str, words: str) -> None:
+        """Count a fulfillment of the order that has failed, or is in doubt, as ``words`` say."""
+        self._failing.add(order_id)
+        self._last = words
+        if len(self._failing) >= FAILURES_IN_A_ROW:
+            self.open(f"the fulfillments of {FAILURES_IN_A_ROW} orders in a row failed or are in doubt")
+
+    def open(self, why: str) -> None:
+        """Let nothing but probes through, from now on; one that is open already stays as it is."""
+        if self._why:
+            return
+        self._why = why
+        now = self._clock()
+        self._gives_up_at = now + self._give_up
+        self._pause = min(_FIRST_PAUSE_SECONDS, self._give_up / 4)
+        self._next_at = now + self._pause
+        if not self._give_up:
+            self._stop()
+
+    def end(self) -> None:
+        """Stop the run, which has come to its end, if the destination failed to the last."""
+        if self._why:
+            self._halt.stop(self._why + self._ended_with())
+
+    def _hear(self, reading: Reading) -> None:
+        if reading.meaning in _ANSWERED:
+            self._failing.clear()
+            if self._why:
+                self._why = ""
+                self._says("")
+        elif self._why:
+            self._last = reading.message or self._last
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
+            self._next_at = self._clock() + self._pause
+
+    async def _wait(self) -> None:
+        while (now := self._clock()) < self._next_at:
+            left = self._gives_up_at - now
+            if left <= 0:
+                self._stop()
+            self._says(f"{self._why}; next try in {self._next_at - now:.0f} s, giving up in {left:.0f} s")
+            await self._rest(max(min(self._next_at - now, left), 0.0))
+        self._says(f"{self._why}; trying again")
+
+    def _stop(self) -> None:
+        in_vain = f", and {self._give_up:g} s of trying again were in vain" if self._give_up else ""
+        self._halt.stop(self._why + in_vain + self._ended_with())
+
+    def _ended_with(self) -> str:
+        return f"; the last one, {self._last}" if self._last else ""
