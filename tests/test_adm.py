@@ -10,7 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from importer.destinations import Destination, make
+from importer.destinations import make
+from importer.destinations.adm import Adm
+from importer.destinations.masking import masked
 from importer.model import (
     Answer,
     Fulfillment,
@@ -39,8 +41,10 @@ TOKEN = "canary/token"  # noqa: S105 - a canary
 JSON = {"Content-Type": "application/json"}
 
 
-def adm(**changes: Any) -> Destination:  # noqa: ANN401 - any of the settings
-    return make(replace(SETTINGS, **changes))
+def adm(**changes: Any) -> Adm:  # noqa: ANN401 - any of the settings
+    destination = make(replace(SETTINGS, **changes))
+    assert isinstance(destination, Adm)
+    return destination
 
 
 def answer(status: int, document: object, headers: Mapping[str, str] = JSON, *, whole: bool = True) -> Answer:
@@ -119,6 +123,18 @@ def test_a_fulfillment_that_would_mean_another_thing_is_never_sent(
     with pytest.raises(ValueError, match=r".") as error:
         adm(body=body).request(Fulfillment(0, TRACKING_NUMBER, parts), 1)
     assert str(error.value) == words
+
+
+def test_a_fulfillment_is_written_at_once_and_its_reply_read_for_it() -> None:
+    write = adm().plan(PARCEL, 1, ())
+    assert (write.request, dict(write.takes), write.mails) == (adm().request(PARCEL, 1), {}, False)
+    reply = answer(200, DOCUMENTED)
+    assert write.read(reply) == adm().read(PARCEL, reply)
+
+
+def test_only_a_key_that_is_honoured_makes_a_request_repeatable() -> None:
+    assert (adm().repeatable, adm(idempotency="key").repeatable) == (False, True)
+    assert (adm().readable, adm().takes, adm().optional) == (False, (), ())
 
 
 def test_the_manifest_needs_what_the_body_needs() -> None:
@@ -215,7 +231,7 @@ def test_content_and_key_stay_as_they_are_since_ledgers_keep_them() -> None:
     assert key_of(adm(), PARCEL) == "658f19e2938314f48bcfb618cdceb0d9bcbd8660d649a97ba2f91aea20b51120"
 
 
-def key_of(destination: Destination, fulfillment: Fulfillment, attempt: int = 1) -> str:
+def key_of(destination: Adm, fulfillment: Fulfillment, attempt: int = 1) -> str:
     return destination.request(fulfillment, attempt).headers["Idempotency-Key"]
 
 
@@ -247,57 +263,61 @@ def without(key: str) -> dict[str, object]:
     return {name: value for name, value in DOCUMENTED.items() if name != key}
 
 
+def came(document: object) -> str:
+    """How a JSON reply is shown."""
+    return f"(application/json: '{json.dumps(document)}')"
+
+
+NO_JSON = " with what is no JSON object"
+PENDING = {**DOCUMENTED, "status": "pending"}
+EXPECTED = f"expected '{TRACKING_NUMBER}'"
+OTHERS: list[tuple[dict[str, object], str]] = [
+    ({}, f"no tracking_number, {EXPECTED}"),
+    (without("tracking_number"), f"no tracking_number, {EXPECTED}"),
+    ({**DOCUMENTED, "tracking_number": "1ZOTHER"}, f"tracking_number '1ZOTHER', {EXPECTED}"),
+    ({**DOCUMENTED, "tracking_number": [TRACKING_NUMBER]}, f"tracking_number in another form, {EXPECTED}"),
+    (without("order_id"), "no order_id, expected '450789469'"),
+    ({**DOCUMENTED, "order_id": 450789460}, "order_id '450789460', expected '450789469'"),
+    ({**DOCUMENTED, "order_id": "0450789469"}, "order_id '0450789469', expected '450789469'"),
+    ({**DOCUMENTED, "order_id": 450789469.0}, "order_id in another form, expected '450789469'"),
+    ({**DOCUMENTED, "order_id": None}, "order_id in another form, expected '450789469'"),
+    (PENDING, "status 'pending', expected 'created'"),
+    ({**DOCUMENTED, "status": None}, "status in another form, expected 'created'"),
+    ({"error": "Order Not Found", "message": "No such order."}, f"no tracking_number, {EXPECTED}"),
+]
 DOUBTFUL = [
-    (200, b"", "what is no JSON object ('')"),
-    (200, b"<html>\n<p>Hello\x1b[0m", r"what is no JSON object ('<html> <p>Hello\x1b[0m')"),
-    (200, [DOCUMENTED], f"what is no JSON object ('{json.dumps([DOCUMENTED])[:97]}…')"),
-    (200, b"[" * 100_000, f"what is no JSON object ('{'[' * 97}…')"),
+    *(
+        (status, document, f" with {what} {came(document)}")
+        for status in (200, 201)
+        for document, what in OTHERS
+    ),
+    (200, b"", f"{NO_JSON} (application/json, empty)"),
+    (200, b" \r\n", f"{NO_JSON} (application/json, empty)"),
+    (200, b"<html>\n<p>Hello\x1b[0m", rf"{NO_JSON} (application/json: '<html> <p>Hello\x1b[0m')"),
+    (200, [DOCUMENTED], f"{NO_JSON} {came([DOCUMENTED])}"),
+    (200, b"[" * 100_000, f"{NO_JSON} (application/json: '{'[' * 1497}…')"),
+    (200, b"\n" * 8000 + b"[" * 100_000, f"{NO_JSON} (application/json: '{'[' * 192}')"),
     (
         200,
         b'{"order_id": ' + b"9" * 5000 + b"}",
-        'what is no JSON object (\'{"order_id": ' + "9" * 84 + "…')",
+        f"{NO_JSON} (application/json: '{{\"order_id\": {'9' * 1484}…')",
     ),
-    (200, {}, f"no tracking_number, expected '{TRACKING_NUMBER}'"),
-    (200, without("tracking_number"), f"no tracking_number, expected '{TRACKING_NUMBER}'"),
-    (
-        200,
-        {**DOCUMENTED, "tracking_number": "1ZOTHER"},
-        f"tracking_number '1ZOTHER', expected '{TRACKING_NUMBER}'",
-    ),
-    (
-        200,
-        {**DOCUMENTED, "tracking_number": [TRACKING_NUMBER]},
-        f"tracking_number in another form, expected '{TRACKING_NUMBER}'",
-    ),
-    (200, without("order_id"), "no order_id, expected '450789469'"),
-    (200, {**DOCUMENTED, "order_id": 450789460}, "order_id '450789460', expected '450789469'"),
-    (200, {**DOCUMENTED, "order_id": "0450789469"}, "order_id '0450789469', expected '450789469'"),
-    (200, {**DOCUMENTED, "order_id": 450789469.0}, "order_id in another form, expected '450789469'"),
-    (200, {**DOCUMENTED, "order_id": None}, "order_id in another form, expected '450789469'"),
-    (200, {**DOCUMENTED, "status": "pending"}, "status 'pending', expected 'created'"),
-    (200, {**DOCUMENTED, "status": None}, "status in another form, expected 'created'"),
-    (
-        200,
-        {"error": "Order Not Found", "message": "No such order."},
-        f"no tracking_number, expected '{TRACKING_NUMBER}' ('Order Not Found: No such order.')",
-    ),
-    (201, without("order_id"), "no order_id, expected '450789469'"),
-    (202, DOCUMENTED, f"'{json.dumps(DOCUMENTED)}'"),
-    (204, b"", "an empty reply"),
-    (100, b"", "an empty reply"),
-    (408, {"error": "Too slow"}, "'Too slow'"),
-    (500, b"", "an empty reply"),
-    (500, {"error": "Server Error"}, "'Server Error'"),
-    (500, {"error": "Server Error", "message": None}, "'Server Error'"),
-    (500, ["x"], "'[\"x\"]'"),
-    (501, b"no", "'no'"),
-    (502, b"<h1>Bad Gateway</h1>\r\n", "'<h1>Bad Gateway</h1>'"),
-    (503, {"error": "Busy", "message": "Later."}, "'Busy: Later.'"),
-    (504, b"\xff", "'\ufffd'"),
-    (599, b"", "an empty reply"),
-    (700, b"", "an empty reply"),
-    (0, b"", "an empty reply"),
-    (-1, b"", "an empty reply"),
+    (202, DOCUMENTED, f" {came(DOCUMENTED)}"),
+    (204, b"", " (application/json, empty)"),
+    (100, b"", " (application/json, empty)"),
+    (408, {"error": "Too slow"}, f" {came({'error': 'Too slow'})}"),
+    (500, b"", " (application/json, empty)"),
+    (500, {"error": "Server Error"}, f" {came({'error': 'Server Error'})}"),
+    (500, {"error": "Server Error", "message": None}, f" {came({'error': 'Server Error', 'message': None})}"),
+    (500, ["x"], f" {came(['x'])}"),
+    (501, b"no", " (application/json: 'no')"),
+    (502, b"<h1>Bad Gateway</h1>\r\n", " (application/json: '<h1>Bad Gateway</h1>')"),
+    (503, {"error": "Busy", "message": "Later."}, f" {came({'error': 'Busy', 'message': 'Later.'})}"),
+    (504, b"\xffno\x00\xc3", r" (application/json: '\xffno\x00\xc3')"),
+    (599, b"", " (application/json, empty)"),
+    (700, b"", " (application/json, empty)"),
+    (0, b"", " (application/json, empty)"),
+    (-1, b"", " (application/json, empty)"),
 ]
 
 
@@ -305,7 +325,7 @@ def in_doubt(status: int, what: str) -> Reading:
     return Reading(
         Meaning.UNKNOWN,
         "outcome-unknown",
-        f"the destination answered {status} with {what}; it is not known whether the fulfillment was created",
+        f"the destination answered {status}{what}; it is not known whether the fulfillment was created",
         status,
     )
 
@@ -317,12 +337,89 @@ def test_an_answer_that_settles_nothing_leaves_the_outcome_unknown(
     assert adm().read(PARCEL, answer(status, document)) == in_doubt(status, what)
 
 
-def test_an_answer_that_was_cut_off_leaves_the_outcome_unknown() -> None:
-    assert adm().read(PARCEL, answer(200, DOCUMENTED, whole=False)) == in_doubt(
-        200, "a reply that was cut off"
-    )
+CONTENT_TYPES = [
+    ({}, "no content type"),
+    ({"Content-Type": ""}, "no content type"),
+    ({"CONTENT-TYPE": "Text/HTML;\tcharset=utf-8"}, "Text/HTML; charset=utf-8"),
+    ({"content-type": "text/html; x=\x1b[1m\u202e"}, r"text/html; x=\x1b[1m\u202e"),
+    ({"content-type": "x" * 200}, f"{'x' * 97}…"),
+    ({"content-type": "text/canary/token"}, "text/***"),
+]
+
+
+@pytest.mark.parametrize(("headers", "shown"), CONTENT_TYPES)
+def test_the_content_type_is_shown_as_it_was_sent_short_and_printable(
+    headers: dict[str, str], shown: str
+) -> None:
+    reply = answer(502, b"Bad Gateway", headers)
+    assert adm(token=Secret(TOKEN)).read(PARCEL, reply) == in_doubt(502, f" ({shown}: 'Bad Gateway')")
+
+
+WRONG_CHARSETS = [
+    ("text/plain; charset=windows-1252", b"Gr\xf6\x81e", r"Grö\x81e"),
+    ("text/plain; charset=utf-8", b"Gr\xf6\xdfe", r"Gr\xf6\xdfe"),
+    ("text/plain; charset=klingon", b"Gr\xf6\xdfe", r"Gr\xf6\xdfe"),
+    ("text/plain; charset=utf-16", b"\xff\xfeG\x00r\x00\xf6", "Gr\ufffd"),
+]
+
+
+@pytest.mark.parametrize(("content_type", "body", "shown"), WRONG_CHARSETS)
+def test_bytes_that_are_none_of_the_charsets_are_shown_as_escapes(
+    content_type: str, body: bytes, shown: str
+) -> None:
+    reply = answer(502, body, {"content-type": content_type})
+    assert adm().read(PARCEL, reply) == in_doubt(502, f" ({content_type}: '{shown}')")
+
+
+def test_an_answer_that_was_not_read_to_its_end_leaves_the_outcome_unknown() -> None:
+    what = f" with a reply that was cut off {came(DOCUMENTED)}"
+    assert adm().read(PARCEL, answer(200, DOCUMENTED, whole=False)) == in_doubt(200, what)
     documented = {"error": "Server Error", "message": "Later."}
-    assert adm().read(PARCEL, answer(500, documented, whole=False)) == in_doubt(500, "'Server Error: Later.'")
+    what = f" {came(documented)}"
+    assert adm().read(PARCEL, answer(500, documented, whole=False)) == in_doubt(500, what)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 400, 404, 408, 409, 422, 500, 502, 503, 504, 700])
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (json.dumps(DOCUMENTED).encode()[:20], """(application/json: '{"order_id": 4507894')"""),
+        (b'{"error": "No", "message": "no"}', """(application/json: '{"error": "No", "message": "no"}')"""),
+        (b"", "(application/json, empty)"),
+    ],
+)
+def test_a_reply_that_broke_off_leaves_the_outcome_unknown_and_is_shown(
+    status: int, body: bytes, shown: str
+) -> None:
+    reason = "the reply was cut off"
+    begun = answer(status, body, {**JSON, "Retry-After": "1"}, whole=False)
+    assert adm().read(PARCEL, NoAnswer(Reach.SENT, reason, begun)) == Reading(
+        Meaning.UNKNOWN,
+        "outcome-unknown",
+        f"{reason} {shown}; it is not known whether the fulfillment was created",
+        status,
+    )
+
+
+def test_a_request_that_was_never_sent_created_nothing_whatever_came() -> None:
+    begun = answer(500, b"<ht", whole=False)
+    assert adm().read(PARCEL, NoAnswer(Reach.NEVER_SENT, "the reply was cut off", begun)) == Reading(
+        Meaning.NEVER_REACHED,
+        "destination-unreachable",
+        "the reply was cut off (application/json: '<ht')",
+        500,
+    )
+
+
+@pytest.mark.parametrize("status", [301, 302, 304, 308, 401, 403, 407, 429])
+@pytest.mark.parametrize("reach", Reach)
+def test_where_the_head_says_it_all_it_does_not_matter_that_the_rest_broke_off(
+    status: int, reach: Reach
+) -> None:
+    begun = answer(status, b"<html><p", {"Location": "/x", "Retry-After": "7"}, whole=False)
+    silence = NoAnswer(reach, "the reply was cut off", begun)
+    assert adm().read(PARCEL, silence) == adm().read(PARCEL, replace(begun, whole=True))
+    assert "(no content type: '<html><p')" in adm().read(PARCEL, silence).message
 
 
 ENTRIES = "line_items_by_fulfillment_order"
@@ -345,7 +442,8 @@ SHARED_ANSWERS: list[tuple[dict[str, object], str]] = [
 
 @pytest.mark.parametrize(("document", "what"), SHARED_ANSWERS)
 def test_an_answer_for_several_orders_may_name_only_ours(document: dict[str, object], what: str) -> None:
-    expected = in_doubt(200, what) if what else Reading(Meaning.CREATED, http_status=200)
+    doubt = in_doubt(200, f" with {what} {came(document)}")
+    expected = doubt if what else Reading(Meaning.CREATED, http_status=200)
     assert adm(body="by_fulfillment_order").read(SHARED, answer(200, document)) == expected
 
 
@@ -370,14 +468,19 @@ REFUSED = [
     ),
     (422, {"error": "Only this"}, "422 Only this"),
     (422, {"message": " Only\r\n that\t", "error": " "}, "422 Only that"),
-    (422, {"errors": ["sku"]}, '422 {"errors": ["sku"]}'),
+    (422, {"errors": ["sku"]}, """422 Unprocessable Entity (application/json: '{"errors": ["sku"]}')"""),
     (400, {"error": "a\u202eb\ud800\x00c"}, r"400 a\u202eb\ud800\x00c"),
-    (404, b"<html>\n  <h1>Nothing here</h1>", "404 <html> <h1>Nothing here</h1>"),
-    (404, b"", "404 Not Found"),
-    (499, b"", "499"),
-    (413, b"x" * 5000, f"413 {'x' * 1597}…"),
-    (413, "ä" * 5000, f'413 "{"ä" * 798}…'),
-    (425, b"too early", "425 too early"),
+    (
+        404,
+        b"<html>\n  <h1>Nothing here</h1>",
+        "404 Not Found (application/json: '<html> <h1>Nothing here</h1>')",
+    ),
+    (404, b"", "404 Not Found (application/json, empty)"),
+    (499, b"", "499 (application/json, empty)"),
+    (418, b"x" * 5000, f"418 I'm a Teapot (application/json: '{'x' * 1497}…')"),
+    (418, "ä" * 5000, f"""418 I'm a Teapot (application/json: '"{"ä" * 748}…')"""),
+    (400, {"message": "x" * 5000}, f"400 {'x' * 1497}…"),
+    (425, b"too early", "425 Too Early (application/json: 'too early')"),
 ]
 
 
@@ -420,7 +523,7 @@ def test_the_words_are_read_in_the_charset_that_is_named_if_there_is_such_a_one(
     content_type: str, encoding: str
 ) -> None:
     reply = Answer(400, {"content-type": content_type}, "Größe fehlt".encode(encoding))
-    assert adm().read(PARCEL, reply).message == "400 Größe fehlt"
+    assert "'Größe fehlt'" in adm().read(PARCEL, reply).message
 
 
 ADVICE = "check the token of [destinations.adm], its auth_header and auth_scheme"
@@ -429,12 +532,17 @@ ADDRESS_ADVICE = (
     "correct base_url or path of [destinations.adm], which give "
     "https://api.example.com/v1/fulfillments/create"
 )
+NOT_THIS_ONE = """(no content type: '{"error": "No", "message": "Not this one."}')"""
 STOPS: list[tuple[int, dict[str, str], str]] = [
     (401, {}, f"the destination refuses the token: 401 No: Not this one.; {ADVICE}"),
     (403, {}, f"the destination refuses the token: 403 No: Not this one.; {ADVICE}"),
     (407, {}, f"a proxy refuses the request: 407 No: Not this one.; {PROXY_ADVICE}"),
     *(
-        (status, headers, f"the destination answered {status} and points to {place}; {ADDRESS_ADVICE}")
+        (
+            status,
+            headers,
+            f"the destination answered {status} and points to {place} {NOT_THIS_ONE}; {ADDRESS_ADVICE}",
+        )
         for status, headers, place in (
             (301, {"location": "https://www.example.com/"}, "https://www.example.com/"),
             (302, {"Location": "/login\x1b[1m"}, r"/login\x1b[1m"),
@@ -488,7 +596,7 @@ def test_a_destination_that_is_too_busy_is_waited_for_as_it_tells(
     assert unavailable == (
         Reading(Meaning.WAIT, "destination-503", "503 Slow: Too many requests.", 503, seconds)
         if told
-        else in_doubt(503, "'Slow: Too many requests.'")
+        else in_doubt(503, f" (no content type: '{json.dumps(document)}')")
     )
 
 
@@ -500,7 +608,7 @@ def test_the_documented_server_error_is_taken_at_its_word_unless_configured_othe
     words = "Server Error: An error occurred on our server. Please try again later."
     reply = answer(500, document)
     assert adm().read(PARCEL, reply) == Reading(Meaning.TRY_AGAIN, "destination-500", f"500 {words}", 500)
-    assert adm(on_500="in-doubt").read(PARCEL, reply) == in_doubt(500, f"'{words}'")
+    assert adm(on_500="in-doubt").read(PARCEL, reply) == in_doubt(500, f" {came(document)}")
 
 
 def test_no_answer_means_what_its_reach_says() -> None:
@@ -518,11 +626,22 @@ REPEATED = [
     answer(401, {"error": "No", "message": f"Bearer {TOKEN} is not known"}),
     answer(400, f"X-ADM-Access-Token: {TOKEN}".encode()),
     answer(400, b'{"token":"canary\\/token"}'),
-    answer(400, b"x" * 1594 + TOKEN.encode()),
+    answer(400, b"x" * 1494 + TOKEN.encode()),
+    answer(400, b" " * 8185 + TOKEN.encode()),
+    answer(400, {"message": " " * 8185 + TOKEN}),
     answer(200, {**DOCUMENTED, "tracking_number": TOKEN}),
     answer(302, b"", {"Location": f"/?token={TOKEN}"}),
+    answer(302, b"", {"Location": "/?token=%63anary%2Ftoken"}),
     answer(502, TOKEN.encode()),
+    answer(502, b"<p>canary&#x2F;token</p>"),
+    answer(502, b"<p>canary&#047;token</p>"),
+    answer(502, b"<p>canary&sol;token</p>"),
+    answer(502, b'["c\\u0061nary\\u002Ftoken"]'),
+    answer(502, rb"b'\x63anary/token'"),
+    answer(502, TOKEN.encode("utf-16")),
+    answer(502, b"no", {"content-type": f"text/html; {TOKEN}"}),
     NoAnswer(Reach.NEVER_SENT, f"bad header {TOKEN}"),
+    NoAnswer(Reach.SENT, f"bad header {TOKEN}", Answer(200, {}, b"", whole=False)),
 ]
 
 
@@ -530,7 +649,43 @@ REPEATED = [
 def test_a_token_that_an_answer_repeats_is_not_passed_on(reply: Answer | NoAnswer) -> None:
     message = adm(token=Secret(TOKEN)).read(PARCEL, reply).message
     assert "***" in message
+    assert not any(part in message for part in ("cana", "anary", "/tok"))
+
+
+@pytest.mark.parametrize("body", [TOKEN.encode("utf-16"), b"\xff\xfe. " + TOKEN.encode()])
+def test_a_token_does_not_hide_in_a_charset(body: bytes) -> None:
+    reply = answer(502, body, {"content-type": "text/plain; charset=utf-16"})
+    message = adm(token=Secret(TOKEN)).read(PARCEL, reply).message
     assert "canary" not in message
+    assert b"canary" not in message.encode("utf-16-le")
+
+
+TORN = [TOKEN, "canary\\/token", "canary%2Ftoken", "canary&#x2F;token", "\0".join(TOKEN), '\\u0063anary"']
+
+
+@pytest.mark.parametrize("form", TORN)
+def test_a_token_that_is_cut_off_is_not_passed_on_but_for_a_few_characters(form: str) -> None:
+    destination = adm(token=Secret(TOKEN))
+    for length in range(len(form)):
+        begun = Answer(200, {}, f"Token: {form[:length]}".encode(), whole=False)
+        message = destination.read(PARCEL, NoAnswer(Reach.SENT, "cut off", begun)).message
+        assert message.startswith("cut off (no content type: 'Token:")
+        assert not any(part in message.replace("\\x00", "") for part in ("cana", "anary", "\\u0063ana"))
+
+
+def test_what_only_looks_like_the_beginning_of_a_token_is_shown() -> None:
+    begun = Answer(200, {}, b"a canary, can", whole=False)
+    message = adm(token=Secret(TOKEN)).read(PARCEL, NoAnswer(Reach.SENT, "cut off", begun)).message
+    assert message.startswith("cut off (no content type: 'a canary, can')")
+    whole = adm(token=Secret(TOKEN)).read(PARCEL, answer(502, b"a canary"))
+    assert whole == in_doubt(502, " (application/json: 'a canary')")
+
+
+@given(st.text(), st.text(min_size=1), st.booleans())
+def test_nothing_else_is_masked(text: str, secret: str, torn: bool) -> None:  # noqa: FBT001 - hypothesis's argument
+    # a form of the secret has each of its characters, or one that begins an escape
+    if not set(text) & {secret[0], "\\", "%", "&"}:
+        assert masked(text, secret, torn=torn) == text
 
 
 statuses = st.one_of(st.sampled_from([200, 200, 200, 201, 204, 302, 401, 404, 429, 500, 503]), st.integers())
@@ -574,3 +729,13 @@ def test_any_silence_is_read_and_never_means_created(reach: Reach, reason: str) 
     reading = adm().read(PARCEL, NoAnswer(reach, reason))
     assert reading.meaning is meanings[reach]
     assert reading.message.isprintable()
+
+
+@given(st.builds(Answer, statuses, headers, bodies, st.just(value=False)), st.text())
+@example(Answer(200, {}, "é".encode() * 500_000), "x" * 5000)
+def test_any_reply_that_broke_off_is_read_and_never_settles_anything(begun: Answer, reason: str) -> None:
+    reading = adm().read(PARCEL, NoAnswer(Reach.SENT, reason, begun))
+    assert reading.meaning in {Meaning.UNKNOWN, Meaning.STOP, Meaning.WAIT}
+    assert len(reading.message.encode()) <= 2048
+    assert reading.message.isprintable()
+    assert reading.http_status == begun.status

@@ -4,8 +4,9 @@ import asyncio
 import gzip
 import re
 import socket
+import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -29,6 +30,7 @@ class Server:
         self.handler = handler
         self.port = 0
         self.connections = 0
+        self.closed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -50,6 +52,7 @@ class Server:
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
+            self.closed.set()
 
     async def stop(self) -> None:
         tasks = list(self._tasks)
@@ -292,12 +295,14 @@ def test_a_server_that_reads_and_closes_was_sent_it(handler: Handler) -> None:
 
 
 def test_a_server_that_speaks_something_else_was_sent_it() -> None:
-    words = "what came back is not HTTP"
-    assert reply_of(replying(b"220 mail.example.com ESMTP\r\n\r\n")) == NoAnswer(Reach.SENT, words)
+    words = "what came back is not HTTP: illegal status line: '220 mail.example.com \\xff'"
+    assert reply_of(replying(b"220 mail.example.com \xff\r\n\r\n")) == NoAnswer(Reach.SENT, words)
+    words = "what came back is not HTTP: illegal header line: 'X More'"
+    assert reply_of(replying(b"HTTP/1.1 200 OK\r\nX More\r\n\r\n")) == NoAnswer(Reach.SENT, words)
 
 
 def test_headers_without_end_are_no_answer() -> None:
-    words = "what came back is not HTTP"
+    words = "what came back is not HTTP: receive buffer too long"
     endless = replying(b"HTTP/1.1 200 OK\r\n", *[b"X-More: of it\r\n" * 10_000] * 4)
     assert reply_of(endless) == NoAnswer(Reach.SENT, words)
 
@@ -315,7 +320,16 @@ def test_a_reply_cut_anywhere_is_no_answer() -> None:
 
     head = CREATED.index(b"\r\n\r\n") + 4
     cut_off = [
-        NoAnswer(Reach.SENT, f"HTTP 200, but the reply was cut off after {length} bytes")
+        NoAnswer(
+            Reach.SENT,
+            f"HTTP 200, but the reply was cut off after {length} bytes",
+            Answer(
+                200,
+                {"content-length": "11", "x-request-id": "7"},
+                CREATED[head : head + length],
+                whole=False,
+            ),
+        )
         for length in range(len(CREATED) - head)
     ]
     assert asyncio.run(main()) == [LOST] * head + cut_off
@@ -338,8 +352,13 @@ def test_a_chunked_reply_cut_anywhere_is_no_answer() -> None:
     replies = asyncio.run(main())
     for reply in replies:
         assert isinstance(reply, NoAnswer)
-        assert reply.reach is Reach.SENT
-        assert re.fullmatch(r"HTTP 200, but the reply was cut off after [0-8] bytes", reply.reason)
+        assert reply.begun is not None
+        assert b"{'id':2}".startswith(reply.begun.body)
+        assert reply == NoAnswer(
+            Reach.SENT,
+            f"HTTP 200, but the reply was cut off after {len(reply.begun.body)} bytes",
+            Answer(200, {"transfer-encoding": "chunked"}, reply.begun.body, whole=False),
+        )
     assert reply_of(replying(chunked)) == Answer(200, {"transfer-encoding": "chunked"}, b"{'id':2}")
 
 
@@ -358,8 +377,23 @@ def test_a_reply_that_drips_past_the_deadline_is_no_answer() -> None:
 
     reply = reply_of(handler, LITTLE)
     assert isinstance(reply, NoAnswer)
-    assert reply.reach is Reach.SENT
-    assert re.fullmatch(r"HTTP 200, but no end of the reply came within 0.2 s after \d+ bytes", reply.reason)
+    assert reply.begun is not None
+    dots = len(reply.begun.body)
+    assert reply == NoAnswer(
+        Reach.SENT,
+        f"HTTP 200, but no end of the reply came within 0.2 s after {dots} bytes",
+        Answer(200, {}, b"." * dots, whole=False),
+    )
+
+
+def test_what_came_of_a_coded_reply_that_was_cut_off_is_decoded() -> None:
+    page = gzip.compress(b"<html>" * 100, mtime=0)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(page)}\r\n\r\n".encode()
+    reply = reply_of(replying(head, page[:-9]))
+    assert isinstance(reply, NoAnswer)
+    assert reply.begun is not None
+    assert reply.begun.body.startswith(b"<html>")
+    assert (reply.begun.status, reply.begun.whole) == (200, False)
 
 
 def test_a_huge_reply_is_read_to_the_limit_and_the_next_request_goes_through() -> None:
@@ -383,6 +417,59 @@ def test_a_huge_reply_is_read_to_the_limit_and_the_next_request_goes_through() -
     created = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
     cut = Answer(500, {"content-length": "50000000"}, b"x" * REPLY_LIMIT, whole=False)
     assert asyncio.run(main()) == ([cut, created], 2)
+
+
+def zeros() -> Iterable[bytes]:
+    """A gzipped reply of 200 MB, in 200 kB."""
+    deflater = zlib.compressobj(1, wbits=zlib.MAX_WBITS | 16)
+    yield b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
+    for _ in range(200):
+        yield deflater.compress(bytes(1_000_000))
+    yield deflater.flush()
+
+
+def plain() -> Iterable[bytes]:
+    """A reply of 50 MB."""
+    yield b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n"
+    for _ in range(50):
+        yield bytes(1_000_000)
+
+
+@pytest.mark.parametrize("parts", [zeros, plain])
+def test_a_reply_of_any_size_takes_little_memory(parts: Callable[[], Iterable[bytes]]) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        for part in parts():
+            writer.write(part)
+            await writer.drain()
+
+    tracemalloc.start()
+    try:
+        reply = reply_of(handler)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(reply, Answer)
+    assert (reply.body, reply.whole) == (bytes(REPLY_LIMIT), False)
+    assert most < 20 * REPLY_LIMIT
+
+
+def test_content_that_a_reply_without_content_has_is_not_taken_for_the_next_reply() -> None:
+    async def main() -> list[Answer | NoAnswer]:
+        replies = iter([b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}", CREATED])
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                await read_request(reader)
+                writer.write(next(replies))
+
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            return [await client.send(server.request), await client.send(server.request)]
+
+    empty = Answer(204, {"content-length": "2"}, b"")
+    created = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
+    assert asyncio.run(main()) == [empty, created]
 
 
 @pytest.mark.parametrize(("length", "whole"), [(REPLY_LIMIT, True), (REPLY_LIMIT + 1, False)])
@@ -430,7 +517,7 @@ def test_after_a_deadline_the_client_goes_on_with_another_connection() -> None:
     assert asyncio.run(main()) == ([late, created, late, created], 4)
 
 
-def test_a_cancelled_request_says_so_and_the_client_goes_on() -> None:
+def test_a_cancelled_request_says_how_far_it_got_and_the_client_goes_on() -> None:
     async def main() -> Answer | NoAnswer:
         reached = asyncio.Event()
 
@@ -448,13 +535,14 @@ def test_a_cancelled_request_says_so_and_the_client_goes_on() -> None:
             sending.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await sending
+            assert client.reach is Reach.SENT
             return await client.send(server.request)
 
     created = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
     assert asyncio.run(main()) == created
 
 
-def test_a_request_cancelled_in_the_tls_handshake_leaves_no_connection_open() -> None:
+def test_a_request_cancelled_in_the_tls_handshake_was_not_sent_and_leaves_no_connection_open() -> None:
     async def main() -> None:
         reached, left = asyncio.Event(), asyncio.Event()
 
@@ -471,10 +559,87 @@ def test_a_request_cancelled_in_the_tls_handshake_leaves_no_connection_open() ->
             sending.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await sending
+            assert client.reach is Reach.NEVER_SENT
             async with asyncio.timeout(PLENTY):
                 await left.wait()
 
     asyncio.run(main())
+
+
+def test_a_request_cancelled_while_it_connects_was_not_sent_whatever_became_of_the_one_before() -> None:
+    async def main() -> list[Reach]:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, socket.socket() as waiting:
+            # nobody accepts, and the one place to wait in is taken
+            waiting.connect(deaf.getsockname())
+            busy = Request("POST", f"http://127.0.0.1:{deaf.getsockname()[1]}/", {}, BODY)
+            async with serving(replying(CREATED)) as server, Client({}, PLENTY) as client:
+                reaches = [client.reach]
+                await client.send(server.request)
+                reaches.append(client.reach)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(LITTLE):
+                        await client.send(busy)
+                return [*reaches, client.reach]
+
+    assert asyncio.run(main()) == [Reach.NEVER_SENT, Reach.SENT, Reach.NEVER_SENT]
+
+
+async def say_nothing(_: asyncio.StreamWriter) -> None:
+    pass
+
+
+async def say_late(writer: asyncio.StreamWriter) -> None:
+    """Speak unasked, as servers do that tell an idle client that its time is up."""
+    writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("last_words", [say_nothing, say_late])
+def test_a_connection_that_the_server_closed_while_idle_is_not_used_and_nothing_goes_twice(
+    last_words: Callable[[asyncio.StreamWriter], Awaitable[None]],
+) -> None:
+    async def main() -> tuple[list[Answer | NoAnswer], list[bytes], int]:
+        received: list[bytes] = []
+        closing = asyncio.Event()
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            received.append(await read_request(reader))
+            writer.write(CREATED)
+            await closing.wait()
+            await last_words(writer)
+
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            replies = [await client.send(server.request)]
+            closing.set()
+            await server.closed.wait()
+            replies.append(await client.send(server.request))
+            return replies, received, server.connections
+
+    replies, received, connections = asyncio.run(main())
+    created = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
+    assert (replies, len(received), connections) == ([created, created], 2, 2)
+
+
+def test_a_connection_that_the_server_closes_upon_the_next_request_leaves_that_unknown_and_sent_once() -> (
+    None
+):
+    async def main() -> tuple[list[Answer | NoAnswer], int, int]:
+        requests = 0
+
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal requests
+            await read_request(reader)
+            requests += 1
+            writer.write(CREATED)
+            await reader.read(1)
+            requests += 1
+            writer.transport.abort()
+
+        async with serving(handler) as server, Client({}, PLENTY) as client:
+            replies = [await client.send(server.request), await client.send(server.request)]
+            return replies, requests, server.connections
+
+    created = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
+    assert asyncio.run(main()) == ([created, LOST], 2, 1)
 
 
 def test_no_request_is_ever_sent_twice() -> None:
