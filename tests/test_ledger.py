@@ -1,13 +1,15 @@
 """The ledger: what may follow what, what is on the disk and when, who may write, what is never harmed."""
 
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
 from pathlib import Path
@@ -247,6 +249,97 @@ def test_what_only_reports_say_is_no_outcome_of_sending(tmp_path: Path) -> None:
         assert state_of(ledger) is State.SENDING
 
 
+# What a person found out ---------------------------------------------------------------------------------
+
+FOUND = {True: State.CREATED, False: State.FAILED}
+
+
+def found_out(ledger: Ledger, *, created: bool, number: int = 1) -> Future[Entry]:
+    return ledger.settle(ADM, *key(number), created=created, by="kim")
+
+
+@pytest.mark.parametrize("created", [True, False])
+@pytest.mark.parametrize("state", State)
+def test_a_person_can_settle_what_is_in_doubt_or_rejected_and_nothing_else(
+    tmp_path: Path, state: State, *, created: bool
+) -> None:
+    with opened(tmp_path) as ledger:
+        reach(ledger, state)
+        before = ledger.entries(ADM, [key()])[key()]
+        settled = found_out(ledger, created=created)
+        if state in {State.IN_DOUBT, State.REJECTED}:
+            words = f"settled by kim on 2026-11-22: {'created' if created else 'not created'}"
+            expected = replace(before, state=FOUND[created], code="settled", message=words)
+            assert settled.result() == expected
+            assert FOUND[created] in NEXT[state]
+        else:
+            expected = before
+            assert str(settled.exception()) == (
+                f"1001/1Z00000001: found it {state} by run run-1, expected it to be in doubt or rejected, so "
+                "it was left alone"
+            )
+        assert ledger.entries(ADM, [key()]) == {key(): expected}
+
+
+def test_what_the_ledger_has_nothing_of_can_not_be_settled(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        refused = found_out(ledger, created=True).exception()
+        assert isinstance(refused, TransitionRefused)
+        assert str(refused) == (
+            "1001/1Z00000001: found nothing of it, expected it to be in doubt or rejected, so it was left "
+            "alone"
+        )
+        assert ledger.is_empty(ADM)
+
+
+def test_what_a_person_found_there_is_never_sent_again(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        reach(ledger, State.IN_DOUBT)
+        found_out(ledger, created=True).result()
+        for content in (SAME, OTHER):
+            again = ledger.intend(intent(content=content, run_id="run-2"), accept_doubt=True)
+            assert isinstance(again.exception(), TransitionRefused)
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.status)
+def test_what_a_person_found_not_to_be_there_is_sent_again_and_every_answer_is_believed(
+    tmp_path: Path, end: Outcome
+) -> None:
+    with opened(tmp_path) as ledger:
+        for run_id, before in (("run-1", FAILED), ("run-2", DOUBTED)):
+            ledger.intend(intent(run_id=run_id)).result()
+            ledger.record(intent(run_id=run_id), before).result()
+        found_out(ledger, created=False).result()
+        again = intent(run_id="run-3")
+        ledger.intend(again).result()
+        assert ledger.record(again, end).result() == end
+        assert ledger.entries(ADM, [key()]) == {key(): entry(State(end.status), run_id="run-3", outcome=end)}
+
+
+def test_what_is_in_doubt_is_listed_by_destination_the_oldest_first(tmp_path: Path) -> None:
+    times = iter(NOW + timedelta(minutes=minutes) for minutes in (3, 3, 1, 1, 2, 0, 0))
+    with Ledger(tmp_path / "ledger.db", now=lambda: next(times)) as ledger:
+        for number in (1, 2, 3):
+            ledger.intend(intent(number)).result()
+            if number < 3:
+                ledger.record(intent(number), DOUBTED).result()
+        ledger.intend(intent(destination="adm sandbox")).result()
+        ledger.record(intent(destination="adm sandbox"), REJECTED).result()
+        names = [(name, found.order_id, found.state) for name, found in ledger.doubts()]
+        assert names == [
+            (ADM, "1002", State.IN_DOUBT),
+            (ADM, "1003", State.SENDING),
+            (ADM, "1001", State.IN_DOUBT),
+        ]
+        assert (ledger.doubts(ADM), ledger.doubts("adm sandbox")) == (ledger.doubts(), [])
+        assert ledger.destinations() == [ADM, "adm sandbox"]
+
+
+def test_an_empty_ledger_has_no_doubts_and_no_destinations(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        assert (ledger.doubts(), ledger.destinations()) == ([], [])
+
+
 steps = st.one_of(
     st.tuples(
         st.just("send"),
@@ -456,6 +549,64 @@ def test_when_nothing_can_be_written_nothing_is_promised_any_more(tmp_path: Path
         assert list(ledger.entries(ADM, promised)) == sorted(promised)
 
 
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def deleted_log(path: Path) -> None:
+    path.with_name("ledger.db-wal").unlink()
+
+
+def renamed(path: Path) -> None:
+    path.rename(path.with_name("old.db"))
+
+
+def replaced(path: Path) -> None:
+    shutil.copy(path, path.with_name("copy.db"))
+    path.with_name("copy.db").replace(path)
+
+
+def folder_renamed(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+def folder_replaced(path: Path) -> None:
+    folder_renamed(path)
+    path.parent.mkdir()
+    with Ledger(path):
+        pass
+
+
+@pytest.mark.parametrize("harm", [deleted, deleted_log, renamed, replaced, folder_renamed, folder_replaced])
+def test_a_ledger_whose_file_is_no_longer_at_its_place_promises_nothing(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "disk" / "ledger.db"
+    with Ledger(path, now=lambda: NOW) as ledger:
+        ledger.intend(intent()).result()
+        harm(path)
+        refused = ledger.intend(intent(2)).exception()
+        later = [ledger.record(intent(), CREATED).exception(), ledger.intend(intent(3)).exception()]
+        words = (
+            f"ledger {path}: its file was moved, deleted or replaced while it was in use; bring it back, "
+            "with the files beside it that begin with its name, and run the same command again: without it "
+            "everything would be sent again"
+        )
+        assert [(type(each), str(each)) for each in (refused, *later)] == [(CannotGoOn, words)] * 3
+        # what was begun can still be read, so that the report can tell of it
+        assert ledger.entries(ADM, [key(), key(3)]) == {key(): being_sent()}
+
+
+def test_a_ledger_that_is_used_by_others_too_stays_at_its_place(tmp_path: Path) -> None:
+    with opened(tmp_path) as ledger:
+        ledger.intend(intent()).result()
+        with opened(tmp_path) as other:
+            other.intend(intent(2)).result()
+        foreign(tmp_path / "ledger.db", "PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM")
+        assert ledger.record(intent(), CREATED).result() == CREATED
+        assert ledger.outcomes("run-1") == {State.CREATED: 1, State.SENDING: 1}
+
+
 def test_the_file_and_its_folder_are_for_their_owner_alone(tmp_path: Path) -> None:
     with Ledger(tmp_path / "state" / "importer" / "ledger.db"):
         pass
@@ -634,12 +785,12 @@ def test_a_ledger_of_a_later_version_is_refused_unharmed(tmp_path: Path, *, read
     path = tmp_path / "ledger.db"
     with Ledger(path):
         pass
-    foreign(path, "UPDATE importer_ledger SET version = 2")
+    foreign(path, "UPDATE importer_ledger SET version = 3")
     before = path.read_bytes()
     with pytest.raises(CannotGoOn) as refused:
         Ledger(path, readonly=readonly)
     assert str(refused.value) == (
-        f"ledger {path}: found version 2, expected 1 or less: a later version of this program wrote it; "
+        f"ledger {path}: found version 3, expected 2 or less: a later version of this program wrote it; "
         "update this one"
     )
     assert path.read_bytes() == before
@@ -721,6 +872,66 @@ def test_a_link_to_the_ledger_has_the_same_lock(tmp_path: Path) -> None:
             pass
 
 
+class Waiting:
+    """A clock whose sleeping takes no time; ``then`` is done when it has slept ``naps`` times."""
+
+    def __init__(self, naps: int, then: Callable[[], None]) -> None:
+        self.seconds = 0.0
+        self.slept: list[float] = []
+        self._naps = naps
+        self._then = then
+
+    def clock(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds
+        if len(self.slept) == self._naps:
+            self._then()
+
+
+def test_a_run_waits_until_the_other_one_has_ended(tmp_path: Path) -> None:
+    with opened(tmp_path) as other, ExitStack() as holding:
+        holding.enter_context(other.lock(ADM))
+        waiting = Waiting(3, holding.close)
+        with (
+            Ledger(tmp_path / "ledger.db", clock=waiting.clock, sleep=waiting.sleep) as ledger,
+            ledger.lock(ADM, wait=60.0),
+            pytest.raises(RunInProgress),
+            other.lock(ADM),
+        ):
+            pass
+    assert waiting.slept == [0.5, 0.5, 0.5]
+
+
+def test_a_run_waits_no_longer_than_it_was_told(tmp_path: Path) -> None:
+    with opened(tmp_path) as other, other.lock(ADM):
+        waiting = Waiting(0, lambda: None)
+        with Ledger(tmp_path / "ledger.db", clock=waiting.clock, sleep=waiting.sleep) as ledger:
+            with pytest.raises(RunInProgress), ledger.lock(ADM, wait=1.2):
+                pass
+            assert sum(waiting.slept) == pytest.approx(1.2)
+            with pytest.raises(RunInProgress), ledger.lock(ADM):
+                pass
+    assert len(waiting.slept) == 3
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_waiting_can_be_interrupted_and_the_ledger_be_used_after_it(tmp_path: Path) -> None:
+    waiting = Waiting(1, interrupt)
+    with Ledger(tmp_path / "ledger.db", clock=waiting.clock, sleep=waiting.sleep) as ledger:
+        with opened(tmp_path) as other, other.lock(ADM):
+            with pytest.raises(KeyboardInterrupt), ledger.lock(ADM, wait=60.0):
+                pass
+            assert [path.suffix for path in sorted(tmp_path.glob("*.json"))] == [".json"]  # the holder's note
+        with ledger.lock(ADM):
+            ledger.intend(intent()).result()
+
+
 # Runs ---------------------------------------------------------------------------------------------------
 
 
@@ -780,3 +991,74 @@ def test_outcomes_count_what_the_run_was_the_last_to_touch(tmp_path: Path) -> No
             {State.SENDING: 1},
             {},
         )
+
+
+def test_what_a_run_was_told_is_remembered(tmp_path: Path) -> None:
+    given = {"manifests": [{"name": "ups ✓.csv", "path": None}], "partial": True, "layout": "generic"}
+    with opened(tmp_path) as ledger:
+        ledger.start_run(replace(run_at(1), given=given))
+        ledger.start_run(run_at(2))
+        assert ledger.runs() == [run_at(2), replace(run_at(1), given=given)]
+
+
+# Ledgers of earlier versions ----------------------------------------------------------------------------
+
+VERSION_1 = (
+    "CREATE TABLE importer_ledger (version INTEGER NOT NULL)",
+    "INSERT INTO importer_ledger VALUES (1)",
+    """CREATE TABLE fulfillments (
+        destination TEXT NOT NULL, order_id TEXT NOT NULL, tracking_number TEXT NOT NULL, state TEXT NOT NULL,
+        content TEXT NOT NULL, run_id TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL,
+        http_status INTEGER, attempts INTEGER NOT NULL, at TEXT NOT NULL,
+        PRIMARY KEY (destination, order_id, tracking_number)) WITHOUT ROWID""",
+    "CREATE INDEX fulfillments_by_run ON fulfillments (run_id, state)",
+    "CREATE INDEX fulfillments_being_sent ON fulfillments (destination, state) WHERE state = 'sending'",
+    """CREATE TABLE runs (
+        run_id TEXT NOT NULL, command TEXT NOT NULL, destination TEXT NOT NULL, manifests JSON NOT NULL,
+        report TEXT NOT NULL, started_at TEXT NOT NULL, finished_at TEXT, exit_status INTEGER,
+        stopped_because TEXT NOT NULL, summary TEXT NOT NULL, PRIMARY KEY (run_id))""",
+    "CREATE INDEX ix_runs_started_at ON runs (started_at)",
+    """INSERT INTO fulfillments VALUES (
+        'adm https://adm.example', '1001', '1Z00000001', 'created', 'c1', 'run-1', '', '', 200, 1,
+        '2026-11-22T05:14:59.123456+00:00')""",
+    """INSERT INTO runs VALUES (
+        'run-1', 'post', 'adm https://adm.example', '["ups ✓.csv", "dhl.xlsx"]', 'reports/run-1',
+        '2026-11-22T06:14:59.123456+00:00', NULL, NULL, '', '')""",
+    "PRAGMA journal_mode=WAL",
+)
+
+
+def test_a_ledger_of_version_1_is_read_as_it_is(tmp_path: Path) -> None:
+    foreign(tmp_path / "ledger.db", *VERSION_1)
+    before = (tmp_path / "ledger.db").read_bytes()
+    with Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
+        assert (ledger.runs(), ledger.run("run-1")) == ([run_at(1)], run_at(1))
+        assert ledger.entries(ADM, [key()]) == {key(): entry(State.CREATED)}
+    assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def test_a_ledger_of_version_1_is_brought_to_this_version_with_all_that_it_knows(tmp_path: Path) -> None:
+    foreign(tmp_path / "ledger.db", *VERSION_1)
+    told = replace(run_at(2), given={"partial": True})
+    for _ in range(2):  # and opened again as what it has become
+        with opened(tmp_path) as ledger:
+            assert ledger.run("run-1") == run_at(1)
+            assert ledger.entries(ADM, [key()]) == {key(): entry(State.CREATED)}
+            assert isinstance(ledger.intend(intent(run_id="run-2")).exception(), TransitionRefused)
+            if ledger.run("run-2") is None:
+                ledger.start_run(told)
+            assert ledger.runs() == [told, run_at(1)]
+    assert layout_of(tmp_path / "ledger.db") == layout_of(new_ledger(tmp_path / "new.db"))
+
+
+def new_ledger(path: Path) -> Path:
+    with Ledger(path):
+        return path
+
+
+def layout_of(path: Path) -> dict[str, object]:
+    """The version, and of each table its columns, as the database has them."""
+    with closing(sqlite3.connect(path)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = {name: database.execute(f"PRAGMA table_info({name})").fetchall() for name in tables}
+        return {"version": database.execute("SELECT version FROM importer_ledger").fetchall(), **columns}

@@ -15,6 +15,7 @@ from importer.cli.common import Common, complain
 from importer.cli.posting import check, post
 from importer.cli.runs import runs
 from importer.cli.sandbox import sandbox
+from importer.cli.settle import settle
 from importer.errors import ImporterError
 
 if TYPE_CHECKING:
@@ -97,5 +98,5 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
     context.obj = Common(config, verbose, quiet)
 
 
-for _command in (check, post, runs, sandbox):
+for _command in (check, post, runs, settle, sandbox):
     main.add_command(_command)

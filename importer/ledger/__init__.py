@@ -6,12 +6,25 @@ makes changes durable, many with one commit; ``lock`` lets one run at a time pos
 """
 
 from importer.ledger.ledger import Ledger, exists, utc_now
-from importer.ledger.states import NEXT, OUTCOME_UNKNOWN, TransitionRefused, Verdict, may_send, verdict
+from importer.ledger.states import (
+    DOUBTED,
+    MAY_BE_SETTLED,
+    NEXT,
+    OUTCOME_UNKNOWN,
+    SETTLED,
+    TransitionRefused,
+    Verdict,
+    may_send,
+    verdict,
+)
 from importer.ledger.store import Run
 
 __all__ = [
+    "DOUBTED",
+    "MAY_BE_SETTLED",
     "NEXT",
     "OUTCOME_UNKNOWN",
+    "SETTLED",
     "Ledger",
     "Run",
     "TransitionRefused",

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -14,10 +15,10 @@ from sqlalchemy import Connection
 
 from importer.errors import CannotGoOn, SetupError
 from importer.ledger import store
-from importer.ledger.lock import only_run
+from importer.ledger.lock import Patience, only_run
 from importer.ledger.states import NEXT
 from importer.ledger.store import Run
-from importer.ledger.writer import End, Start, Writer
+from importer.ledger.writer import End, Settle, Start, Writer
 from importer.model import Entry, Intent, Outcome, State
 
 T = TypeVar("T")
@@ -46,7 +47,8 @@ class Ledger:
     """What is known of every fulfillment that any run sent or was about to send.
 
     ``location`` is the path of its file, which is made, with its folder, if it is not there. A ``readonly``
-    ledger must be there and is never changed. ``now`` tells the time of what is written.
+    ledger must be there and is never changed. ``now`` tells the time of what is written; ``clock`` (seconds)
+    and ``sleep`` are for waiting until another run has ended.
 
     Raises:
         SetupError: ``location`` is an address, not a path.
@@ -56,17 +58,28 @@ class Ledger:
     location: str
 
     def __init__(
-        self, location: str | Path, *, readonly: bool = False, now: Callable[[], datetime] = utc_now
+        self,
+        location: str | Path,
+        *,
+        readonly: bool = False,
+        now: Callable[[], datetime] = utc_now,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.location = str(location)
         self._path = _path(location)
         self._now = now
+        self._patience = Patience(clock, sleep)
         self._writer: Writer | None = None
         if readonly:
             self._readers = store.open_for_reading(self._path)
         else:
-            self._writer = Writer(store.open_for_writing(self._path), self._path)
-            self._readers = store.readers(self._path)
+            self._writer = Writer(*store.open_for_writing(self._path))
+            try:
+                self._readers = store.readers(self._path)
+            except BaseException:
+                self._writer.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -76,18 +89,21 @@ class Ledger:
 
     def close(self) -> None:
         """Write what is queued, and let go of the file; what is to be written later fails."""
+        self._readers.dispose()  # before the writer: the last to close puts everything into the one file
         if self._writer is not None:
             self._writer.close()
 
-    def lock(self, destination: str) -> AbstractContextManager[None]:
+    def lock(self, destination: str, *, wait: float = 0.0) -> AbstractContextManager[None]:
         """Be the only run that posts to ``destination`` with this ledger, as long as the context lasts.
 
+        On entering the context, another run that is posting is waited for, up to ``wait`` seconds.
+
         Raises:
-            RunInProgress: another run is, on entering the context.
+            RunInProgress: another run is still posting, on entering the context.
             CannotGoOn: the lock can't be made beside the ledger, or the ledger is read-only.
         """
         self._writing()
-        return only_run(self._path, destination, self._now())
+        return only_run(self._path, destination, self._now, wait, self._patience)
 
     def recover(self, destination: str) -> int:
         """Call in-doubt what dead runs were sending, and return how many orders' shares that were.
@@ -148,6 +164,39 @@ class Ledger:
         if State(outcome.status) not in NEXT[State.SENDING]:
             raise ValueError(outcome.status)
         return self._writing().submit(End(intent, outcome, outcome.at or self._now()))
+
+    def doubts(self, destination: str | None = None) -> list[tuple[str, Entry]]:
+        """Return what is in doubt or being sent, each with its destination; all, or that of ``destination``.
+
+        What is being sent belongs to a run that goes on, or to one that has ended and was not recovered yet.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+        """
+        return self._read(lambda connection: store.doubts(connection, destination))
+
+    def destinations(self) -> list[str]:
+        """Return the destinations that any run sent anything to, or was about to.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+        """
+        return self._read(store.destinations)
+
+    def settle(
+        self, destination: str, order_id: str, tracking_number: str, *, created: bool, by: str
+    ) -> Future[Entry]:
+        """Say what a person, ``by``, has found out about what was in doubt or rejected; it counts, once done.
+
+        ``created`` says that it is at the destination, so that it is never sent again; otherwise the next run
+        sends it. The future holds the entry as it is then. It fails with ``TransitionRefused`` if the entry
+        is another one, and with ``CannotGoOn`` if it can't be written. The caller holds the lock.
+
+        Raises:
+            CannotGoOn: the ledger is read-only.
+        """
+        key = (destination, order_id, tracking_number)
+        return self._writing().submit(Settle(key, created, by, self._now()))
 
     def start_run(self, run: Run) -> None:
         """Remember a run that starts.

@@ -5,9 +5,11 @@
     (unknown), not-sent, failed ──────────────> sending ──> created | updated            (final)
     rejected ── with other content only ──────> sending ──> rejected | failed | not-sent
     in-doubt ── same content, and on request ─> sending ──> in-doubt
+    in-doubt, rejected ── a person found out ─────────────> created | failed
 
 What was in doubt and is sent again on request stays in doubt until an answer says that it is there: the
-second attempt may be refused or fail, and the first one may have done it all the same.
+second attempt may be refused or fail, and the first one may have done it all the same. What a person has
+found out leaves no such doubt: sent again after that, it is what the answer says.
 """
 
 from collections.abc import Mapping
@@ -17,24 +19,31 @@ from enum import StrEnum
 from typing import Final
 
 from importer.errors import CannotGoOn
-from importer.model import Entry, Intent, Outcome, State, Status
+from importer.model import Entry, Intent, Outcome, State, Status, fulfillment_name
+from schemas.codes import code_of
 
 OUTCOME_UNKNOWN: Final = "outcome-unknown"
 """The code of what is in doubt; on a ``sending`` entry it says that an earlier attempt is in doubt."""
 TAKEN_AT_ITS_WORD: Final = "destination-500"
 """The code of what failed because the destination said so; a later refusal may mean that it was done."""
+SETTLED: Final = "settled"
+"""The code of what a person has found out."""
 
 NEXT: Final[Mapping[State | None, frozenset[State]]] = {
     None: frozenset({State.SENDING}),
     State.NOT_SENT: frozenset({State.SENDING}),
     State.FAILED: frozenset({State.SENDING}),
-    State.REJECTED: frozenset({State.SENDING}),
-    State.IN_DOUBT: frozenset({State.SENDING}),
+    State.REJECTED: frozenset({State.SENDING, State.CREATED, State.FAILED}),
+    State.IN_DOUBT: frozenset({State.SENDING, State.CREATED, State.FAILED}),
     State.SENDING: frozenset(State) - {State.SENDING},
     State.CREATED: frozenset(),
     State.UPDATED: frozenset(),
 }
 """The states that may follow; None is what the ledger has nothing of. ``verdict`` narrows it by content."""
+DOUBTED: Final = frozenset({State.IN_DOUBT, State.SENDING})
+"""Where the outcome is unknown; ``sending`` is so once its run has ended."""
+MAY_BE_SETTLED: Final = frozenset({State.IN_DOUBT, State.REJECTED})
+"""From where a person may say what came of it."""
 
 
 class TransitionRefused(CannotGoOn):
@@ -134,7 +143,8 @@ def ended(entry: Entry | None, order_id: str, intent: Intent, outcome: Outcome, 
         TransitionRefused: ``entry`` does not say that this run is sending it.
     """
     state = State(outcome.status)
-    if entry is None or state not in NEXT[entry.state] or entry.run_id != intent.run_id:
+    sending = entry is not None and entry.state is State.SENDING and entry.run_id == intent.run_id
+    if entry is None or not sending or state not in NEXT[entry.state]:
         found = "nothing of it" if entry is None else f"it {entry.state} by run {entry.run_id}"
         raise TransitionRefused(
             f"{_name(order_id, intent)}: found {found}, expected it to be sending by run {intent.run_id}, so "
@@ -165,6 +175,26 @@ def settled(entry: Entry | None, outcome: Outcome) -> Outcome:
         code=OUTCOME_UNKNOWN,
         message=f"an earlier run may have done it; sent again, it was {outcome.status}: {outcome.message}",
     )
+
+
+def found_out(
+    entry: Entry | None, order_id: str, tracking_number: str, *, created: bool, by: str, at: datetime
+) -> Entry:
+    """Return the entry that says what a person, ``by``, has found out about it.
+
+    Raises:
+        TransitionRefused: ``entry`` is not one whose outcome a person may settle.
+    """
+    state = State.CREATED if created else State.FAILED
+    if entry is None or entry.state not in MAY_BE_SETTLED or state not in NEXT[entry.state]:
+        found = "nothing of it" if entry is None else f"it {entry.state} by run {entry.run_id}"
+        raise TransitionRefused(
+            f"{fulfillment_name([order_id], tracking_number)}: found {found}, expected it to be in doubt or "
+            "rejected, so it was left alone"
+        )
+    found = "created" if created else "not created"
+    message = code_of(SETTLED).message.format(by=by, date=f"{at:%Y-%m-%d}", found=found)
+    return replace(entry, state=state, code=SETTLED, message=message, at=at)
 
 
 def _mark(entry: Entry | None) -> str:

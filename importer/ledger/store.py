@@ -5,7 +5,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
@@ -21,6 +21,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Row,
+    Select,
     Table,
     Text,
     create_engine,
@@ -31,18 +32,19 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from importer.errors import CannotGoOn
-from importer.ledger.states import OUTCOME_UNKNOWN
+from importer.ledger.states import DOUBTED, OUTCOME_UNKNOWN
 from importer.model import Entry, State
 
-VERSION: Final = 1
-"""Of the tables below; a ledger of a later one is not touched."""
+VERSION: Final = 2
+"""Of the tables below; a ledger of a later one is not touched, one of an earlier one is brought to this."""
 
 BUSY_SECONDS: Final = 30.0
 """How long to wait for another process that is writing; a commit takes milliseconds."""
@@ -92,7 +94,10 @@ RUNS: Final = Table(
     Column("exit_status", Integer),
     Column("stopped_because", Text, nullable=False),
     Column("summary", Text, nullable=False),
+    Column("given", JSON(none_as_null=True), info={"since": 2}),
 )
+_MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {2: ("ALTER TABLE runs ADD COLUMN given JSON",)}
+"""What makes a ledger of each version out of one of the version before."""
 
 Key = tuple[str, str, str]
 """Destination, order id, tracking number."""
@@ -100,7 +105,10 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run as the ledger remembers it; times are UTC, ``summary`` is JSON text."""
+    """One run as the ledger remembers it; times are UTC, ``summary`` is JSON text.
+
+    ``given`` is what the run was told, as JSON has it; empty for runs from before version 2.
+    """
 
     run_id: str
     command: str
@@ -112,13 +120,58 @@ class Run:
     exit_status: int | None = None
     stopped_because: str = ""
     summary: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The files that are open, so that it can be told whether they still are where the next run looks.
+
+    ``files`` has their paths, and the device and inode that each had. SQLite goes on writing into a file that
+    was deleted or moved ("How To Corrupt An SQLite Database File", 4.4): what is committed there is lost.
+    """
+
+    path: Path
+    files: tuple[tuple[Path, int, int], ...]
+
+    @classmethod
+    def of(cls, path: Path) -> "Place":
+        """Where ``path`` is now, and its write-ahead log if there is one."""
+        return cls(path, tuple(found for each in (path, _log(path)) if (found := _identity(each))))
+
+    def check(self) -> None:
+        """See that the files are the same.
+
+        Raises:
+            CannotGoOn: one of them is not.
+        """
+        if any(_identity(file[0]) != file for file in self.files):
+            raise CannotGoOn(
+                f"ledger {self.path}: its file was moved, deleted or replaced while it was in use; bring it "
+                "back, with the files beside it that begin with its name, and run the same command again: "
+                "without it everything would be sent again"
+            )
+
+
+def _identity(path: Path) -> tuple[Path, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return path, found.st_dev, found.st_ino
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 # The file -----------------------------------------------------------------------------------------------
 
 
-def open_for_writing(path: Path) -> Connection:
-    """Open the ledger at ``path``, or make one there, and return the connection that writes.
+def open_for_writing(path: Path) -> tuple[Connection, Place]:
+    """Open the ledger at ``path``, or make one there, and return the connection that writes, and where it is.
+
+    A ledger of an earlier version is brought to this one.
 
     Raises:
         CannotGoOn: it is not a ledger, or one of a later version, or can't be written.
@@ -126,18 +179,22 @@ def open_for_writing(path: Path) -> Connection:
     with plainly(path):
         _expect_no_other_thing(path)
         _make_file(path)
+        before = Place(path, Place.of(path).files[:1])
         # FULL: a commit is on the disk when it returns; fullfsync: on macOS too
         engine = _engine(path, "mode=rw", "BEGIN IMMEDIATE", "PRAGMA synchronous=FULL", "PRAGMA fullfsync=ON")
         connection = engine.connect()
         try:
             with connection.begin():
                 _make_tables(connection)
-                _expect_ledger(connection, path)
+                _migrate(connection, _expect_ledger(connection, path))
             connection.connection.cursor().execute("PRAGMA journal_mode=WAL")
+            with connection.begin():
+                _version(connection)  # the write-ahead log is there once it has been looked into
+            before.check()
         except BaseException:
             connection.close()
             raise
-        return connection
+        return connection, Place.of(path)
 
 
 def open_for_reading(path: Path) -> Engine:
@@ -159,8 +216,12 @@ def open_for_reading(path: Path) -> Engine:
 
 
 def readers(path: Path) -> Engine:
-    """Return connections for reading beside the one that writes."""
-    return _engine(path, "mode=ro", "BEGIN")
+    """Return the connection for reading beside the one that writes; one caller at a time has it.
+
+    It is opened now and once, so that it reads what is written even where that is no longer at ``path``.
+    """
+    with plainly(path):
+        return _reading(path, "mode=ro", _ONE)
 
 
 @contextmanager
@@ -178,6 +239,8 @@ def plainly(path: Path) -> Iterator[None]:
 
 def unusable(path: Path, error: BaseException) -> CannotGoOn:
     """Say where, what and what to do."""
+    if isinstance(error, CannotGoOn):
+        return CannotGoOn(*error.args)
     cause = getattr(error, "orig", None) or error
     if isinstance(cause, OSError):
         code = _AS_SQLITE_SAYS_IT.get(cause.errno, 0)
@@ -252,7 +315,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _engine(path: Path, how: str, begin: str, *pragmas: str) -> Engine:
+_NEW_EACH_TIME: Final[Mapping[str, Any]] = {"poolclass": NullPool}
+_ONE: Final[Mapping[str, Any]] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+"""As ``create_engine`` has it; a second connection might find another file at the path."""
+
+
+def _engine(
+    path: Path, how: str, begin: str, *pragmas: str, pool: Mapping[str, Any] = _NEW_EACH_TIME
+) -> Engine:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{path.as_uri()}?{how}",
@@ -269,20 +339,20 @@ def _engine(path: Path, how: str, begin: str, *pragmas: str) -> Engine:
             raise
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    engine = create_engine("sqlite://", creator=connect, **pool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
 
 
-def _reading(path: Path, how: str) -> Engine:
-    engine = _engine(path, how, "BEGIN")
+def _reading(path: Path, how: str, pool: Mapping[str, Any] = _NEW_EACH_TIME) -> Engine:
+    engine = _engine(path, how, "BEGIN", pool=pool)
     with engine.connect() as connection:
         _expect_ledger(connection, path)
     return engine
 
 
 def _has_log(path: Path) -> bool:
-    log = path.with_name(f"{path.name}-wal")
+    log = _log(path)
     return log.exists() and log.stat().st_size > 0
 
 
@@ -292,7 +362,8 @@ def _make_tables(connection: Connection) -> None:
         connection.execute(insert(SCHEMA).values(version=VERSION))
 
 
-def _expect_ledger(connection: Connection, path: Path) -> None:
+def _expect_ledger(connection: Connection, path: Path) -> int:
+    """Return its version, which is one that can be read."""
     names = inspect(connection).get_table_names()
     if SCHEMA.name not in names:
         tables = f"the tables {', '.join(names)}" if names else "no tables"
@@ -300,12 +371,26 @@ def _expect_ledger(connection: Connection, path: Path) -> None:
             f"ledger {path}: found an SQLite file with {tables}, expected a ledger of this program, and "
             "left it as it is; name another path for the ledger"
         )
-    version = connection.execute(select(SCHEMA.c.version)).scalar_one()
+    version = _version(connection)
     if version > VERSION:
         raise CannotGoOn(
             f"ledger {path}: found version {version}, expected {VERSION} or less: a later version of this "
             "program wrote it; update this one"
         )
+    return version
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute(select(SCHEMA.c.version)).scalar_one())
+
+
+def _migrate(connection: Connection, version: int) -> None:
+    if version == VERSION:
+        return
+    for step in range(version + 1, VERSION + 1):
+        for statement in _MIGRATIONS[step]:
+            connection.exec_driver_sql(statement)
+    connection.execute(update(SCHEMA).values(version=VERSION))
 
 
 # Fulfillments -------------------------------------------------------------------------------------------
@@ -336,6 +421,26 @@ def recover(connection: Connection, destination: str, at: datetime) -> int:
     }
     mine = FULFILLMENTS.c.destination == destination
     return connection.execute(update(FULFILLMENTS).where(mine, _BEING_SENT).values(changes)).rowcount
+
+
+def doubts(connection: Connection, destination: str | None) -> list[tuple[str, Entry]]:
+    """Return what is in doubt or being sent, with its destination, the oldest of each destination first."""
+    found = FULFILLMENTS.c.state.in_([state.value for state in DOUBTED])
+    mine = FULFILLMENTS.c.destination == destination if destination is not None else true()
+    order = (FULFILLMENTS.c.destination, FULFILLMENTS.c.at, FULFILLMENTS.c.order_id)
+    rows = connection.execute(select(FULFILLMENTS).where(found, mine).order_by(*order))
+    return [(row[0], _entry(row[1:])) for row in rows]
+
+
+def destinations(connection: Connection) -> list[str]:
+    """Return the destinations that anything was sent to, in order."""
+    known: list[str] = []
+    name = FULFILLMENTS.c.destination
+    after = select(func.min(name))  # from one to the next by the key: DISTINCT would read every entry
+    while (found := connection.execute(after).scalar()) is not None:
+        known.append(found)
+        after = select(func.min(name)).where(name > found)
+    return known
 
 
 def is_empty(connection: Connection, destination: str) -> bool:
@@ -426,6 +531,7 @@ def add_run(connection: Connection, run: Run) -> None:
         "exit_status": run.exit_status,
         "stopped_because": _writable(run.stopped_because),
         "summary": _writable(run.summary),
+        "given": dict(run.given) or None,
     }
     connection.execute(insert(RUNS).values(values))
 
@@ -451,14 +557,20 @@ def end_run(
 
 def runs(connection: Connection, limit: int) -> list[Run]:
     """Return the last ``limit`` runs, newest first."""
-    newest = select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.run_id.desc()).limit(limit)
+    newest = _select_runs(connection).order_by(RUNS.c.started_at.desc(), RUNS.c.run_id.desc()).limit(limit)
     return [_run(row) for row in connection.execute(newest)]
 
 
 def run(connection: Connection, run_id: str) -> Run | None:
     """Return the run of that id, or None."""
-    row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).first()
+    row = connection.execute(_select_runs(connection).where(RUNS.c.run_id == run_id)).first()
     return None if row is None else _run(row)
+
+
+def _select_runs(connection: Connection) -> Select[Any]:
+    """Of an earlier version's ledger, which is read as it is, the columns that it has."""
+    version = _version(connection)
+    return select(*[column for column in RUNS.c if column.info.get("since", 1) <= version])
 
 
 def _run(row: Row[Any]) -> Run:
@@ -473,4 +585,5 @@ def _run(row: Row[Any]) -> Run:
         exit_status=row.exit_status,
         stopped_because=row.stopped_because,
         summary=row.summary,
+        given=getattr(row, "given", None) or {},
     )

@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from importer.errors import CannotGoOn
 from importer.ledger import store
-from importer.ledger.states import TransitionRefused, ended, settled, started
-from importer.ledger.store import Key
+from importer.ledger.states import TransitionRefused, ended, found_out, settled, started
+from importer.ledger.store import Key, Place
 from importer.model import Entry, Intent, Outcome
 
 
@@ -33,11 +33,15 @@ class Start:
         Raises:
             TransitionRefused: one of them does not allow it.
         """
-        keys = keys_of(self.intent)
         entries |= {
             key: started(entries.get(key), key[1], self.intent, self.at, accept_doubt=self.accept_doubt)
-            for key in keys
+            for key in self.keys
         }
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of its entries, one for each order in the parcel."""
+        return _keys_of(self.intent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,33 +59,65 @@ class End:
             TransitionRefused: one of them does not allow it.
         """
         outcome = self.outcome
-        keys = keys_of(self.intent)
-        for key in keys:
+        for key in self.keys:
             outcome = settled(entries.get(key), outcome)
-        entries |= {key: ended(entries.get(key), key[1], self.intent, outcome, self.at) for key in keys}
+        entries |= {key: ended(entries.get(key), key[1], self.intent, outcome, self.at) for key in self.keys}
         return outcome
 
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of its entries, one for each order in the parcel."""
+        return _keys_of(self.intent)
 
-Change = Start | End
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A person, ``by``, has found out whether what stands under ``key`` was created."""
+
+    key: Key
+    created: bool
+    by: str
+    at: datetime
+
+    def apply(self, entries: dict[Key, Entry]) -> Entry:
+        """Change its one entry among ``entries``, and return it as it is now.
+
+        Raises:
+            TransitionRefused: it is not one whose outcome a person may settle.
+        """
+        _, order_id, tracking_number = self.key
+        before = entries.get(self.key)
+        entries[self.key] = found_out(
+            before, order_id, tracking_number, created=self.created, by=self.by, at=self.at
+        )
+        return entries[self.key]
+
+    @property
+    def keys(self) -> list[Key]:
+        """The key of its one entry."""
+        return [self.key]
+
+
+Change = Start | End | Settle
 Statement = Callable[[Connection], Any]
 """What a transaction does besides; it returns what its future is to hold."""
 
 
-def keys_of(intent: Intent) -> list[Key]:
-    """Return the keys of the intent's entries, one for each order in the parcel."""
+def _keys_of(intent: Intent) -> list[Key]:
     return [(intent.destination, order_id, intent.tracking_number) for order_id in intent.order_ids]
 
 
 class Writer:
     """The thread and its queue; it closes ``connection`` in the end.
 
-    Once a commit has failed, everything queued since and later fails with the same words: what is on the
-    disk then is for the next run to read.
+    Once a commit has failed, or was made in files that are no longer at their ``place``, everything queued
+    since and later fails with the same words: what is on the disk then is for the next run to read.
     """
 
-    def __init__(self, connection: Connection, path: Path) -> None:
+    def __init__(self, connection: Connection, place: Place) -> None:
         self._connection = connection
-        self._path = path
+        self._place = place
+        self._path = place.path
         self._queued: list[tuple[Change | Statement, Future[Any]]] = []
         self._waking = threading.Condition()
         self._closing = False
@@ -133,6 +169,8 @@ class Writer:
             try:
                 with self._connection.begin():
                     results = _apply(self._connection, [operation for operation, _ in group])
+                    self._place.check()  # undone, an outcome leaves its entry as being sent
+                self._place.check()
             except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
                 self._broken = error
         if self._broken is not None:
@@ -154,7 +192,7 @@ def _apply(connection: Connection, operations: Iterable[Change | Statement]) -> 
     results: list[Any] = []
     changes: list[Change] = []
     for operation in operations:
-        if isinstance(operation, Start | End):
+        if isinstance(operation, Change):
             changes.append(operation)
         else:
             results += [*_change(connection, changes), operation(connection)]
@@ -173,8 +211,8 @@ def _change(connection: Connection, changes: Sequence[Change]) -> list[Any]:
 def _known(connection: Connection, changes: Sequence[Change]) -> dict[Key, Entry]:
     keys: dict[str, list[tuple[str, str]]] = {}
     for change in changes:
-        for destination, *key in keys_of(change.intent):
-            keys.setdefault(destination, []).append((key[0], key[1]))
+        for destination, order_id, tracking_number in change.keys:
+            keys.setdefault(destination, []).append((order_id, tracking_number))
     return {
         (destination, entry.order_id, entry.tracking_number): entry
         for destination, wanted in keys.items()
@@ -182,7 +220,7 @@ def _known(connection: Connection, changes: Sequence[Change]) -> dict[Key, Entry
     }
 
 
-def _attempt(change: Change, entries: dict[Key, Entry]) -> Outcome | TransitionRefused | None:
+def _attempt(change: Change, entries: dict[Key, Entry]) -> Outcome | Entry | TransitionRefused | None:
     try:
         return change.apply(entries)
     except TransitionRefused as refusal:
