@@ -97,7 +97,18 @@ def test_a_request_is_remembered_without_its_token(client: httpx.Client, store: 
     secrets = {"X-ADM-Access-Token": "hush", "Authorization": "Bearer hush"}
     post(client, BODY, **secrets, **{"Idempotency-Key": "k-1", "User-Agent": "test/1"})
     assert list(store.requests) == [
-        Received(AT, "POST", "/fulfillments/create", 200, BODY, "", "", "k-1", "test/1")
+        Received(
+            AT,
+            "POST",
+            "/fulfillments/create",
+            200,
+            BODY,
+            "",
+            "",
+            "k-1",
+            "test/1",
+            fulfillment="450789469/1ZE356F8YW01937117",
+        )
     ]
 
 
@@ -255,7 +266,7 @@ def test_an_order_with_server_errors_fails_that_often_and_then_ships(tmp_path: P
     )  # fmt: skip
     answers = [asgi(store, json.dumps(BODY).encode()) for _ in range(4)]
     assert answers == [(500, SERVER_ERROR), (500, SERVER_ERROR), (200, CREATED), (400, INVALID_LINE)]
-    assert store.counts == {"requests": 4, "created": 1, "refused": 1, "errors": 2}
+    assert store.counts == {"requests": 4, "created": 1, "refused": 1, "errors": 2, "faults": 0}
 
 
 def test_order_ids_are_strings_where_the_file_says_so(tmp_path: Path) -> None:
@@ -326,7 +337,7 @@ def test_only_json_posts_to_the_one_path_from_this_computer_are_heard(
         *[(400, "Bad Request")] * 4,
     ]
     assert answers[2].headers["Allow"] == "POST"
-    assert store.counts == {"requests": 9, "created": 0, "refused": 9, "errors": 0}
+    assert store.counts == {"requests": 9, "created": 0, "refused": 9, "errors": 0, "faults": 0}
     heard = [
         client.post(path, content=whole, headers={"Content-Type": kind, "Host": host}).status_code
         for kind, host in (
@@ -378,12 +389,24 @@ def test_what_was_received_is_told_newest_first_and_reading_it_is_not_counted(cl
         "body": {**BODY, "order_id": 1},
         "idempotency_key": "k",
         "user_agent": "test/1",
+        "fault": "",
     }
     told = client.get("/received.json").json()
-    assert told["counts"] == {"requests": 2, "created": 1, "refused": 1, "errors": 0}
+    assert told["counts"] == {
+        "requests": 2,
+        "created": 1,
+        "updated": 0,
+        "cancelled": 0,
+        "mails": 0,
+        "refused": 1,
+        "errors": 0,
+        "faults": 0,
+    }
     assert told["fulfillments"] == [
         {
             "at": "2024-04-30T12:00:00Z",
+            "platform": "adm",
+            "done": "created",
             "order_id": "450789469",
             "tracking_number": "1ZE356F8YW01937117",
             "line_items": [{"sku": "RPBF24-1941", "quantity": 1}],
@@ -455,7 +478,17 @@ def test_the_elements_that_the_script_of_the_page_names_are_there(client: httpx.
     ids = {value for name, value in tags.attributes if name == "id"}
     named = set(re.findall(r'place\("([^"]+)"\)', script))
     assert named <= ids
-    assert {"requests", "created", "refused", "errors", "fulfillments-more", "refusals-more"} <= ids
+    assert {
+        "requests",
+        "created",
+        "updated",
+        "refused",
+        "errors",
+        "fulfillments-more",
+        "mails-more",
+        "refusals-more",
+        "faults-more",
+    } <= ids
 
 
 def test_leaving_a_sandbox_closes_it_even_under_a_request_that_stalls(store: Store) -> None:
@@ -480,7 +513,7 @@ def test_a_body_that_is_cut_off_creates_nothing(store: Store) -> None:
             connection.sendall(head + b"Content-Length: 900\r\n\r\n" + json.dumps(BODY).encode())
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
-    assert store.counts == {"requests": 1, "created": 0, "refused": 1, "errors": 0}
+    assert store.counts == {"requests": 1, "created": 0, "refused": 1, "errors": 0, "faults": 0}
 
 
 def test_a_port_in_use_and_a_host_that_is_not_loopback_are_named(store: Store) -> None:
@@ -525,7 +558,7 @@ ONE = '"order_id": 1, "line_items": []'
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "the file: found [], expected an object with order_id, orders"),
+        ("[]", "the file: found [], expected an object with order_id, orders, shoplazza"),
         ("{}", "orders: found nothing, expected an array"),
         ('{"order_id": "int", "orders": []}', 'order_id: found "int", expected "integer" or "string"'),
         (
@@ -566,7 +599,8 @@ def test_an_orders_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -
     for content in (b"\xff\xfe", b"{", b"[" * 100_000):
         (tmp_path / "orders.json").write_bytes(content)
         with pytest.raises(
-            SetupError, match=r"orders\.json: found no JSON .*, expected an object with 'orders'"
+            SetupError,
+            match=r"orders\.json: found no JSON .*, expected an object with 'orders' or 'shoplazza'$",
         ):
             Store.from_file(tmp_path / "orders.json")
 

@@ -1,11 +1,26 @@
-"""The order platform, served on loopback: to try things out without credentials, and for tests.
+"""The order platforms, served on loopback: to try things out without credentials, and for tests.
 
-It is as strict as the API's document and remembers what it was sent. It does not honour ``Idempotency-Key``:
-what is sent twice is created twice, so that a doubled post shows.
+They are as strict as the APIs' documents and remember what they were sent. They don't honour
+``Idempotency-Key``: what is sent twice is created twice, so that a doubled post shows. On demand they
+misbehave (see faults.py).
 """
 
 from importer.sandbox.app import application
+from importer.sandbox.faults import REHEARSALS, Faults, rehearsal
 from importer.sandbox.orders import Created, Received, Store
 from importer.sandbox.server import Sandbox, serve
+from importer.sandbox.shops import Bucket, Shop
 
-__all__ = ["Created", "Received", "Sandbox", "Store", "application", "serve"]
+__all__ = [
+    "REHEARSALS",
+    "Bucket",
+    "Created",
+    "Faults",
+    "Received",
+    "Sandbox",
+    "Shop",
+    "Store",
+    "application",
+    "rehearsal",
+    "serve",
+]

@@ -45,7 +45,9 @@ class Received:
     """A request and how it was answered; ``at`` is UTC.
 
     ``body`` is the parsed JSON, None when there was none. ``error`` and ``message`` are the words answered,
-    empty when all was well. No other header than the two named is kept, so the token never is.
+    empty when all was well. No other header than the two named is kept, so the token never is. ``fault`` is
+    the kind of the fault that it met on demand, empty when it met none; ``status`` is 0 where no answer was
+    begun. ``fulfillment`` is the name of the one that it was to write, empty where it named none.
     """
 
     at: datetime
@@ -57,6 +59,8 @@ class Received:
     message: str
     idempotency_key: str
     user_agent: str
+    fault: str = ""
+    fulfillment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Newest:
     created: tuple[Created, ...]
     requests: tuple[Received, ...]
     refused: tuple[Received, ...]
+    faulty: tuple[Received, ...]
 
 
 class Refusal(StrEnum):
@@ -89,8 +94,13 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def utc_text(at: datetime) -> str:
+    """A time of UTC, as the platforms and the page write it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 class Store:
-    """The orders of a sandbox and everything it was sent; any number of threads may use it at once.
+    """ADM's orders, and everything that a sandbox was sent; any number of threads may use it at once.
 
     ``order_id`` is the type that order ids have in JSON: ``integer`` or ``string``. ``created`` has every
     fulfillment, ``requests`` the last ones, both in the order of their coming. ``orders`` None stands for
@@ -109,30 +119,37 @@ class Store:
         self.created: list[Created] = []
         self.requests: deque[Received] = deque(maxlen=REMEMBERED_REQUESTS)
         self._refused: deque[Received] = deque(maxlen=REMEMBERED_REFUSALS)
+        self._faulty: deque[Received] = deque(maxlen=REMEMBERED_REFUSALS)
         self._orders = None if orders is None else {order.order_id: order for order in orders}
-        self._counts = {"requests": 0, "created": 0, "refused": 0, "errors": 0}
+        self._counts = {"requests": 0, "created": 0, "refused": 0, "errors": 0, "faults": 0}
         self._lock = threading.Lock()
 
     @classmethod
     def from_file(cls, path: Path, *, now: Callable[[], datetime] = utc_now) -> Store:
-        """The orders of a JSON file.
+        """The orders of an orders file.
+
+        Raises:
+            SetupError: the file can't be read, or is not of the form that ``of`` has.
+        """
+        return cls.of(document_of(path), str(path), now=now)
+
+    @classmethod
+    def of(
+        cls, document: Mapping[str, object], place: str, *, now: Callable[[], datetime] = utc_now
+    ) -> Store:
+        """The orders of a JSON document, which ``place`` names in messages.
 
         Its form is ``{"orders": [{"order_id": 1, "line_items": [{"sku": "A", "quantity": 3}]}]}``.
         ``order_id`` beside ``orders`` may be ``"string"`` where order ids are. ``server_errors`` in an order
         is how many posts for it are answered with a server error first.
 
         Raises:
-            SetupError: the file can't be read, or is not of that form.
+            SetupError: the document is not of that form.
         """
         try:
-            document = json.loads(path.read_text(encoding="utf-8-sig"))
             kind, orders = _orders(document)
         except MismatchError as mismatch:
-            raise SetupError(f"{path}: {mismatch}") from mismatch
-        except OSError as error:
-            raise SetupError(f"{path}: can't be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise SetupError(f"{path}: found no JSON ({error}), expected an object with 'orders'") from error
+            raise SetupError(f"{place}: {mismatch}") from mismatch
         return cls(orders, kind, now=now)
 
     @classmethod
@@ -165,12 +182,16 @@ class Store:
             if request.status >= _CLIENT_ERROR:
                 self._counts["errors" if request.status >= _SERVER_ERROR else "refused"] += 1
                 self._refused.append(request)
+            if request.fault:
+                self._counts["faults"] += 1
+                self._faulty.append(request)
 
     @property
     def counts(self) -> dict[str, int]:
         """How many ``requests`` came, fulfillments were ``created``, and answers were not 200.
 
-        Those are ``refused`` (4xx) and ``errors`` (5xx).
+        Those are ``refused`` (4xx) and ``errors`` (5xx). ``faults`` are the requests that met a fault on
+        demand.
         """
         with self._lock:
             return dict(self._counts)
@@ -183,6 +204,7 @@ class Store:
                 tuple(islice(reversed(self.created), limit)),
                 tuple(islice(reversed(self.requests), limit)),
                 tuple(islice(reversed(self._refused), limit)),
+                tuple(islice(reversed(self._faulty), limit)),
             )
 
 
@@ -193,6 +215,25 @@ class Order:
     order_id: str
     left: dict[str, int]
     server_errors: int = 0
+
+
+def document_of(path: Path) -> Mapping[str, object]:
+    """The document of an orders file: ADM's in ``orders`` and ``order_id``, Shoplazza's in ``shoplazza``.
+
+    Raises:
+        SetupError: the file can't be read, or is no JSON object of these.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        return _object(document, "the file", ("order_id", "orders", "shoplazza"))
+    except MismatchError as mismatch:
+        raise SetupError(f"{path}: {mismatch}") from mismatch
+    except OSError as error:
+        raise SetupError(f"{path}: can't be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise SetupError(
+            f"{path}: found no JSON ({error}), expected an object with 'orders' or 'shoplazza'"
+        ) from error
 
 
 def order_id(value: object, kind: str, place: str) -> str:
@@ -243,7 +284,7 @@ _ORDER_ID_WORDS: Final = {"integer": "an integer", "string": "a string that is n
 def _shown(value: object) -> str:
     if value is _NOTHING:
         return "nothing"
-    text = json.dumps(value)
+    text = json.dumps(value, default=str)  # TOML has dates, JSON has none
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
@@ -287,12 +328,11 @@ def _subtract(left: dict[str, int], lines: Sequence[LineItem]) -> bool:
     return bool(lines) and min(left.values()) >= 0
 
 
-def _orders(document: object) -> tuple[str, list[Order]]:
-    checked = _object(document, "the file", ("order_id", "orders"))
-    kind = checked.get("order_id", "integer")
+def _orders(document: Mapping[str, object]) -> tuple[str, list[Order]]:
+    kind = document.get("order_id", "integer")
     if not isinstance(kind, str) or kind not in _IS_ORDER_ID:
         raise MismatchError("order_id", kind, '"integer" or "string"')
-    listed = member(checked, "orders")
+    listed = member(document, "orders")
     if not isinstance(listed, list):
         raise MismatchError("orders", listed, "an array")
     found: dict[str, Order] = {}

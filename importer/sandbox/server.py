@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
+import struct
 import threading
 from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, Self
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from importer.errors import CannotGoOn, SetupError
 from importer.sandbox.app import application
+from importer.sandbox.kinds import End
+from importer.sandbox.shops import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp, Scope
 
+    from importer.sandbox.faults import Faults
     from importer.sandbox.orders import Store
+    from importer.sandbox.shops import Bucket
 
 
 class Sandbox:
     """A sandbox that runs in a thread from entering to leaving; ``port`` 0 is any that is free.
 
-    ``url`` is set when it is entered, and then it answers.
+    It serves ADM over ``store`` and Shoplazza over ``shop``, which has any order where none is given. ``url``
+    is set when it is entered, and then it answers.
     """
 
     def __init__(
-        self, store: Store, token: str | None = None, port: int = 0, *, host: str = "127.0.0.1"
+        self,
+        store: Store,
+        token: str | None = None,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        faults: Faults | None = None,
+        shop: Shop | None = None,
+        bucket: Bucket | None = None,
     ) -> None:
         self.store = store
+        self.shop = shop or Shop.any_order(now=store.now)
         self.url = ""
-        self._token = token
         self._host = host
         self._port = port
+        self._app = partial(application, store, token, faults, shop=self.shop, bucket=bucket)
 
     def __enter__(self) -> Self:
         """Start it.
@@ -47,7 +65,7 @@ class Sandbox:
         """
         listener = _listen(self._host, self._port)
         self.url = f"http://{_IN_URL[self._host]}:{listener.getsockname()[1]}"
-        self._server = _Server(application(self.store, self._token), listener)
+        self._server = _Server(self._app, listener)
         self._server.start()
         return self
 
@@ -55,13 +73,24 @@ class Sandbox:
         self._server.stop()
 
 
-def serve(store: Store, host: str, port: int, token: str | None, ready: Callable[[str], None]) -> None:
-    """Serve ``store`` until SIGINT or SIGTERM; ``ready`` is called with the URL once it answers.
+def serve(
+    store: Store,
+    host: str,
+    port: int,
+    token: str | None,
+    ready: Callable[[str], None],
+    faults: Faults | None = None,
+    *,
+    shop: Shop | None = None,
+    bucket: Bucket | None = None,
+) -> None:
+    """Serve as a Sandbox does until SIGINT or SIGTERM; ``ready`` is called with the URL once it answers.
 
     Raises:
         SetupError: ``host`` is not loopback, or the port can't be had.
     """
-    with _signalled() as signalled, Sandbox(store, token, port, host=host) as sandbox:
+    sandbox = Sandbox(store, token, port, host=host, faults=faults, shop=shop, bucket=bucket)
+    with _signalled() as signalled, sandbox:
         ready(sandbox.url)
         signalled.get()
 
@@ -103,10 +132,11 @@ def _listen(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Uvicorn in a thread of its own."""
 
-    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+    def __init__(self, app: Callable[..., ASGIApp], listener: socket.socket) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                app(hang_up=self._hang_up),
+                http="h11",  # which is always there, and of which the faults know how it ends connections
                 lifespan="off",
                 ws="none",
                 log_config=None,
@@ -143,6 +173,32 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._begun.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()  # closing waits for a client that does not read
+        await asyncio.sleep(0)  # an aborted connection is closed in the loop's next round
+
+    def _hang_up(self, scope: Scope, end: End) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, H11Protocol) and connection.client == scope["client"]:
+                _END[end](connection.transport)
+
+
+def _close(transport: asyncio.Transport) -> None:
+    transport.close()
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    # lingering for 0 seconds makes the kernel send RST instead of FIN
+    transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
+    transport.abort()
+
+
+_END: Final = {End.CLOSED: _close, End.RESET: _reset}
 
 
 @contextmanager
