@@ -2,51 +2,59 @@
 
 from __future__ import annotations
 
-import io
+import math
 import secrets
-import sys
-from contextlib import ExitStack, contextmanager
+import shlex
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
 from rich.console import Console
+from rich.text import Text
 
-from importer import delivery, destinations, fulfillments, manifests, reading, report
-from importer.errors import CannotGoOn, ManifestError
-from importer.findings import Findings
+from importer import batches, delivery, destinations, fulfillments, limits, report
+from importer.batches import Facts, Terms
+from importer.errors import CannotGoOn, ImporterError, RunInProgress
+from importer.given import Given, Known
 from importer.ledger import Ledger, Run, exists
 from importer.manifests import layouts, sources
-from importer.model import FINE, STATUSES, Status
+from importer.model import Status
+from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
 from importer.report.progress import bar
+from importer.report.words import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
 
+    import numpy as np
     import numpy.typing as npt
 
+    from importer.batches import Batch, Tables
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
     from importer.manifests import Manifest
-    from importer.model import Fulfillment, Outcome
-    from importer.reading import Read
-    from importer.report import Account, Outcomes, Summary, Written
+    from importer.model import Fulfillment
+    from importer.posts import Memory, Told
+    from importer.report import Outcomes, Summary
     from importer.settings import DestinationSettings
 
-NEEDED_BY_ALL = ("order_id", "tracking_number")
-_ORDER_ID_WORDS = {
-    "integer": "a whole number from 1 to 9223372036854775807",
-    "string": "1 to 255 characters on one line",
-}
-_FINISHED, _ATTENTION, _STOPPED, _DOUBT = 0, 1, 4, 6
+_STOPPED = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the user has asked for. ``destination`` is None for a dry run for any destination."""
+    """What the user has asked for. ``destination`` is None for a dry run for any destination.
+
+    ``stop_at`` is in the system's time zone; ``max_time``, ``give_up``, ``drain`` and ``wait_lock`` are
+    seconds (see the options of that name). ``ledger_named`` says that the ledger is not the default one, and
+    ``ask`` lets a dry run look up at the destination what would become of each row. ``again`` is the command
+    that posts in the same way, with ``{}`` for the manifests.
+    """
 
     command: str
     arguments: tuple[str, ...]
@@ -58,20 +66,28 @@ class Job:
     encoding: str | None = None
     strict_tracking: bool = False
     retry_in_doubt: bool = False
-
-
-def _standard_input() -> BinaryIO:
-    return io.BytesIO() if sys.stdin is None else sys.stdin.buffer  # cron may start us with none
+    stop_at: TimeOfDay | None = None
+    max_time: float | None = None
+    give_up: float = GIVE_UP_SECONDS
+    drain: float = DRAIN_SECONDS
+    wait_lock: float = 0.0
+    ledger_named: bool = False
+    ask: bool = False
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a run needs of its surroundings; ``standard_input`` is read for the manifest ``-``."""
+    """What a run needs of its surroundings; ``standard_input`` is read for the manifest ``-``.
 
-    standard_input: BinaryIO = field(default_factory=_standard_input)
+    ``clock`` is seconds that only grow; ``now`` is the wall clock, in UTC.
+    """
+
+    standard_input: BinaryIO = field(default_factory=batches.standard_input)
     console: Console = field(default_factory=lambda: Console(stderr=True))
     interruption: Interruption = field(default_factory=Interruption)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
 
 
 def run(job: Job, world: World) -> Summary:
@@ -90,7 +106,8 @@ class _Run:
         self._job = job
         self._world = world
         self._started_at = world.now()
-        self._id = f"{self._started_at:%Y-%m-%d-%H%M%S}-{secrets.token_hex(2)}"
+        self._deadline = limits.deadline(job.stop_at, job.max_time, world.clock(), self._started_at)
+        self._id = f"{self._started_at:%Y-%m-%d-%H%M%S}-{secrets.token_hex(3)}"
         self._folder = job.report or Path("reports", self._id)
         self._destination = destinations.make(job.destination) if job.destination else None
         self._ledger_is_new = False
@@ -98,53 +115,45 @@ class _Run:
     def run(self) -> Summary:
         report.refuse_existing(self._folder)
         with ExitStack() as stack:
-            surveyed = self._survey(stack.enter_context(sources.scratch()))
-            self._world.interruption.orderly = True  # from here on every row can be reported
+            terms = self._terms()
+            surveyed, known = self._survey(terms, stack.enter_context(sources.scratch()))
             ledger = stack.enter_context(self._ledger())
-            read = self._read(surveyed)
+            self._world.interruption.orderly = True  # from here on every row can be reported
+            read = batches.read(surveyed, terms, self._world.console)
             stack.enter_context(report.made(self._folder))
-            grouping = fulfillments.group(_rows(read), self._options())
-            if ledger is None or self._destination is None or self._job.command != "post":
-                return self._check(surveyed, read, grouping, ledger)
-            return self._post(surveyed, read, grouping, ledger, self._destination)
+            batch = batches.group(surveyed, read, terms)
+            if ledger is None or self._job.destination is None or self._job.command != "post":
+                return self._check(batch, ledger)
+            ledger.start_run(self._record(known, batch.terms, self._job.destination))
+            return self._post(batch, ledger, destinations.make(self._job.destination))
 
-    def _survey(self, scratch: Path) -> list[Manifest]:
-        layout = layouts.load(self._job.layout)
-        needed = self._destination.needed if self._destination else NEEDED_BY_ALL
+    def _terms(self) -> Terms:
+        job = self._job
+        layout = layouts.load(job.layout)
+        return Terms(self._destination, layout, job.options, job.encoding, job.strict_tracking)
+
+    def _survey(self, terms: Terms, scratch: Path) -> tuple[list[Manifest], tuple[Known, ...]]:
+        """The manifests, and how they are known to whoever asks for the report later."""
         found = sources.find(self._job.arguments, self._world.standard_input, scratch)
-        if self._job.command == "post":
-            # the report is made of the manifests after the last post, which may be hours later
-            found = sources.keep(found, scratch)
-        surveyed, faults = [], []
-        for source in found:
-            try:
-                surveyed.append(manifests.survey(source, layout, needed, self._job.encoding))
-            except ManifestError as error:
-                faults.append(str(error))
-        if faults:
-            raise ManifestError("\n".join(faults))
-        return surveyed
-
-    def _read(self, surveyed: list[Manifest]) -> Read:
-        with bar(self._world.console, "reading", None) as progress:
-            return reading.read_all(
-                surveyed,
-                self._destination.order_id if self._destination else "string",
-                strict_tracking=self._job.strict_tracking,
-                progress=progress,
+        # the report is made of the manifests after the last post, which may be hours later
+        used = sources.keep(found, scratch) if self._job.command == "post" else found
+        surveyed = batches.survey(used, terms)
+        known = (
+            Known(
+                source.name,
+                "" if source.path.parent == scratch else str(source.path.absolute()),
+                manifest.encoded.sha256,
             )
-
-    def _options(self) -> fulfillments.Options:
-        several = self._destination.several_orders if self._destination else False
-        options = self._job.options
-        return fulfillments.Options(several, options.partial, options.all_or_nothing, options.duplicates)
+            for source, manifest in zip(found, surveyed, strict=True)
+        )
+        return surveyed, tuple(known)
 
     @contextmanager
     def _ledger(self) -> Iterator[Ledger | None]:
         """The ledger; for a run that posts, it is this run's alone, and dead runs' leftovers are settled."""
         if self._destination is not None and self._job.command == "post":
             self._ledger_is_new = not exists(self._job.ledger)
-            with Ledger(self._job.ledger) as ledger, ledger.lock(self._destination.identity):
+            with Ledger(self._job.ledger) as ledger, self._locked(ledger, self._destination.identity):
                 ledger.recover(self._destination.identity)
                 yield ledger
         elif self._destination is not None and exists(self._job.ledger):
@@ -153,171 +162,181 @@ class _Run:
         else:
             yield None
 
-    def _check(
-        self, surveyed: list[Manifest], read: Read, grouping: Grouping, ledger: Ledger | None
-    ) -> Summary:
-        outcomes = report.Outcomes(len(grouping), Status.READY)
-        earlier = self._look_up(grouping, ledger, outcomes)
-        self._hold_all(grouping, earlier, outcomes)
-        account = self._account(read, grouping, outcomes)
-        written = self._write(account, surveyed)
-        return self._publish(surveyed, read, account, written, stopped="")
+    @contextmanager
+    def _locked(self, ledger: Ledger, destination: str) -> Iterator[None]:
+        """Be the only run that posts there, after waiting for another one if that is asked for."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(ledger.lock(destination))
+            except RunInProgress as other:
+                wait = self._job.wait_lock
+                if self._deadline is not None:
+                    wait = min(wait, self._deadline.at - self._world.clock())
+                if wait <= 0:
+                    raise
+                whom = str(other).removesuffix("; wait until it has ended")
+                self._say(f"waiting for up to {limits.in_words(round(wait))}: {whom}")
+                stack.enter_context(ledger.lock(destination, wait=wait))
+            yield
 
-    def _post(
-        self,
-        surveyed: list[Manifest],
-        read: Read,
-        grouping: Grouping,
-        ledger: Ledger,
-        destination: Destination,
-    ) -> Summary:
-        ledger.start_run(self._record(surveyed, destination))
+    def _say(self, words: str) -> None:
+        if self._world.console.is_terminal:
+            with suppress(OSError):  # that the terminal went away is no reason to end a run
+                self._world.console.print(Text(printable(words), "dim"), soft_wrap=True)
+
+    def _check(self, batch: Batch, ledger: Ledger | None) -> Summary:
+        outcomes = report.Outcomes(len(batch.grouping), Status.READY)
+        earlier = self._look_up(batch.grouping, ledger, outcomes)
+        send = batches.hold_all(batch, earlier, outcomes)
+        stopped = ""
+        if self._job.ask:
+            heard = delivery.Heard.of(len(batch.grouping))
+            stopped = self._deliver(batch, earlier, send, delivery.NO_LEDGER, outcomes, heard)
+            outcomes.put_all(send & ~heard.ended, Status.NOT_SENT, "run-stopped", f"not looked up: {stopped}")
+        mails = batch.grouping.mails(send & (outcomes.status == report.NUMBER_OF[Status.READY]))
+        return self._report(batch, outcomes, stopped, mails)
+
+    def _post(self, batch: Batch, ledger: Ledger, destination: Destination) -> Summary:
+        grouping = batch.grouping
         outcomes = report.Outcomes(len(grouping), Status.NOT_SENT)
         earlier = self._look_up(grouping, ledger, outcomes)
-        send = self._hold_all(grouping, earlier, outcomes)
-        begun = np.zeros(len(grouping), dtype=bool)
+        send = batches.hold_all(batch, earlier, outcomes)
+        heard = delivery.Heard.of(len(grouping))
         failure: Exception | None = None
         try:
-            stopped = self._deliver(grouping, send, ledger, destination, outcomes, begun)
+            stopped = self._deliver(batch, earlier, send, ledger, outcomes, heard)
         except Exception as error:  # noqa: BLE001 - whatever it was, every row is reported before it is raised
             failure, stopped = error, str(error) or type(error).__name__
-            begun |= delivery.doubt(grouping, send & ~begun, ledger, destination, outcomes, self._id)
-        outcomes.put_all(send & ~begun, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
-        account = self._account(read, grouping, outcomes)
+            unheard_of = send & ~heard.ended
+            heard.ended[delivery.doubt(grouping, unheard_of, ledger, destination, outcomes, self._id)] = True
+        outcomes.put_all(send & ~heard.ended, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
+        try:
+            if failure is None:
+                delivery.compare(ledger, self._id, grouping, outcomes, heard.recorded)
+            summary = self._report(batch, outcomes, stopped, int(heard.mailed.sum()))
+        except ImporterError as error:
+            raise self._unreported(ledger, stopped, error) from error
         if failure is None:
-            delivery.compare(ledger, self._id, grouping, outcomes, begun)
-        written = self._write(account, surveyed)
-        summary = self._publish(surveyed, read, account, written, stopped)
-        if failure is None:
-            ledger.finish_run(
-                self._id,
-                finished_at=summary.finished_at,
-                exit_status=summary.exit_status,
-                stopped_because=summary.stopped_because,
-                summary=summary.as_json(),
-            )
+            self._finish(ledger, summary)
         elif not isinstance(failure, CannotGoOn):
             raise failure
         return summary
 
     def _look_up(self, grouping: Grouping, ledger: Ledger | None, outcomes: Outcomes) -> delivery.Earlier:
         accept = self._job.retry_in_doubt
-        return delivery.look_up(grouping, ledger, self._destination, outcomes, accept_doubt=accept)
-
-    def _hold_all(
-        self, grouping: Grouping, earlier: delivery.Earlier, outcomes: Outcomes
-    ) -> npt.NDArray[np.bool_]:
-        """With --all-or-nothing, what an earlier run spoils keeps the rest from being sent, too."""
-        if not (self._job.options.all_or_nothing and earlier.faulty):
-            return earlier.send
-        outcomes.put_all(
-            earlier.send,
-            Status.HELD,
-            "batch-held",
-            "held back by --all-or-nothing: an earlier run posted or tried others of these fulfillments",
+        posting = self._job.command == "post"
+        return delivery.look_up(
+            grouping, ledger, self._destination, outcomes, accept_doubt=accept, posting=posting
         )
-        return np.zeros(len(grouping), dtype=bool)
 
     def _deliver(
         self,
-        grouping: Grouping,
+        batch: Batch,
+        earlier: delivery.Earlier,
         send: npt.NDArray[np.bool_],
-        ledger: Ledger,
-        destination: Destination,
+        ledger: Memory,
         outcomes: Outcomes,
-        begun: npt.NDArray[np.bool_],
+        heard: delivery.Heard,
     ) -> str:
         settings = self._job.destination
         if settings is None or not send.any():
             return self._world.interruption.halt.reason
-        rules = delivery.rules_of(settings, self._id, accept_doubt=self._job.retry_in_doubt)
-        with bar(self._world.console, "posting", int(send.sum())) as progress:
+        rules = delivery.rules_of(
+            settings,
+            self._id,
+            accept_doubt=self._job.retry_in_doubt,
+            give_up=self._job.give_up,
+            drain=self._job.drain,
+            deadline=self._deadline,
+            ask=self._job.ask,
+        )
+        per_second = settings.rate.per_second if settings.rate else math.inf
+        what = "asking" if self._job.ask else "posting"
+        with bar(self._world.console, what, int(send.sum()), per_second) as progress:
 
-            def told(parcel: Fulfillment, outcome: Outcome) -> None:
-                outcomes.put(parcel.index, outcome)
-                begun[parcel.index] = True
-                progress(1)
+            def told(parcel: Fulfillment, how: Told) -> None:
+                outcomes.put(parcel.index, how.outcome)
+                heard.hear(parcel.index, how)
+                progress.advance(1)
 
             return delivery.deliver(
-                grouping.by_order(send), destination, settings, ledger, rules, told, self._world.interruption
+                batch.grouping.by_order(send),
+                settings,
+                ledger,
+                rules,
+                told,
+                progress.say,
+                self._world.interruption,
+                doubtful=earlier.doubtful,
             )
 
-    def _account(self, read: Read, grouping: Grouping, outcomes: Outcomes) -> Account:
-        order_id = self._destination.order_id if self._destination else "string"
-        return report.Account(
-            positions=read.positions,
-            of_row=grouping.of_row,
-            bad=grouping.bad,
-            repeats=grouping.repeats,
-            names=grouping.names(),
-            held_by=grouping.held_by,
-            scope=tuple(map(str, fulfillments.SCOPES)),
-            scope_of=grouping.scope,
-            filled=grouping.filled,
-            findings=Findings.join([read.findings, grouping.findings]),
-            warnings=Findings.join([read.warnings, grouping.warnings]),
-            outcomes=outcomes,
-            expected_order_id=_ORDER_ID_WORDS[order_id],
-            duplicates=str(self._job.options.duplicates),
-        )
+    def _report(self, batch: Batch, outcomes: Outcomes, stopped: str, mails: int) -> Summary:
+        tables = batches.write(batch, outcomes, self._folder)
+        return batches.publish(batch, tables, self._facts(tables, stopped, mails), self._folder)
 
-    def _write(self, account: Account, surveyed: list[Manifest]) -> Written:
-        return report.write(account, [reading.page(manifest) for manifest in surveyed], self._folder)
-
-    def _record(self, surveyed: list[Manifest], destination: Destination) -> Run:
-        return Run(
-            run_id=self._id,
-            command=self._job.command,
-            destination=destination.identity,
-            manifests=tuple(manifest.name for manifest in surveyed),
-            report=str(self._folder),
-            started_at=self._started_at,
-        )
-
-    def _publish(
-        self, surveyed: list[Manifest], read: Read, account: Account, written: Written, stopped: str
-    ) -> Summary:
-        rows, by_status = report.summarize(account, written)
+    def _facts(self, tables: Tables, stopped: str, mails: int) -> Facts:
         stopped = stopped or self._world.interruption.halt.reason
-        summary = report.Summary(
+        return Facts(
             run_id=self._id,
             command=self._job.command,
-            destination=self._destination.identity if self._destination else "",
-            manifests=reading.describe(surveyed, read),
-            rows=rows,
-            fulfillments=by_status,
-            errors=written.errors,
-            warnings=written.warnings,
             started_at=self._started_at,
             finished_at=self._world.now(),
-            exit_status=self._exit_status(rows, stopped),
+            exit_status=self._exit_status(tables.rows, stopped),
             stopped_because=stopped,
-            reports=report.paths(self._folder),
-            to_mend=written.to_mend,
+            mails=mails,
             ledger=str(self._job.ledger) if self._job.command == "post" else "",
             ledger_is_new=self._ledger_is_new,
         )
-        report.publish(summary, self._folder)
-        return summary
 
-    def _exit_status(self, rows: dict[str, int], stopped: str) -> int:
+    def _exit_status(self, rows: Mapping[str, int], stopped: str) -> int:
         if self._world.interruption.exit_status:
             return self._world.interruption.exit_status
-        if stopped:
-            return _STOPPED
-        if rows[Status.IN_DOUBT]:
-            return _DOUBT
-        return _ATTENTION if any(rows[status] for status in STATUSES if status not in FINE) else _FINISHED
+        return _STOPPED if stopped else batches.exit_status(rows)
 
+    def _record(self, known: tuple[Known, ...], terms: Terms, settings: DestinationSettings) -> Run:
+        job = self._job
+        given = Given(
+            known,
+            settings,
+            terms.layout,
+            job.options,
+            job.encoding,
+            job.strict_tracking,
+            job.retry_in_doubt,
+            job.again,
+        )
+        return Run(
+            run_id=self._id,
+            command=job.command,
+            destination=destinations.make(settings).identity,
+            manifests=tuple(manifest.name for manifest in known),
+            report=str(self._folder),
+            started_at=self._started_at,
+            given=given.as_json(),
+        )
 
-def _rows(read: Read) -> fulfillments.Rows:
-    return fulfillments.Rows(
-        order_id=read.order_id,
-        tracking_number=read.tracking_number,
-        sku=read.sku,
-        quantity=read.quantity,
-        bad=read.bad,
-        manifest=read.manifest,
-        orders=read.orders,
-        numbers=read.numbers,
-    )
+    def _finish(self, ledger: Ledger, summary: Summary) -> None:
+        ledger.finish_run(
+            self._id,
+            finished_at=summary.finished_at,
+            exit_status=summary.exit_status,
+            stopped_because=summary.stopped_because,
+            summary=summary.as_json(),
+        )
+
+    def _unreported(self, ledger: Ledger, stopped: str, error: ImporterError) -> CannotGoOn:
+        """Remember that the run ends without its report, and say how to have it written later."""
+        why = "; ".join(filter(None, (stopped, str(error))))
+        with suppress(CannotGoOn):  # the disk may be the ledger's, too; then the run counts as killed
+            ledger.finish_run(
+                self._id,
+                finished_at=self._world.now(),
+                exit_status=_STOPPED,
+                stopped_because=why,
+                summary="",
+            )
+        place = f" --ledger {shlex.quote(str(self._job.ledger))}" if self._job.ledger_named else ""
+        return CannotGoOn(
+            f"{why}; what was posted is in the ledger, and 'importer runs {self._id}{place} --report DIR' "
+            "writes the report later, from the ledger and the manifests"
+        )

@@ -31,7 +31,8 @@ class Read:
     Per row: ``order_id`` and ``tracking_number`` (strings, null where unknown), ``sku``, ``quantity``
     (int32), ``bad`` (bool) and ``manifest`` (its place in the run). ``positions`` says where rows stand,
     ``counts`` how many each manifest has, ``passed_over`` its rows of totals. ``orders`` and ``numbers`` are
-    what may be an order id or a tracking number in rows whose cells can't be told apart.
+    what may be an order id or a tracking number in rows whose cells can't be told apart. ``taken`` has the
+    further columns that the destination makes something of (strings, '' for a blank).
     """
 
     order_id: Text
@@ -47,6 +48,7 @@ class Read:
     positions: list[Position]
     counts: list[int]
     passed_over: list[tuple[int, ...]]
+    taken: Mapping[str, Text] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -75,8 +77,12 @@ def read_all(
     *,
     strict_tracking: bool,
     progress: Callable[[int], None],
+    takes: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
 ) -> Read:
     """Read and check every row of every manifest; ``progress`` is told how many rows came in.
+
+    ``takes`` and ``optional`` are as for a ``Checker``.
 
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
@@ -87,7 +93,7 @@ def read_all(
     for manifest in surveyed:
         before = gathered.rows
         totals: list[int] = []
-        checker = Checker(tuple(manifest.columns), order_id, strict_tracking)
+        checker = Checker(tuple(manifest.columns), order_id, strict_tracking, takes, optional)
         for block in manifests.blocks(manifest):
             totals.extend(block.passed_over)
             cells = {name: block.cells[position] for name, position in manifest.columns.items()}
@@ -95,7 +101,7 @@ def read_all(
             progress(len(block))
         counts.append(gathered.rows - before)
         passed_over.append(tuple(totals))
-    return _joined(gathered, counts, passed_over)
+    return _joined(gathered, counts, passed_over, takes)
 
 
 def page(manifest: Manifest) -> Page:
@@ -138,7 +144,9 @@ def describe(surveyed: Sequence[Manifest], read: Read) -> list[ManifestRead]:
     ]
 
 
-def _joined(gathered: _Gathered, counts: list[int], passed_over: list[tuple[int, ...]]) -> Read:
+def _joined(
+    gathered: _Gathered, counts: list[int], passed_over: list[tuple[int, ...]], takes: tuple[str, ...]
+) -> Read:
     checked = gathered.checked
     return Read(
         order_id=pa.chunked_array([part.order_id for part in checked], pa.string()),
@@ -154,4 +162,11 @@ def _joined(gathered: _Gathered, counts: list[int], passed_over: list[tuple[int,
         positions=gathered.positions,
         counts=counts,
         passed_over=passed_over,
+        taken={name: _column(name, checked) for name in takes if any(name in part.taken for part in checked)},
     )
+
+
+def _column(name: str, checked: Sequence[Checked]) -> Text:
+    """The column of all manifests, blank where one has no such column."""
+    chunks = [part.taken.get(name, pa.repeat("", len(part.bad))) for part in checked]
+    return pa.chunked_array(chunks, pa.string())

@@ -259,7 +259,7 @@ def test_a_destination_that_is_down_stops_the_run_and_the_same_command_carries_o
         port = listener.getsockname()[1]
     configuration(Path("importer.toml"), f"http://127.0.0.1:{port}")
 
-    ended, report = post(capsys, "m.csv", "--max-attempts", 1)
+    ended, report = post(capsys, "m.csv", "--max-attempts", 1, "--give-up", 0)
 
     assert (ended.status, counted(report)) == (4, {"failed": 1, "not-sent": 2})
     assert f"can't connect to 127.0.0.1:{port}: connection refused" in ended.out
@@ -357,8 +357,9 @@ def test_a_reply_for_another_order_is_in_doubt_and_only_sent_again_on_request_6(
     assert (seen, len(platform.seen)) == (3, 6)
     assert checked.summary["rows"]["in-doubt"] == 3
     message = (
-        "the destination answered 200 with order_id '7', expected '1001'; "
-        "it is not known whether the fulfillment was created"
+        "the destination answered 200 with order_id '7', expected '1001' (no content type: "
+        """'{"order_id": 7, "tracking_number": "TRACK00000", "status": "created", """
+        """"created_at": "2024-04-30T12:00:00Z"}'); it is not known whether the fulfillment was created"""
     )
     run = json.loads((report / "summary.json").read_text())["run_id"]
     assert table(report / "rows.csv")[0]["import_message"] == message

@@ -75,6 +75,7 @@ def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
         "seconds": 61.005,
         "exit_status": 1,
         "stopped_because": "",
+        "mails": 0,
         "reports": {"rows": "R/rows.csv", "errors": "R/errors.csv", "summary": "R/summary.json"},
         "ledger": "",
     }

@@ -7,20 +7,23 @@ import shlex
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from importer import pipeline, settings
+from importer import limits, pipeline, settings
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing
 from importer.fulfillments import Duplicates, Options
 from importer.manifests import encodings
+from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
 from importer.report import terminal
-from importer.sandbox import Sandbox, Store
+from importer.sandbox import REHEARSALS, Sandbox, rehearsal, stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 def _encoding(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -32,15 +35,23 @@ def _encoding(_: click.Context, __: click.Parameter, value: str | None) -> str |
     return name
 
 
-def _rate(_: click.Context, __: click.Parameter, value: str | None) -> settings.Rate | None:
-    if value is None:
-        return None
-    try:
-        return settings.parse_rate(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
+def _parsed(parse: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """A click callback for text that ``parse`` understands, or says with ValueError why it does not."""
+
+    def callback(_: click.Context, __: click.Parameter, value: str | None) -> T | None:
+        if value is None:
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return callback
 
 
+_DURATION = _parsed(limits.parse_duration)
+
+_A_DAY = "24h"
 _MANIFESTS = click.argument("manifests", metavar="MANIFEST...", nargs=-1, type=str)
 _SHARED = (
     click.option(
@@ -78,6 +89,11 @@ _SHARED = (
         is_flag=True,
         help="Send again what an earlier run sent without learning the outcome. It may be created twice.",
     ),
+    click.option(
+        "--notify/--no-notify",
+        default=None,
+        help="Mail customers of whom the manifest says nothing  [default: send_email of the config file]",
+    ),
     click.option("--json", is_flag=True, help="Print the summary as one JSON object."),
     click.option(
         "--sandbox",
@@ -87,7 +103,56 @@ _SHARED = (
         help="Start the sandbox in this process and post to it; without a file it accepts any order. "
         "A dry run starts none, but reads what the ledger has of it.",
     ),
-    click.option("--rate", metavar="N[/BURST]", callback=_rate, help="At most N posts a second."),
+    click.option(
+        "--rehearse",
+        metavar="NAME",
+        type=click.Choice(sorted(REHEARSALS)),
+        help=f"With --sandbox: let it go wrong in this way. One of {', '.join(sorted(REHEARSALS))}.",
+    ),
+    click.option(
+        "--stop-at",
+        metavar="HH:MM",
+        callback=_parsed(limits.parse_time),
+        help="Stop when the clock next shows this; the same command carries on.",
+    ),
+    click.option(
+        "--max-time",
+        metavar="DURATION",
+        callback=_DURATION,
+        help="Stop after so long, such as 2h, 90m or 1h30m; the same command carries on.",
+    ),
+    click.option(
+        "--give-up",
+        metavar="DURATION",
+        callback=_DURATION,
+        default=f"{GIVE_UP_SECONDS:g}s",
+        show_default=True,
+        help="Stop when the destination has been down for so long.",
+    ),
+    click.option(
+        "--drain",
+        metavar="DURATION",
+        callback=_DURATION,
+        default=f"{DRAIN_SECONDS:g}s",
+        show_default=True,
+        help="Once the run is to stop, wait so long for the answers to what is in flight.",
+    ),
+    click.option(
+        "--wait-lock",
+        metavar="[DURATION]",
+        is_flag=False,
+        flag_value=_A_DAY,
+        callback=_DURATION,
+        default="0",
+        help="Wait so long while another run posts to this destination with this ledger; without a "
+        f"DURATION {_A_DAY}  [default: don't wait]",
+    ),
+    click.option(
+        "--rate",
+        metavar="N[/BURST]",
+        callback=_parsed(settings.parse_rate),
+        help="At most N posts a second.",
+    ),
     click.option("--concurrency", type=int, metavar="N", help="So many orders side by side."),
     click.option("--timeout", type=float, metavar="S", help="Seconds for one attempt, to its last byte."),
     click.option("--max-attempts", type=int, metavar="N", help="Attempts for each fulfillment."),
@@ -103,8 +168,15 @@ def _with(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+_ASK = click.option(
+    "--ask",
+    is_flag=True,
+    help="Look up at the destination what would become of each row: it is read, and nothing is written.",
+)
+
+
 @click.command()
-@_with(_MANIFESTS, *_SHARED)
+@_with(_MANIFESTS, *_SHARED, _ASK)
 @click.pass_obj
 def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hands over each option by name
     """Dry run: read, validate, group, report. Nothing leaves the machine.
@@ -117,13 +189,16 @@ def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click han
     importer check inbox/ --to adm --report checked
     """  # noqa: D301 - click takes \b for text to be left as it is
     _refuse_contradictions(options)
-    if options["sandbox"] is not None:
-        target = _sandbox(common, options)[1]
-    elif options["to"]:
-        target = settings.destination_for_check(common.settings(), options["to"])
-    else:
-        target = None
-    return _run(common, _job("check", target, options), options)
+    with ExitStack() as stack:
+        if options["ask"]:
+            target = _reached(common, options, stack)
+        elif options["sandbox"] is not None:
+            target = _sandbox(common, options)[1]
+        elif options["to"]:
+            target = settings.destination_for_check(common.settings(), options["to"])
+        else:
+            target = None
+        return _run(common, _job(common, "check", target, options), options)
 
 
 @click.command()
@@ -141,22 +216,28 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
     """  # noqa: D301 - click takes \b for text to be left as it is
     _refuse_contradictions(options)
     with ExitStack() as stack:
-        if options["sandbox"] is None:
-            name = options["to"] or settings.DEFAULT_KIND
-            target = settings.destination(common.settings(), name, os.environ, _overrides(options))
-        else:
-            store, target = _sandbox(common, options)
-            target = replace(target, base_url=stack.enter_context(Sandbox(store)).url)
-        return _run(common, _job("post", target, options), options)
+        target = _reached(common, options, stack)
+        return _run(common, _job(common, "post", target, options), options)
 
 
-def _sandbox(common: Common, options: dict[str, Any]) -> tuple[Store, settings.DestinationSettings]:
-    """The sandbox's orders, and how to post to it but for its port."""
+def _reached(common: Common, options: dict[str, Any], stack: ExitStack) -> settings.DestinationSettings:
+    """The destination with all that is needed to send to it; a sandbox is started until ``stack`` is left."""
+    if options["sandbox"] is None:
+        name = options["to"] or settings.DEFAULT_KIND
+        return settings.destination(common.settings(), name, os.environ, _overrides(options))
+    sandbox, target = _sandbox(common, options)
+    return replace(target, base_url=stack.enter_context(sandbox).url)
+
+
+def _sandbox(common: Common, options: dict[str, Any]) -> tuple[Sandbox, settings.DestinationSettings]:
+    """The sandbox, not started yet, and how to post to it but for its port."""
     target = settings.sandbox_destination(
         common.settings(), options["to"], "http://127.0.0.1", _overrides(options)
     )
     orders = options["sandbox"]
-    return Store.from_file(Path(orders)) if orders else Store.any_order(target.order_id), target
+    store, shop = stock.from_file(Path(orders), target.kind) if orders else stock.any_order(target.order_id)
+    faults = rehearsal(options["rehearse"]) if options["rehearse"] else None
+    return Sandbox(store, faults=faults, shop=shop), target
 
 
 def _overrides(options: dict[str, Any]) -> dict[str, Any]:
@@ -172,9 +253,13 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
         )
     if options["partial"] and options["all_or_nothing"]:
         raise click.UsageError("--partial and --all-or-nothing contradict each other")
+    if options["rehearse"] and options["sandbox"] is None:
+        raise click.UsageError("--rehearse is for the sandbox only: give --sandbox, too")
 
 
-def _job(command: str, target: settings.DestinationSettings | None, options: dict[str, Any]) -> pipeline.Job:
+def _job(
+    common: Common, command: str, target: settings.DestinationSettings | None, options: dict[str, Any]
+) -> pipeline.Job:
     return pipeline.Job(
         command=command,
         arguments=options["manifests"],
@@ -184,13 +269,32 @@ def _job(command: str, target: settings.DestinationSettings | None, options: dic
             partial=options["partial"],
             all_or_nothing=options["all_or_nothing"],
             duplicates=Duplicates(options["duplicates"]),
+            notify=_notify(target, options["notify"]),
         ),
+        ask=options.get("ask", False),
         report=options["report"],
         layout=options["layout"],
         encoding=options["encoding"],
         strict_tracking=options["strict_tracking"],
         retry_in_doubt=options["retry_in_doubt"],
+        stop_at=options["stop_at"],
+        max_time=options["max_time"],
+        give_up=options["give_up"],
+        drain=options["drain"],
+        wait_lock=options["wait_lock"],
+        ledger_named=options["ledger"] is not None,
+        again=_again(common, options),
     )
+
+
+def _notify(target: settings.DestinationSettings | None, asked: bool | None) -> bool:  # noqa: FBT001 - as click hands it over
+    """Whether customers are mailed of whom the manifest says nothing."""
+    if target is None or target.kind not in settings.KINDS_THAT_MAIL:
+        if asked:
+            name = f"destination {target.name}" if target else "no destination (give --to)"
+            raise click.UsageError(f"--notify: {name} has no mail for customers")
+        return False
+    return target.send_email if asked is None else asked
 
 
 def _run(common: Common, job: pipeline.Job, options: dict[str, Any]) -> int:
@@ -209,7 +313,7 @@ def _run(common: Common, job: pipeline.Job, options: dict[str, Any]) -> int:
             terminal.show(
                 common.out,
                 summary,
-                again=_again(common, options),
+                again=job.again,
                 named_report=options["report"] is not None,
                 verbose=common.verbose,
             )
@@ -230,6 +334,8 @@ def _again(common: Common, options: dict[str, Any]) -> str:
     for name in ("partial", "all_or_nothing", "strict_tracking"):
         if options[name]:
             words.append(f"--{name.replace('_', '-')}")
+    if options["notify"] is not None:
+        words.append("--notify" if options["notify"] else "--no-notify")
     if options["sandbox"] is not None:
         words += ["--sandbox", *filter(None, [options["sandbox"]])]
     return " ".join(

@@ -1,32 +1,63 @@
-"""``importer runs``: what the ledger has of earlier runs."""
+"""``importer runs``: what the ledger has of earlier runs, and their reports, written later."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from importer.cli.common import LEDGER, Common, default_ledger, printing
+from importer import afterwards, batches
+from importer.cli.common import LEDGER, Common, complain, default_ledger, printing
 from importer.errors import SetupError
 from importer.ledger import Ledger, Run, exists
+from importer.posts.signals import Interruption
 from importer.report import runs as runs_report
+from importer.report import terminal
 from importer.report.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 @click.command()
 @click.argument("run_id", metavar="[RUN-ID]", required=False)
+@click.argument("manifests", metavar="[MANIFEST...]", nargs=-1, type=str)
+@click.option(
+    "--report",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    envvar="IMPORTER_RUNS_REPORT",
+    help="Write the report of RUN-ID to this folder, from the ledger and the manifests.",
+)
 @LEDGER
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many runs to list.")
 @click.option("--json", "as_json", is_flag=True, envvar="IMPORTER_RUNS_JSON", help="Print JSON.")
 @click.pass_obj
-def runs(common: Common, run_id: str | None, ledger: Path | None, limit: int, as_json: bool) -> int:  # noqa: FBT001 - as click hands them over
-    """Earlier runs, newest first, from the ledger; with RUN-ID, that one."""
+def runs(
+    common: Common,
+    run_id: str | None,
+    manifests: tuple[str, ...],
+    folder: Path | None,
+    ledger: Path | None,
+    limit: int,
+    as_json: bool,  # noqa: FBT001 - as click hands them over
+) -> int:
+    """Earlier runs, newest first, from the ledger; with RUN-ID, that one.
+
+    With --report, write the report of a run that was killed, or whose report could not be written or was
+    lost. Name the manifests if they are no longer where the run read them.
+
+    \b
+    importer runs RUN-ID --report written-later
+    importer runs RUN-ID done/manifest.csv --report written-later
+    """  # noqa: D301 - click takes \b for text to be left as it is
+    _refuse_contradictions(run_id, manifests, folder)
     location = ledger or default_ledger()
+    if run_id is not None and folder is not None:
+        return _report(common, location, run_id, manifests, folder, as_json=as_json)
     found, states = _remembered(location, run_id, limit)
     with printing():
         if run_id is None:
@@ -38,21 +69,63 @@ def runs(common: Common, run_id: str | None, ledger: Path | None, limit: int, as
     return 0
 
 
+def _refuse_contradictions(run_id: str | None, manifests: Sequence[str], folder: Path | None) -> None:
+    if folder is not None and run_id is None:
+        raise click.UsageError("--report: of which run? name its RUN-ID; 'importer runs' lists them")
+    if manifests and folder is None:
+        raise click.UsageError(
+            f"{manifests[0]}: a MANIFEST is read for a report only; say with --report DIR where it is to go"
+        )
+
+
 def _remembered(location: Path, run_id: str | None, limit: int) -> tuple[list[Run], dict[str, int]]:
     """The last runs, or the one of that id with what the ledger has of it, by state."""
-    if not exists(location):
-        if run_id is None:
+    if run_id is None:
+        if not exists(location):
             return [], {}
-        raise SetupError(f"run {run_id}: unknown; there is no ledger at {location}")
-    with Ledger(location, readonly=True) as memory:
-        if run_id is None:
+        with Ledger(location, readonly=True) as memory:
             return memory.runs(limit), {}
-        found = memory.run(run_id)
-        if found is None:
-            raise SetupError(
-                f"run {run_id}: not in the ledger {location}; 'importer runs' lists those that are"
-            )
+    with _ledger(location, run_id) as memory:
+        found = _run(memory, location, run_id)
         return [found], {str(state): count for state, count in memory.outcomes(run_id).items()}
+
+
+def _ledger(location: Path, run_id: str) -> Ledger:
+    if not exists(location):
+        raise SetupError(f"run {run_id}: unknown; there is no ledger at {location}")
+    return Ledger(location, readonly=True)
+
+
+def _run(memory: Ledger, location: Path, run_id: str) -> Run:
+    found = memory.run(run_id)
+    if found is None:
+        raise SetupError(f"run {run_id}: not in the ledger {location}; 'importer runs' lists those that are")
+    return found
+
+
+def _report(
+    common: Common, location: Path, run_id: str, manifests: Sequence[str], folder: Path, *, as_json: bool
+) -> int:
+    interruption = Interruption()
+    try:
+        with interruption.watching(), _ledger(location, run_id) as memory:
+            later = afterwards.write(
+                _run(memory, location, run_id),
+                memory,
+                manifests,
+                folder,
+                standard_input=batches.standard_input(),
+                console=common.progress,
+            )
+    except KeyboardInterrupt:
+        complain("importer: interrupted; the report was not written")
+        return interruption.exit_status
+    with printing():
+        if as_json:
+            click.echo(later.summary.as_json())
+        else:
+            terminal.show(common.out, later.summary, again=later.again, later=True, verbose=common.verbose)
+    return later.exit_status
 
 
 def _list_runs(common: Common, location: Path, found: Sequence[Run], *, as_json: bool) -> None:

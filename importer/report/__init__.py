@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer.report.account import Account, Examples, Outcomes, Position
+from importer.report.account import NUMBER_OF, Account, Examples, Outcomes, Position
 from importer.report.folder import made, refuse_existing
 from importer.report.summary import SUMMARY, ManifestRead, Summary, publish, summarize
 from importer.report.table import ERRORS, ROWS, Page, Written, write
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "NUMBER_OF",
     "Account",
     "Examples",
     "ManifestRead",

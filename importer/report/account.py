@@ -53,7 +53,7 @@ class Outcomes:
         self.story[mask] = self._tell(code, message)
 
     def _tell(self, code: str, message: str) -> int:
-        if not code:
+        if not code and not message:
             return UNTOLD
         if (code, message) not in self._known:
             self._known[code, message] = len(self.stories)

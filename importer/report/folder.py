@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from importer.errors import CannotGoOn, SetupError
+from importer.report.files import UNFINISHED
 from importer.report.summary import SUMMARY
-from importer.report.table import ERRORS, ROWS, UNFINISHED
+from importer.report.table import ERRORS, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _LOCK = "run" + UNFINISHED
-# A run that was killed leaves some of these.
+# A run that was killed leaves some of these; one that can't write its report takes them away.
 _LEFTOVERS = frozenset((_LOCK, *(name + UNFINISHED for name in (ROWS, ERRORS, SUMMARY))))
 
 
@@ -67,8 +68,9 @@ def made(folder: Path) -> Iterator[None]:
         refuse_existing(folder)
         yield
     finally:
-        with suppress(OSError):
-            (folder / _LOCK).unlink()
+        for name in _LEFTOVERS:
+            with suppress(OSError):
+                (folder / name).unlink()
         lock.release()
         with suppress(OSError):  # there is something in it
             for path in made_here:

@@ -38,7 +38,7 @@ def show_all(console: Console, runs: Sequence[Run]) -> None:
 
 def show(console: Console, run: Run, states: Mapping[str, int]) -> None:
     """Print one run: when, where to, what came of it, and where its report is."""
-    ended = _time(run.finished_at) if run.finished_at else "did not end in order"
+    ended = _time(run.finished_at) if run.finished_at else f"did not end in order{_remedy(run)}"
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -73,6 +73,10 @@ def as_json(run: Run) -> dict[str, Any]:
         "stopped_because": run.stopped_because,
         "summary": json.loads(run.summary) if run.summary else None,
     }
+
+
+def _remedy(run: Run) -> str:
+    return f"; 'importer runs {run.run_id} --report DIR' writes its report" if run.given else ""
 
 
 def _rows(run: Run) -> str:

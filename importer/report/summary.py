@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
-from importer.report.table import UNFINISHED
+from importer.report.files import finish, sync, unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +49,9 @@ class ManifestRead:
 class Summary:
     """A whole run in figures; times are UTC, ``seconds`` is wall time.
 
-    ``to_mend`` is how many rows errors.csv has. ``ledger`` is the path of the ledger that was written, "" for
-    a dry run.
+    ``to_mend`` is how many rows errors.csv has. ``mails`` is how many customers the destination was, or would
+    be, asked to mail; None where that is no longer known. ``ledger`` is the path of the ledger that was
+    written, "" for a dry run.
     """
 
     run_id: str
@@ -68,6 +68,7 @@ class Summary:
     stopped_because: str
     reports: dict[str, str] = field(default_factory=dict)
     to_mend: int = 0
+    mails: int | None = 0
     ledger: str = ""
     ledger_is_new: bool = False
 
@@ -92,6 +93,7 @@ class Summary:
             "seconds": self.seconds,
             "exit_status": self.exit_status,
             "stopped_because": self.stopped_because,
+            "mails": self.mails,
             "reports": self.reports,
             "ledger": self.ledger,
         }
@@ -115,13 +117,11 @@ def publish(summary: Summary, folder: Path) -> None:
         CannotGoOn: it can't be written.
     """
     path = folder / SUMMARY
-    unfinished = path.with_name(path.name + UNFINISHED)
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        with unfinished(path).open("w", encoding="utf-8") as file:
             file.write(summary.as_json() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+            sync(file)
+        finish(path)
     except OSError as error:
         raise CannotGoOn(f"the summary can't be written to {folder}: {error.strerror or error}") from error
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from importer.findings import NOTHING_MORE, name_of, number_of
 from importer.model import FINE, STATUSES
 from importer.report import words
 from importer.report.account import NUMBER_OF, UNTOLD, Account, Examples
+from importer.report.files import finish, sync, unfinished
 from schemas.codes import code_of
 from schemas.formulas import FORMULA, PLAIN_NUMBER
 from schemas.manifest import REPORT_COLUMNS
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 ROWS, ERRORS = "rows.csv", "errors.csv"
 _BOM = "\ufeff".encode()
-UNFINISHED = ".part"
 _EXAMPLES = 3
 _ROWS_AT_ONCE = 50_000
 _BAD_QUOTING = "bad-quoting"
@@ -91,23 +90,18 @@ def write(account: Account, pages: Sequence[Page], folder: Path) -> Written:
     plan = _Plan(pages)
     try:
         with ExitStack() as stack:
-            rows = stack.enter_context(_unfinished(folder / ROWS).open("wb"))
-            errors = stack.enter_context(_unfinished(folder / ERRORS).open("wb"))
+            rows = stack.enter_context(unfinished(folder / ROWS).open("wb"))
+            errors = stack.enter_context(unfinished(folder / ERRORS).open("wb"))
             for file in (rows, errors):
                 file.write(_BOM)
                 _put(file, [pa.array([header], pa.string()) for header in plan.headers])
             _write_rows(account, pages, plan, rows, errors, written)
             for file in (rows, errors):
-                file.flush()
-                os.fsync(file.fileno())
+                sync(file)
         check_sums(account, written)
-        for name in (ROWS, ERRORS):
-            _unfinished(folder / name).replace(folder / name)
+        finish(folder / ROWS, folder / ERRORS)
     except OSError as error:
-        raise CannotGoOn(
-            f"the report can't be written to {folder}: {error.strerror or error}; what was posted is in the "
-            "ledger, and the same command reports it again"
-        ) from error
+        raise CannotGoOn(f"the report can't be written to {folder}: {error.strerror or error}") from error
     return written
 
 
@@ -124,13 +118,7 @@ def check_sums(account: Account, written: Written) -> None:
 
 
 def _mismatch(found: str) -> CannotGoOn:
-    return CannotGoOn(
-        f"the report does not add up ({found}), so it is not published; what was posted is in the ledger"
-    )
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(path.name + UNFINISHED)
+    return CannotGoOn(f"the report does not add up ({found}), so it is not published")
 
 
 class _Plan:
@@ -264,7 +252,7 @@ class _Stories:
         told = account.outcomes.stories
         self.codes = pa.array([code for code, _ in told] + [""], pa.string())
         self.messages = pa.array([words.printable(message) for _, message in told] + [""], pa.string())
-        self.hints = pa.array([code_of(code).hint for code, _ in told] + [""], pa.string())
+        self.hints = pa.array([code_of(code).hint if code else "" for code, _ in told] + [""], pa.string())
 
 
 class _Told:

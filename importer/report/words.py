@@ -58,6 +58,7 @@ def describe(
         "column": printable(headers.get(canonical, canonical)),
         "value": quoted(value),
         "expected": account.expected_order_id,
+        "fulfillment_id": quoted(row.get("fulfillment_id", "")),
     }
     more = _MORE.get(name)
     if more is not None:
@@ -114,6 +115,12 @@ def _duplicate(value: str, detail: int, row: Mapping[str, str], account: Account
     return {"where": f"row {number} of {printable(manifest)}", "counted": counted}
 
 
+def _conflict(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del value, row
+    manifest, number = account.place(detail)
+    return {"where": f"row {number} of {printable(manifest)}"}
+
+
 def carriers(numbers: Sequence[str], companies: Sequence[str]) -> list[str]:
     """The carriers that the tracking numbers are unmistakably of, "" where they are of none."""
     plain = ["".join(_plain(number).split()) for number in numbers]
@@ -140,4 +147,7 @@ _MORE = {
     "quantity-too-large": _sum,
     "duplicate-row": _duplicate,
     "carrier-mismatch": _mismatch,
+    "tracking-number-conflict": _conflict,
+    "fulfillment-id-conflict": _conflict,
+    "carrier-conflict": _conflict,
 }

@@ -1,0 +1,257 @@
+"""A run's manifests, read, checked and grouped; and the report of them, once it is known how each ended."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from importer import fulfillments, manifests, reading, report
+from importer.errors import ManifestError
+from importer.findings import Findings
+from importer.model import FINE, STATUSES, Status
+from importer.report.progress import bar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+    from typing import BinaryIO
+
+    import numpy.typing as npt
+    from rich.console import Console
+
+    from importer.delivery import Earlier
+    from importer.destinations import Destination
+    from importer.fulfillments import Grouping
+    from importer.manifests import Manifest
+    from importer.manifests.layouts import Layout
+    from importer.manifests.sources import Source
+    from importer.reading import Read
+    from importer.report import Outcomes, Summary
+
+NEEDED_BY_ALL = ("order_id", "tracking_number")
+_ORDER_ID_WORDS = {
+    "integer": "a whole number from 1 to 9223372036854775807",
+    "string": "1 to 255 characters on one line",
+}
+_FINISHED, _ATTENTION, _DOUBT = 0, 1, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which rules manifests are read and grouped.
+
+    ``destination`` is None where only the rules count that all destinations share.
+    """
+
+    destination: Destination | None
+    layout: Layout
+    options: fulfillments.Options
+    encoding: str | None = None
+    strict_tracking: bool = False
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The columns that a manifest must have."""
+        return self.destination.needed if self.destination else NEEDED_BY_ALL
+
+    @property
+    def needed_to_notify(self) -> tuple[str, ...]:
+        """The columns of a manifest that only asks to mail customers, () where that is not wanted."""
+        return self.destination.needed_to_notify if self.destination and self.options.notify else ()
+
+    @property
+    def order_id(self) -> str:
+        """The rule for order ids, ``integer`` or ``string``."""
+        return self.destination.order_id if self.destination else "string"
+
+    @property
+    def grouping(self) -> fulfillments.Options:
+        """How to group for the destination."""
+        several = bool(self.destination and self.destination.several_orders)
+        return replace(self.options, several_orders=several)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All rows of the manifests, and the fulfillments that they make."""
+
+    terms: Terms
+    surveyed: Sequence[Manifest]
+    read: Read
+    grouping: Grouping
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a report says of its run beside the rows; fields as in ``report.Summary``."""
+
+    run_id: str
+    command: str
+    started_at: datetime
+    finished_at: datetime
+    exit_status: int
+    stopped_because: str
+    mails: int | None = 0
+    ledger: str = ""
+    ledger_is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables as they were written, and in ``rows`` and ``fulfillments`` how many ended how."""
+
+    written: report.Written
+    rows: Mapping[str, int]
+    fulfillments: dict[str, int]
+
+
+def standard_input() -> BinaryIO:
+    """Where the manifest ``-`` is read from."""
+    return io.BytesIO() if sys.stdin is None else sys.stdin.buffer  # cron may start us with none
+
+
+def survey(found: Sequence[Source], terms: Terms) -> list[Manifest]:
+    """Look at every manifest once.
+
+    Raises:
+        ManifestError: some of them are none; the message names all of these.
+    """
+    surveyed, faults = [], []
+    for source in found:
+        try:
+            surveyed.append(_survey(source, terms))
+        except ManifestError as error:
+            faults.append(str(error))
+    if faults:
+        raise ManifestError("\n".join(faults))
+    return surveyed
+
+
+def _survey(source: Source, terms: Terms) -> Manifest:
+    try:
+        return manifests.survey(source, terms.layout, terms.needed, terms.encoding)
+    except ManifestError:
+        if terms.needed_to_notify:
+            with suppress(ManifestError):
+                return manifests.survey(source, terms.layout, terms.needed_to_notify, terms.encoding)
+        raise
+
+
+def read(surveyed: Sequence[Manifest], terms: Terms, console: Console) -> Read:
+    """Read and check every row.
+
+    Raises:
+        ManifestError: a manifest turns out not to be one, or changes while it is read.
+    """
+    with bar(console, "reading", None) as progress:
+        return reading.read_all(
+            surveyed,
+            terms.order_id,
+            strict_tracking=terms.strict_tracking,
+            progress=progress.advance,
+            takes=terms.destination.takes if terms.destination else (),
+            optional=terms.destination.optional if terms.destination else (),
+        )
+
+
+def group(surveyed: Sequence[Manifest], read: Read, terms: Terms) -> Batch:
+    """Make fulfillments of the rows."""
+    rows = fulfillments.Rows(
+        order_id=read.order_id,
+        tracking_number=read.tracking_number,
+        sku=read.sku,
+        quantity=read.quantity,
+        bad=read.bad,
+        manifest=read.manifest,
+        orders=read.orders,
+        numbers=read.numbers,
+        taken=read.taken,
+    )
+    return Batch(terms, surveyed, read, fulfillments.group(rows, terms.grouping))
+
+
+def hold_all(batch: Batch, earlier: Earlier, outcomes: Outcomes) -> npt.NDArray[np.bool_]:
+    """What is to be sent; with --all-or-nothing, what an earlier run spoils keeps the rest from it, too."""
+    if not (batch.terms.options.all_or_nothing and earlier.faulty):
+        return earlier.send
+    outcomes.put_all(
+        earlier.send,
+        Status.HELD,
+        "batch-held",
+        "held back by --all-or-nothing: an earlier run posted or tried others of these fulfillments",
+    )
+    return np.zeros(len(batch.grouping), dtype=bool)
+
+
+def write(batch: Batch, outcomes: Outcomes, folder: Path) -> Tables:
+    """Write the tables of the report.
+
+    Raises:
+        CannotGoOn: they can't be written, or their sums don't hold.
+    """
+    account = _account(batch, outcomes)
+    written = report.write(account, [reading.page(manifest) for manifest in batch.surveyed], folder)
+    return Tables(written, *report.summarize(account, written))
+
+
+def publish(batch: Batch, tables: Tables, facts: Facts, folder: Path) -> Summary:
+    """Write the summary of the report, its last file.
+
+    Raises:
+        CannotGoOn: it can't be written.
+    """
+    destination, written = batch.terms.destination, tables.written
+    summary = report.Summary(
+        run_id=facts.run_id,
+        command=facts.command,
+        destination=destination.identity if destination else "",
+        manifests=reading.describe(batch.surveyed, batch.read),
+        rows=dict(tables.rows),
+        fulfillments=tables.fulfillments,
+        errors=written.errors,
+        warnings=written.warnings,
+        started_at=facts.started_at,
+        finished_at=facts.finished_at,
+        exit_status=facts.exit_status,
+        stopped_because=facts.stopped_because,
+        mails=facts.mails,
+        reports=report.paths(folder),
+        to_mend=written.to_mend,
+        ledger=facts.ledger,
+        ledger_is_new=facts.ledger_is_new,
+    )
+    report.publish(summary, folder)
+    return summary
+
+
+def exit_status(rows: Mapping[str, int]) -> int:
+    """What the rows by status mean for a run that was not stopped."""
+    if rows[Status.IN_DOUBT]:
+        return _DOUBT
+    return _ATTENTION if any(rows[status] for status in STATUSES if status not in FINE) else _FINISHED
+
+
+def _account(batch: Batch, outcomes: Outcomes) -> report.Account:
+    read, grouping = batch.read, batch.grouping
+    return report.Account(
+        positions=read.positions,
+        of_row=grouping.of_row,
+        bad=grouping.bad,
+        repeats=grouping.repeats,
+        names=grouping.names(),
+        held_by=grouping.held_by,
+        scope=tuple(map(str, fulfillments.SCOPES)),
+        scope_of=grouping.scope,
+        filled=grouping.filled,
+        findings=Findings.join([read.findings, grouping.findings]),
+        warnings=Findings.join([read.warnings, grouping.warnings]),
+        outcomes=outcomes,
+        expected_order_id=_ORDER_ID_WORDS[batch.terms.order_id],
+        duplicates=str(batch.terms.options.duplicates),
+    )

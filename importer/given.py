@@ -1,0 +1,86 @@
+"""What a run was told, as the ledger keeps it: enough to write its report later, and no secret."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from importer import destinations
+from importer.batches import Terms
+from importer.fulfillments import Duplicates, Options
+from importer.manifests.layouts import Layout
+from importer.settings import DestinationSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OF_DESTINATION: Final = (
+    "name",
+    "kind",
+    "base_url",
+    "path",
+    "body",
+    "order_id",
+    "operation",
+    "account",
+    "sandbox",
+)
+"""What rules, identity and content depend on; not the token, nor ``extra``, which may have anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A manifest as it was read; ``path`` is absolute, and "" where it came through a pipe."""
+
+    name: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a run was told.
+
+    ``again`` is the command that posts in the same way to the same place; ``{}`` stands for the manifests.
+    """
+
+    manifests: tuple[Known, ...]
+    destination: DestinationSettings
+    layout: Layout
+    options: Options
+    encoding: str | None = None
+    strict_tracking: bool = False
+    retry_in_doubt: bool = False
+    again: str = ""
+
+    @property
+    def terms(self) -> Terms:
+        """Under which rules its manifests were read and grouped."""
+        destination = destinations.make(self.destination)
+        return Terms(destination, self.layout, self.options, self.encoding, self.strict_tracking)
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object that ``from_json`` takes."""
+        return {
+            "manifests": [asdict(manifest) for manifest in self.manifests],
+            "destination": {name: getattr(self.destination, name) for name in _OF_DESTINATION},
+            "layout": asdict(self.layout),
+            "options": {**asdict(self.options), "duplicates": str(self.options.duplicates)},
+            "encoding": self.encoding,
+            "strict_tracking": self.strict_tracking,
+            "retry_in_doubt": self.retry_in_doubt,
+            "again": self.again,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """What ``as_json`` made it of, but for the parts of the destination that it leaves out."""
+        told = dict(document)
+        options = told.pop("options")
+        return cls(
+            manifests=tuple(Known(**manifest) for manifest in told.pop("manifests")),
+            destination=DestinationSettings(**told.pop("destination")),
+            layout=Layout(**told.pop("layout")),
+            options=Options(**{**options, "duplicates": Duplicates(options["duplicates"])}),
+            **told,
+        )
