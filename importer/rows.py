@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     Text: TypeAlias = pa.Array[Any]
 
-_NARROWED = ("order_id", "quantity", "tracking_number")
+_NARROWED = ("order_id", "quantity", "tracking_number", "notify")
+_JUDGED_IF_TAKEN = frozenset({"fulfillment_id", "notify"})
 _INVISIBLE = dict.fromkeys(
     map(
         ord,
@@ -60,7 +61,9 @@ class Checked:
     name a parcel; ``sku`` strings and ``quantity`` int32 count only where ``bad`` (bool) is false.
     ``findings`` are the reasons for ``bad``; both they and ``warnings`` count rows from the block's start,
     and so do ``orders`` and ``numbers``: all that may be an order id or a tracking number in rows whose
-    cells can't be told apart, or have several things in one.
+    cells can't be told apart, or have several things in one. ``taken`` has the further columns that the
+    destination takes, strings, '' for a blank cell or a bad row. A row without a tracking number that only
+    asks to mail the customer has its fulfillment id in the place of the number.
     """
 
     order_id: Text
@@ -72,6 +75,7 @@ class Checked:
     warnings: Findings
     orders: Mentions
     numbers: Mentions
+    taken: Mapping[str, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,15 @@ class Checker:
     """Checks blocks of one manifest.
 
     ``columns`` names the manifest's canonical columns, ``order_id`` is ``integer`` or ``string``, and with
-    ``strict_tracking`` a wrong check digit is a fault instead of a warning.
+    ``strict_tracking`` a wrong check digit is a fault instead of a warning. ``takes`` names the further
+    columns that the destination makes something of, ``optional`` those that it can do without.
     """
 
     columns: tuple[str, ...]
     order_id: str
     strict_tracking: bool = False
+    takes: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     def check(self, cells: Mapping[str, Text], misfits: Mapping[int, Misfit]) -> Checked:
         """Judge every row; nothing is dropped.
@@ -93,13 +100,14 @@ class Checker:
         the rows (by position) whose cells can't be told apart: what they name is not read by position.
         """
         clean = {name: _cleaned(cells[name], narrow=name in _NARROWED) for name in self.columns}
+        key = "tracking_number" if "tracking_number" in clean else "fulfillment_id"
         rows = len(clean["order_id"])
         faults = self._judge(clean)
         wrong, other = _opinion(clean, _having(faults, "tracking_number", rows))
         doubts = Findings.of(np.flatnonzero(wrong), "tracking-check-digit", "tracking_number")
         warnings = [Findings.of(np.flatnonzero(other), "carrier-mismatch", "tracking_number")]
         (faults if self.strict_tracking else warnings).append(doubts)
-        unnamed, unnumbered = (_having(faults, name, rows) for name in ("order_id", "tracking_number"))
+        unnamed, unnumbered = (_having(faults, name, rows) for name in ("order_id", key))
         unnamed[[*misfits]] = unnumbered[[*misfits]] = True
         findings = Findings.join([Findings.join(faults).without([*misfits]), *_torn(misfits)])
         bad = np.zeros(rows, dtype=bool)
@@ -110,7 +118,9 @@ class Checker:
         )
         return Checked(
             order_id=_known(self._plain_order_id(clean["order_id"]), unnamed),
-            tracking_number=_known(_unspaced(clean["tracking_number"]), unnumbered),
+            tracking_number=_known(
+                _unspaced(clean[key]) if key == "tracking_number" else clean[key], unnumbered
+            ),
             sku=clean["sku"] if "sku" in clean else pa.repeat("", rows),
             quantity=_quantity(clean.get("quantity"), bad),
             bad=bad,
@@ -118,11 +128,15 @@ class Checker:
             warnings=Findings.join(warnings).without([*misfits]),
             orders=Mentions(mentioned.rows, self._plain_order_id(mentioned.texts)),
             numbers=Mentions(mentioned.rows, _unspaced(mentioned.texts)),
+            taken={name: pc.if_else(pa.array(bad), "", clean[name]) for name in self.takes if name in clean},
         )
 
     def _judge(self, clean: Mapping[str, Text]) -> list[Findings]:
         """One finding for each bad cell, of the first rule it breaks; column by column, as in CANONICAL."""
-        judge = schema(self.columns, order_id=self.order_id)
+        columns = [name for name in self.columns if name in self.takes or name not in _JUDGED_IF_TAKEN]
+        # where there is a tracking number, the fulfillment can be looked up
+        optional = (*self.optional, *(["fulfillment_id"] if "tracking_number" in clean else []))
+        judge = schema(columns, order_id=self.order_id, optional=optional)
         faults: list[Findings] = []
         seen = {name: np.zeros(len(cells), dtype=bool) for name, cells in clean.items()}
         for column, code, failed in _failures(judge, clean):
@@ -136,6 +150,8 @@ class Checker:
         """Cells of unclear rows that have more than one thing in them, such as a report's whole torn row."""
         found: dict[int, list[str]] = {}
         for name in ("order_id", "tracking_number"):
+            if name not in clean:
+                continue
             several = pc.match_substring_regex(clean[name], _BETWEEN.pattern).to_numpy(zero_copy_only=False)
             at = np.flatnonzero(several & unclear)
             for row, text in zip(at.tolist(), clean[name].take(pa.array(at)).to_pylist(), strict=True):
@@ -213,6 +229,9 @@ def _opinion(
     clean: Mapping[str, Text], unnumbered: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which tracking numbers fail their check digit, and which are another carrier's than the row names."""
+    if "tracking_number" not in clean:
+        nothing = np.zeros(len(unnumbered), dtype=bool)
+        return nothing, nothing
     numbers = _known(_unspaced(clean["tracking_number"]), unnumbered)
     said = tracking.judge(numbers, clean.get("tracking_company"))
     return (
@@ -256,10 +275,10 @@ def _unspaced(cells: Text) -> Text:
 
 
 def _quantity(cells: Text | None, bad: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-    """The numbers, 0 for those of bad rows."""
+    """The numbers, 0 for those of bad rows and for blank cells."""
     if cells is None:
         return np.zeros(len(bad), dtype=np.int32)
-    digits = pc.if_else(pa.array(bad), "0", cells)
+    digits = pc.if_else(pc.or_(pa.array(bad), pc.equal(cells, "")), "0", cells)
     if pc.any(pc.ends_with(digits, ".0")).as_py():
         digits = pc.replace_substring_regex(digits, r"\.0$", "")
     return np.asarray(digits.cast(pa.int32()).to_numpy(), dtype=np.int32)

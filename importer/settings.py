@@ -1,7 +1,8 @@
 """The configuration file and the environment → frozen values; nothing else reads either.
 
 What may stand in the file is the table ``_KINDS`` at the end: one entry for each kind of destination, one
-line for each of its keys. A token is never written in the file, and never shown.
+line for each of its keys; ``_DEFAULTS`` has what a kind sets for itself. A token is never written in the
+file, and never shown.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "importer.toml"
 DEFAULT_KIND: Final = "adm"
+KINDS_THAT_MAIL: Final = frozenset({"shoplazza"})
+"""Destinations that mail the customer when they are asked to."""
+SHOPLAZZA_VERSIONS: Final = ("2022-01", "2024-07", "2025-06", "2026-01", "2026-07")
 _SANDBOX_PATH: Final = "fulfillments/create"
 
 
@@ -69,6 +73,9 @@ class DestinationSettings:
     is sent. ``timeout`` is in seconds, for one attempt from connecting to the last byte. ``token`` is None
     for the sandbox and where nothing is sent. ``account`` tells two accounts at one base_url apart.
     ``extra`` has constant fields for every body. ``env_proxy`` says whether HTTPS_PROXY and its like count.
+    From ``version`` on it is Shoplazza's: ``operation`` is update, create or auto, ``send_email`` mails
+    customers of whom the manifest says nothing, ``order_id_is`` says whether order ids of the manifest are
+    the platform's ids or its numbers, and ``check_carriers`` compares carriers with the platform's list.
     """
 
     name: str
@@ -90,6 +97,11 @@ class DestinationSettings:
     rate: Rate | None = None
     env_proxy: bool = False
     sandbox: bool = False
+    version: str = "2022-01"
+    operation: str = "update"
+    send_email: bool = False
+    order_id_is: str = "id"
+    check_carriers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +159,9 @@ def sandbox_destination(
         SetupError: ``name`` is not configured and no kind of destination, or an override is out of range.
     """
     name = name or DEFAULT_KIND
+    table = {"rate": None, **_table(settings, name)}  # it has time, whatever the platform's own rate is
     fixed = {"base_url": base_url.rstrip("/"), "path": _SANDBOX_PATH, "env_proxy": False, "sandbox": True}
-    return _resolved(name, _table(settings, name), overrides, **fixed)
+    return _resolved(name, table, overrides, **fixed)
 
 
 def destination_for_check(settings: Settings, name: str) -> DestinationSettings:
@@ -334,7 +347,7 @@ def _resolved(
         if value is not None
     }
     configured = {key: value for key, value in table.items() if key not in _TOKEN_READERS}
-    values: dict[str, Any] = {"base_url": "", **configured, **given, **fixed}
+    values: dict[str, Any] = {"base_url": "", **_DEFAULTS[table["kind"]], **configured, **given, **fixed}
     return DestinationSettings(name=name, **values)
 
 
@@ -521,6 +534,8 @@ def _extra(value: object) -> dict[str, Any]:
 
 _FIELDS_OF_OURS = frozenset({"order_id", "line_items", "tracking_number", "line_items_by_fulfillment_order"})
 
+_TRUE_OR_FALSE: Final = _Key(_when(lambda value: isinstance(value, bool)), "true or false")
+
 _SHARED: Final[Mapping[str, _Key]] = {
     "kind": _Key(_when(lambda value: value in _KINDS), "the kind of the destination"),
     "base_url": _Key(
@@ -540,7 +555,7 @@ _SHARED: Final[Mapping[str, _Key]] = {
     "timeout": _Key(_seconds, f"seconds, above 0 and up to {_MOST_SECONDS}"),
     "max_attempts": _whole_number(1, 100),
     "rate": _Key(_rate, _RATE_WORDS),
-    "env_proxy": _Key(_when(lambda value: isinstance(value, bool)), "true or false"),
+    "env_proxy": _TRUE_OR_FALSE,
 }
 
 _ADM: Final[Mapping[str, _Key]] = {
@@ -563,4 +578,22 @@ _ADM: Final[Mapping[str, _Key]] = {
     ),
 }
 
-_KINDS: Final[Mapping[str, Mapping[str, _Key]]] = {"adm": {**_SHARED, **_ADM}}
+_SHOPLAZZA: Final[Mapping[str, _Key]] = {
+    "version": _one_of(*SHOPLAZZA_VERSIONS),
+    "operation": _one_of("update", "create", "auto"),
+    "send_email": _TRUE_OR_FALSE,
+    "order_id_is": _one_of("id", "number"),
+    "check_carriers": _TRUE_OR_FALSE,
+}
+
+_KINDS: Final[Mapping[str, Mapping[str, _Key]]] = {
+    "adm": {**_SHARED, **_ADM},
+    "shoplazza": {**_SHARED, **_SHOPLAZZA},
+}
+
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "adm": {},
+    # the page "API Rate Limits": 2 requests a second for an app in a store; the bucket behind it holds 40
+    "shoplazza": {"auth_header": "access-token", "order_id": "string", "rate": Rate(2.0, 40)},
+}
+"""What a kind has where the configuration says nothing, other than DestinationSettings has."""

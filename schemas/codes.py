@@ -120,8 +120,38 @@ _ALL = (
     Code(
         "tracking-number-conflict",
         "One fulfillment id has several tracking numbers.",
-        "fulfillment {fulfillment_id} has several tracking numbers here: {numbers}",
+        "fulfillment {fulfillment_id} has tracking number {value} here and another one in {where}",
         "leave one tracking number for each fulfillment id",
+    ),
+    Code(
+        "fulfillment-id-conflict",
+        "One tracking number of an order has several fulfillment ids.",
+        "{column}: found {value}, but the same tracking number has another one in {where}",
+        "leave one fulfillment id for each tracking number of an order",
+    ),
+    Code(
+        "carrier-conflict",
+        "Rows of one parcel name different carriers or tracking URLs.",
+        "{column}: found {value}, but the same parcel has another one in {where}",
+        "write the same carrier and tracking URL in all rows of a parcel, or leave them blank",
+    ),
+    Code(
+        "blank-fulfillment-id",
+        "The fulfillment id is missing, where there is no tracking number to find it by.",
+        "{column}: blank, expected the platform's id of the fulfillment",
+        "fill in the fulfillment id, or add a column with the tracking number",
+    ),
+    Code(
+        "bad-fulfillment-id",
+        "The fulfillment id is not one the destination can have.",
+        "{column}: found {value}, expected 1 to 255 characters on one line",
+        "put the platform's fulfillment id there, or leave the cell blank: then it is looked up",
+    ),
+    Code(
+        "bad-notify",
+        "The cell that says whether to mail the customer says neither yes nor no.",
+        "{column}: found {value}, expected yes or no",
+        "write yes or no, or leave the cell blank",
     ),
     Code(
         "changed-since-posted",
@@ -146,6 +176,48 @@ _ALL = (
         "The row is fine, but others are not, and --all-or-nothing was asked for.",
         "held back by --all-or-nothing: {bad} rows are not fine",
         "mend the other rows and import all again",
+    ),
+    Code(
+        "already-there",
+        "The platform has this tracking number on the order already; nothing was sent.",
+        "{words}",
+        "nothing to do",
+    ),
+    Code(
+        "no-fulfillment",
+        "The order has no fulfillment without a tracking number that these rows could be for.",
+        "{words}",
+        "create it on the platform and import again, or let the importer create it: operation = auto",
+    ),
+    Code(
+        "ambiguous-fulfillment",
+        "Several fulfillments could be meant, or the one with this tracking number has other line items.",
+        "{words}",
+        "compare the rows with the order, and write into fulfillment_id which of those listed is meant",
+    ),
+    Code(
+        "exceeds-remaining",
+        "The rows ship more units of a SKU than the order has left.",
+        "{words}",
+        "compare the quantity with the order; what was refunded or shipped already can't be shipped again",
+    ),
+    Code(
+        "sku-not-in-order",
+        "The order has no line with this SKU.",
+        "{words}",
+        "correct the SKU or the order; the message lists the SKUs that the order has",
+    ),
+    Code(
+        "carrier-not-known",
+        "The carrier's code is not on the platform's list, or is that of another carrier than the row names.",
+        "{words}",
+        "correct the code or leave it blank; with check_carriers = false it is sent as it is",
+    ),
+    Code(
+        "look-up-failed",
+        "What is on the platform could not be looked up; nothing was sent.",
+        "{words}",
+        "run the same command again",
     ),
     Code(
         "destination-NNN",
@@ -181,7 +253,13 @@ _ALL = (
         "outcome-unknown",
         "The fulfillment was sent, but no answer that can be trusted came back.",
         "{words}",
-        "look at the order on the platform; it is not sent again, so that nothing is doubled",
+        "look whether it is on the platform and say so with importer settle; until then it is not sent again",
+    ),
+    Code(
+        "settled",
+        "A person looked up on the platform what became of it, and told the ledger with importer settle.",
+        "settled by {by} on {date}: {found}",
+        "nothing to do if it was created; if it was not, run the same command again, which sends it",
     ),
     Code(
         "run-stopped",

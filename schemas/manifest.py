@@ -31,6 +31,7 @@ CANONICAL: Final = (
     "tracking_company_code",
     "tracking_url",
     "fulfillment_id",
+    "notify",
 )
 REPORT_COLUMNS: Final = (
     "import_source",
@@ -47,6 +48,17 @@ REPORT_COLUMNS: Final = (
 )
 
 MAX_QUANTITY: Final = 1_000_000
+NOTIFY: Final = {
+    "yes": True,
+    "y": True,
+    "true": True,
+    "1": True,
+    "no": False,
+    "n": False,
+    "false": False,
+    "0": False,
+}
+"""What may stand in the column ``notify``, in any case, and what it means."""
 _MAX_ORDER_ID = str(2**63 - 1)
 _MAX_CHARACTERS = 255
 
@@ -125,18 +137,28 @@ Rule.register_backend(pd.Series, _RuleBackend)
 Rule.register_backend(pd.DataFrame, _RuleBackend)  # pandera hands a column over as (frame, name)
 
 
-def schema(columns: Collection[str], *, order_id: str) -> pa.DataFrameSchema:
+def schema(columns: Collection[str], *, order_id: str, optional: Collection[str] = ()) -> pa.DataFrameSchema:
     """The schema for a manifest that has these canonical ``columns``.
 
-    ``order_id`` is ``integer`` (1 to 2^63-1) or ``string`` (1 to 255 characters).
+    ``order_id`` is ``integer`` (1 to 2^63-1) or ``string`` (1 to 255 characters). Cells of the ``optional``
+    columns may be blank.
     """
     rules = _RULES | {"order_id": _ORDER_ID[order_id]}
-    return pa.DataFrameSchema({name: pa.Column(TEXT, [*rules[name]]) for name in columns if name in rules})
+    return pa.DataFrameSchema(
+        {
+            name: pa.Column(TEXT, [_rule(*rule, optional=name in optional) for rule in rules[name]])
+            for name in columns
+            if name in rules
+        }
+    )
 
 
-def _rule(code: str, passes: Masks) -> Rule:
+def _rule(code: str, passes: Masks, *, optional: bool) -> Rule:
     def passing(column: pd.Series[str]) -> pd.Series[bool]:
-        mask = passes(pyarrow.array(column.array))
+        cells = pyarrow.array(column.array)
+        mask = passes(cells)
+        if optional:
+            mask = pc.or_(mask, pc.equal(cells, ""))
         return pd.Series(mask.to_numpy(zero_copy_only=False), index=column.index)
 
     return Rule(passing, error=code, ignore_na=False, name=code)
@@ -180,36 +202,42 @@ def _one_number(cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
     return _lacks(_SEVERAL_NUMBERS)(cells)
 
 
-_ORDER_ID: Final = {
+_ORDER_ID: Final[dict[str, list[tuple[str, Masks]]]] = {
     "integer": [
-        _rule("blank-order-id", _not_blank),
-        _rule("spreadsheet-damage", _lacks(_DAMAGED_ID)),
-        _rule("bad-order-id", _at_most_2_63),
+        ("blank-order-id", _not_blank),
+        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
+        ("bad-order-id", _at_most_2_63),
     ],
     "string": [
-        _rule("blank-order-id", _not_blank),
-        _rule("spreadsheet-damage", _lacks(_DAMAGED_ID)),
-        _rule("bad-order-id", _plain_text),
+        ("blank-order-id", _not_blank),
+        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
+        ("bad-order-id", _plain_text),
     ],
 }
-_RULES: Final = {
+_RULES: Final[dict[str, list[tuple[str, Masks]]]] = {
     "sku": [
-        _rule("blank-sku", _not_blank),
-        _rule("spreadsheet-damage", _lacks(_DAMAGED_ID)),
-        _rule("bad-sku", _plain_text),
+        ("blank-sku", _not_blank),
+        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
+        ("bad-sku", _plain_text),
     ],
     "quantity": [
-        _rule("blank-quantity", _not_blank),
-        _rule("spreadsheet-damage", _lacks(_DAMAGED_NUMBER)),
-        _rule("bad-quantity", _matches(r"-?\d+(?:\.0)?")),
-        _rule("quantity-below-one", _lacks(r"-.*|0+(?:\.0)?")),
-        _rule("quantity-too-large", _matches(r"0*(?:[1-9]\d{0,5}|1000000)(?:\.0)?")),
+        ("blank-quantity", _not_blank),
+        ("spreadsheet-damage", _lacks(_DAMAGED_NUMBER)),
+        ("bad-quantity", _matches(r"-?\d+(?:\.0)?")),
+        ("quantity-below-one", _lacks(r"-.*|0+(?:\.0)?")),
+        ("quantity-too-large", _matches(r"0*(?:[1-9]\d{0,5}|1000000)(?:\.0)?")),
     ],
     "tracking_number": [
-        _rule("blank-tracking-number", _not_blank),
-        _rule("spreadsheet-damage", _lacks(_DAMAGED_ID)),
-        _rule("several-tracking-numbers", _one_number),
-        _rule("bad-tracking-number", _matches(_NUMBER)),
+        ("blank-tracking-number", _not_blank),
+        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
+        ("several-tracking-numbers", _one_number),
+        ("bad-tracking-number", _matches(_NUMBER)),
     ],
-    "tracking_url": [_rule("bad-tracking-url", _matches(f"(?:{_URL})?"))],
+    "tracking_url": [("bad-tracking-url", _matches(f"(?:{_URL})?"))],
+    "fulfillment_id": [
+        ("blank-fulfillment-id", _not_blank),
+        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
+        ("bad-fulfillment-id", _plain_text),
+    ],
+    "notify": [("bad-notify", _matches(f"(?i)(?:{'|'.join(NOTIFY)})?"))],
 }

@@ -13,6 +13,8 @@ from importer import settings
 from importer.cli import EXIT_STATUSES, main, run
 from importer.manifests import sources
 from importer.model import STATUSES
+from importer.sandbox import REHEARSALS
+from importer.sandbox.kinds import KINDS
 from schemas.codes import CODES, WARNINGS
 from schemas.manifest import CANONICAL, REPORT_COLUMNS
 
@@ -43,7 +45,12 @@ def names(rows: list[list[str]]) -> list[str]:
 
 
 def options_of(command: click.Command) -> set[str]:
-    found = {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
+    found = {
+        name
+        for each in command.params
+        if isinstance(each, click.Option)
+        for name in (*each.opts, *each.secondary_opts)
+    }
     return found | {"-h", "--help"}
 
 
@@ -67,7 +74,8 @@ def test_the_options_before_the_command_are_told() -> None:
     [
         ("### importer post MANIFEST...", "post", ""),
         ("### importer check MANIFEST...", "check", "### importer post MANIFEST..."),
-        ("### importer runs [RUN-ID]", "runs", ""),
+        ("### importer runs [RUN-ID] [MANIFEST...]", "runs", ""),
+        ("### importer settle [ORDER/TRACKING...]", "settle", ""),
         ("### importer sandbox [ORDERS]", "sandbox", ""),
     ],
 )
@@ -137,6 +145,24 @@ def test_every_field_of_the_summary_is_told(tmp_path: Path, capsys: pytest.Captu
     assert set(re.findall(r"`(\w+)`", section("### summary.json"))) == fields | {"total"}
 
 
+def test_every_test_that_shows_what_happens_when_things_go_wrong_is_there() -> None:
+    shown = [name for row in table(section("### When things go wrong")) for name in row[2].split(", ")]
+
+    assert len(shown) > 30
+    assert [name for name in shown if not is_test(*name.strip("`").split("::"))] == []
+
+
+def is_test(file: str, name: str) -> bool:
+    return f"\ndef {name}(" in (ROOT / "tests" / f"{file}.py").read_text(encoding="utf-8")
+
+
+def test_every_fault_and_rehearsal_of_the_sandbox_is_told() -> None:
+    told = section("## Everyday uses")
+
+    assert all(f"`{kind}`" in told for kind in KINDS)
+    assert [*REHEARSALS.items()] == [(row[0].strip("`"), row[1]) for row in table(told)]
+
+
 def test_every_suffix_of_a_file_still_being_written_is_told() -> None:
     assert all(f"`{suffix}`" in README for suffix in sources.STILL_BEING_WRITTEN)
 
@@ -161,5 +187,5 @@ def test_the_first_command_shows_what_the_readme_shows(
 
 
 def normalised(text: str) -> str:
-    text = re.sub(r"\d{4}-\d\d-\d\d-\d{6}-\w{4}", "RUN-ID", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d-\d{6}-\w+", "RUN-ID", text)
     return re.sub(r"[\d.]+ s$", "0.1 s", text, flags=re.MULTILINE).strip()

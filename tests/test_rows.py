@@ -33,6 +33,7 @@ GOOD = {
     "tracking_company_code": "",
     "tracking_url": "",
     "fulfillment_id": "",
+    "notify": "",
 }
 
 

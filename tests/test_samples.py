@@ -24,14 +24,27 @@ FOLDERS = sorted(path for path in SAMPLES.iterdir() if path.is_dir())
 # What a first post of one manifest to an ADM that can be reached never says; other tests make it happen.
 NEEDS_ANOTHER_TEST = {
     "already-posted",
+    "already-there",
+    "ambiguous-fulfillment",
+    "bad-fulfillment-id",
+    "bad-notify",
     "batch-held",
+    "blank-fulfillment-id",
+    "carrier-conflict",
+    "carrier-not-known",
     "changed-since-posted",
     "destination-3NN",
     "destination-401",
     "destination-5NN",
     "destination-unreachable",
+    "exceeds-remaining",
+    "fulfillment-id-conflict",
+    "look-up-failed",
+    "no-fulfillment",
     "outcome-unknown",
     "run-stopped",
+    "settled",
+    "sku-not-in-order",
     "tracking-number-conflict",
 }
 # Rows whose cells can't be told apart: a report has them in as many cells as there are headers.

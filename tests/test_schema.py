@@ -17,10 +17,12 @@ def frame(**columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.array(pa.array(cells), dtype=TEXT) for name, cells in columns.items()})
 
 
-def faults(table: pd.DataFrame, *, order_id: str = "integer") -> list[tuple[str, str, list[bool]]]:
+def faults(
+    table: pd.DataFrame, *, order_id: str = "integer", optional: tuple[str, ...] = ()
+) -> list[tuple[str, str, list[bool]]]:
     """Column, code, and which cells pass, of every rule that is broken."""
     try:
-        schema([*table.columns], order_id=order_id).validate(table, lazy=True)
+        schema([*table.columns], order_id=order_id, optional=optional).validate(table, lazy=True)
     except pandera.errors.SchemaErrors as errors:
         return [
             (str(error.schema.name), str(error.check.error), error.check_output.tolist())
@@ -43,10 +45,21 @@ def test_rows_that_are_right_break_no_rule() -> None:
         tracking_number=["12345", "1Z E35 6F8 YW0 193 7117"],
         tracking_company=["", "UPS"],
         tracking_url=["", "https://example.com/?n=1"],
-        fulfillment_id=["", "x"],
+        fulfillment_id=["f-1", "x"],
+        notify=["", "Yes"],
     )
     assert faults(table) == []
     assert faults(table, order_id="string") == []
+
+
+def test_a_column_that_is_optional_may_be_blank_and_nothing_else() -> None:
+    table = frame(sku=["", "A\n"], quantity=["", "0"], fulfillment_id=["", "x" * 256])
+    assert faults(table, optional=("sku", "quantity", "fulfillment_id")) == [
+        ("sku", "bad-sku", [True, False]),
+        ("quantity", "quantity-below-one", [True, False]),
+        ("quantity", "quantity-too-large", [True, False]),
+        ("fulfillment_id", "bad-fulfillment-id", [True, False]),
+    ]
 
 
 def test_a_broken_rule_says_which_cells_pass() -> None:

@@ -123,6 +123,112 @@ def test_every_key_is_taken_from_the_file(tmp_path: Path) -> None:
     )
 
 
+SHOP = '[destinations.shop]\nkind = "shoplazza"\nbase_url = "https://SHOP.myshoplaza.com"\ntoken_env = "T"\n'
+
+
+def shop_of(folder: Path, lines: str = "") -> DestinationSettings:
+    shop = destination(settings_of(folder, SHOP + lines), "shop", {"T": CANARY}, {})
+    assert shop.token is not None
+    assert shop.token.reveal() == CANARY
+    return replace(shop, token=None)
+
+
+def test_shoplazza_has_defaults_of_its_own(tmp_path: Path) -> None:
+    assert shop_of(tmp_path) == DestinationSettings(
+        name="shop",
+        kind="shoplazza",
+        base_url="https://shop.myshoplaza.com",
+        auth_header="access-token",
+        auth_scheme="",
+        order_id="string",
+        rate=Rate(2.0, 40),
+        version="2022-01",
+        operation="update",
+        send_email=False,
+        order_id_is="id",
+        check_carriers=True,
+    )
+
+
+def test_every_key_of_shoplazza_is_taken_from_the_file(tmp_path: Path) -> None:
+    lines = """
+        version = "2026-01"
+        operation = "auto"
+        send_email = true
+        order_id_is = "number"
+        check_carriers = false
+        account = "east 7"
+        concurrency = 4
+        timeout = 0.5
+        max_attempts = 9
+        rate = 20
+        env_proxy = true
+    """
+    assert shop_of(tmp_path, lines) == DestinationSettings(
+        name="shop",
+        kind="shoplazza",
+        base_url="https://shop.myshoplaza.com",
+        auth_header="access-token",
+        order_id="string",
+        account="east 7",
+        concurrency=4,
+        timeout=0.5,
+        max_attempts=9,
+        rate=Rate(20.0, 1),
+        env_proxy=True,
+        version="2026-01",
+        operation="auto",
+        send_email=True,
+        order_id_is="number",
+        check_carriers=False,
+    )
+
+
+VERSION_WORDS = '"2022-01" or "2024-07" or "2025-06" or "2026-01" or "2026-07"'
+SHOP_KEYS = (
+    "kind, base_url, token_env, token_file, account, concurrency, timeout, max_attempts, rate, env_proxy, "
+    "version, operation, send_email, order_id_is, check_carriers"
+)
+WRONG_FOR_A_SHOP = [
+    ("version = '2021-07'", f'version: found "2021-07", expected {VERSION_WORDS}'),
+    ("version = 2022", f"version: found 2022, expected {VERSION_WORDS}"),
+    ("operation = 'ship'", 'operation: found "ship", expected "update" or "create" or "auto"'),
+    ("send_email = 'yes'", 'send_email: found "yes", expected true or false'),
+    ("order_id_is = 'name'", 'order_id_is: found "name", expected "id" or "number"'),
+    ("check_carriers = 1", "check_carriers: found 1, expected true or false"),
+    ("sendemail = true", "sendemail: unknown key; did you mean send_email?"),
+    (
+        "auth_header = 'X'",
+        f"auth_header: unknown key; known is {SHOP_KEYS}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), WRONG_FOR_A_SHOP, ids=[line for line, _ in WRONG_FOR_A_SHOP])
+def test_a_value_that_shoplazza_may_not_have_is_named_with_what_may(
+    tmp_path: Path, line: str, words: str
+) -> None:
+    with pytest.raises(SetupError) as error:
+        shop_of(tmp_path, line)
+    assert message_of(error, tmp_path) == f"importer.toml: [destinations.shop] {words}"
+
+
+def test_the_sandbox_can_be_a_shop_without_any_configuration(tmp_path: Path) -> None:
+    bare = DestinationSettings(
+        name="shoplazza",
+        kind="shoplazza",
+        base_url="http://127.0.0.1:8000",
+        auth_header="access-token",
+        order_id="string",
+        sandbox=True,
+    )
+    assert sandbox_destination(Settings(None, {}), "shoplazza", "http://127.0.0.1:8000", {}) == bare
+    named = settings_of(tmp_path, SHOP + "version = '2026-01'\n")
+    assert sandbox_destination(named, "shop", "http://127.0.0.1:8000", {}) == replace(
+        bare, name="shop", version="2026-01"
+    )
+
+
 def test_the_command_line_overrides_the_file_where_it_says_something(tmp_path: Path) -> None:
     overrides = {"rate": Rate(3.0, 9), "concurrency": 2, "timeout": 7, "max_attempts": None}
     adm = adm_of(tmp_path, "concurrency = 4\nmax_attempts = 8\n", overrides)
@@ -223,12 +329,15 @@ WRONG_FILES = [
         '[destinations."a\\nb"]',
         "[destinations.\"a\\nb\"]: expected a name of letters, digits, '-' and '_'",
     ),
-    ("[destinations.shop]", '[destinations.shop] kind: missing, expected "adm"'),
+    ("[destinations.shop]", '[destinations.shop] kind: missing, expected "adm" or "shoplazza"'),
     (
         "[destinations.adm]\nkind = 'amd'",
-        '[destinations.adm] kind: found "amd", expected "adm"; did you mean adm?',
+        '[destinations.adm] kind: found "amd", expected "adm" or "shoplazza"; did you mean adm?',
     ),
-    ("[destinations.adm]\nkind = ['adm']", '[destinations.adm] kind: found a list, expected "adm"'),
+    (
+        "[destinations.adm]\nkind = ['adm']",
+        '[destinations.adm] kind: found a list, expected "adm" or "shoplazza"',
+    ),
     (
         "[destinations.adm]\nbase_ulr = 'https://api.example.com'",
         "[destinations.adm] base_ulr: unknown key; did you mean base_url?",
@@ -413,7 +522,9 @@ def test_the_lines_that_are_shown_work_once_the_address_is_filled_in(tmp_path: P
 
 def test_a_destination_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, "[destinations.east]\nkind = 'adm'\n")
-    words = "--to eats: no such destination in importer.toml; there is adm, east; did you mean east?"
+    words = (
+        "--to eats: no such destination in importer.toml; there is adm, east, shoplazza; did you mean east?"
+    )
     asks: list[Callable[[], object]] = [
         lambda: destination(settings, "eats", {}, {}),
         lambda: sandbox_destination(settings, "eats", "http://127.0.0.1:1", {}),
@@ -425,7 +536,10 @@ def test_a_destination_that_is_not_there_is_answered_with_those_that_are(tmp_pat
         assert message_of(error, tmp_path) == words
     with pytest.raises(SetupError) as error:
         destination(Settings(None, {}), "shop", {}, {})
-    assert str(error.value) == "--to shop: no such destination and no importer.toml; there is adm"
+    assert str(error.value) == (
+        "--to shop: no such destination and no importer.toml; there is adm, shoplazza; "
+        "did you mean shoplazza?"
+    )
 
 
 ADM_WHERE = "importer.toml: [destinations.adm]"

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from importer.destinations.adm import Adm
+from importer.destinations.shoplazza import Shoplazza
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from importer.model import Answer, Fulfillment, NoAnswer, Reading, Request
+    from importer.model import Fulfillment, Plan, Write
     from importer.settings import DestinationSettings
 
 
@@ -35,18 +36,38 @@ class Destination(Protocol):
     def several_orders(self) -> bool:
         """Whether one fulfillment may carry several orders."""
 
+    @property
+    def needed_to_notify(self) -> tuple[str, ...]:
+        """The columns that a manifest must have that only asks to mail customers, () if there is no such."""
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The canonical columns that it makes something of, beyond order, SKU, quantity, tracking number."""
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """The canonical columns whose cells may be blank."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether what was sent and then unknown may be planned again: a look or a key keeps it single."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether ``plan`` finds out what became of a fulfillment that an earlier run left in doubt."""
+
     def content(self, fulfillment: Fulfillment) -> str:
         """The SHA-256 (hex) of what the fulfillment says, whatever the order of its lines and parts."""
 
-    def request(self, fulfillment: Fulfillment, attempt: int) -> Request:
-        """What goes over the wire, without the token; ``attempt`` counts from 1.
+    def plan(self, fulfillment: Fulfillment, attempt: int, before: Sequence[Write]) -> Plan:
+        """How to write the fulfillment, without the token in any request.
+
+        ``attempt`` counts the writes of this fulfillment from 1. ``before`` are the writes that the run has
+        made, or may have made, for the same order since the answers that the plan is given were taken.
 
         Raises:
             ValueError: the fulfillment is one that must not be sent.
         """
-
-    def read(self, fulfillment: Fulfillment, reply: Answer | NoAnswer) -> Reading:
-        """What the reply, or its absence, means for the fulfillment; any reply at all has a meaning."""
 
 
 def make(settings: DestinationSettings) -> Destination:
@@ -54,4 +75,7 @@ def make(settings: DestinationSettings) -> Destination:
     return _KINDS[settings.kind](settings)
 
 
-_KINDS: Final[Mapping[str, Callable[[DestinationSettings], Destination]]] = {"adm": Adm}
+_KINDS: Final[Mapping[str, Callable[[DestinationSettings], Destination]]] = {
+    "adm": Adm,
+    "shoplazza": Shoplazza,
+}

@@ -7,7 +7,7 @@ tracking URL per fulfillment", ADM, Create a Fulfillment). Everything is columns
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer.findings import NO_MENTIONS, Findings, Mentions
+from importer.fulfillments.said import NOTHING_SAID, Said, conflicts
 from importer.model import Fulfillment, LineItem, OrderPart
 from schemas.manifest import MAX_QUANTITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -61,7 +62,8 @@ class Rows:
     ``order_id`` and ``tracking_number`` (string) are null where unknown; ``sku`` (string) and ``quantity``
     (int32) count where ``bad`` (bool) is false; ``manifest`` (int) says which manifest a row is from.
     ``orders`` and ``numbers`` are texts of bad rows that may be the order ids and tracking numbers that
-    these rows are of.
+    these rows are of. ``taken`` has further canonical columns (string, '' for a blank) that the destination
+    makes something of.
     """
 
     order_id: Text
@@ -72,16 +74,22 @@ class Rows:
     manifest: npt.NDArray[np.integer[Any]]
     orders: Mentions = NO_MENTIONS
     numbers: Mentions = NO_MENTIONS
+    taken: Mapping[str, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to group; ``several_orders``: the destination takes one fulfillment for several orders."""
+    """How to group.
+
+    ``several_orders``: the destination takes one fulfillment for several orders. ``notify``: customers are
+    mailed, unless the manifest says otherwise.
+    """
 
     several_orders: bool = False
     partial: bool = False
     all_or_nothing: bool = False
     duplicates: Duplicates = Duplicates.SUM
+    notify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +143,7 @@ class Grouping:
     rows' with them; ``warnings`` count rows likewise. ``repeats`` are the rows that an earlier manifest of
     the run has too, as often, and that do not count for that. ``parts_start`` says where the parts of each
     fulfillment begin in ``parts_sorted``, and at last where they end; a part without line items is there
-    only if the whole fulfillment has none.
+    only if the whole fulfillment has none. ``said`` is what the manifest says of each part besides.
     """
 
     of_row: Codes
@@ -154,6 +162,7 @@ class Grouping:
     lines: _Lines
     parts_start: Codes
     parts_sorted: Codes
+    said: Said = NOTHING_SAID
 
     def __len__(self) -> int:
         """How many fulfillments there are, held ones counted."""
@@ -164,6 +173,10 @@ class Grouping:
         """Which fulfillments may be posted: nothing holds them, and they have line items."""
         free: Mask = self.held_by == NOBODY
         return free & self.filled
+
+    def mails(self, chosen: Mask) -> int:
+        """How many of the chosen fulfillments' customers are to be mailed."""
+        return int(self.said.notify[self._first_parts[chosen]].sum()) if len(self.said.notify) else 0
 
     def names(self) -> pa.Array[Any]:
         """What reports call each fulfillment, ``ORDER/TRACKING``, as a string array."""
@@ -211,15 +224,19 @@ class Grouping:
         items = map(LineItem, skus, self.lines.quantity[lines].tolist())
         orders = self.orders.take(pa.array(self.parts.order[parts])).to_pylist()
         shares = (
-            OrderPart(order, tuple(islice(items, size)))
+            OrderPart(order, tuple(item for item in islice(items, size) if item.sku and item.quantity))
             for order, size in zip(orders, sizes.tolist(), strict=True)
         )
-        numbers = self.numbers.take(pa.array(self.parts.number[self._first_parts[indexes]])).to_pylist()
+        firsts = self._first_parts[indexes]
+        numbers = self.numbers.take(pa.array(self.parts.number[firsts])).to_pylist()
         partial = self.partial[indexes].tolist()
-        for index, number, count, part in zip(
-            indexes.tolist(), numbers, counts.tolist(), partial, strict=True
+        for index, number, count, part, said in zip(
+            indexes.tolist(), numbers, counts.tolist(), partial, self.said.of(firsts), strict=True
         ):
-            yield Fulfillment(index, number, tuple(islice(shares, count)), partial=part)
+            mail_alone = said.get("fulfillment_id") == number
+            yield Fulfillment(
+                index, "" if mail_alone else number, tuple(islice(shares, count)), partial=part, **said
+            )
 
 
 def group(rows: Rows, options: Options) -> Grouping:
@@ -231,6 +248,8 @@ def group(rows: Rows, options: Options) -> Grouping:
     counted, repeats, repeated, warnings = _duplicates(part, sku, rows, options.duplicates)
     bad = rows.bad.copy()
     bad[repeated.rows] = True
+    disagreeing = Findings.join(conflicts(rows.taken, order, number, part, bad))
+    bad[disagreeing.rows] = True
     lines, too_large = _lines(part, sku, np.where(counted, rows.quantity, 0), ~bad, len(parts.order))
     bad[too_large.rows] = True
     keys = _Keys(order, number, part, _looked_up(rows.orders, orders), _looked_up(rows.numbers, numbers))
@@ -250,7 +269,7 @@ def group(rows: Rows, options: Options) -> Grouping:
         partial=partial,
         held_by=held_by,
         scope=scope,
-        findings=Findings.join([repeated, too_large]),
+        findings=Findings.join([repeated, disagreeing, too_large]),
         warnings=Findings.join(warnings),
         orders=orders,
         numbers=numbers,
@@ -259,6 +278,7 @@ def group(rows: Rows, options: Options) -> Grouping:
         lines=lines,
         parts_start=start,
         parts_sorted=in_order,
+        said=Said.by(rows.taken, part, len(parts.order), ~bad, notify=options.notify),
     )
 
 

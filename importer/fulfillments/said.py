@@ -1,0 +1,135 @@
+"""What a manifest says of a parcel besides its lines: the carrier, the fulfillment's id, whether to mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from importer.findings import Findings
+from schemas.manifest import NOTIFY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import numpy.typing as npt
+
+    Codes = npt.NDArray[np.int64]
+    Mask = npt.NDArray[np.bool_]
+    Text: TypeAlias = pa.Array[Any] | pa.ChunkedArray[Any]
+
+_NOTHING: Final = -1
+_CARRIER: Final = ("tracking_company", "tracking_company_code", "tracking_url")
+_TEXTS: Final = (*_CARRIER, "fulfillment_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of each part, by its number.
+
+    ``texts`` has for a canonical column the texts (string) and for each part a place there (-1: nothing is
+    said). ``notify`` (bool) says of each part whether the customer is to be mailed.
+    """
+
+    texts: Mapping[str, tuple[pa.Array[Any], Codes]] = field(default_factory=dict)
+    notify: Mask = field(default_factory=lambda: np.empty(0, dtype=bool))
+
+    @staticmethod
+    def by(taken: Mapping[str, Text], part: Codes, parts: int, good: Mask, *, notify: bool) -> Said:
+        """What the ``good`` rows say; ``part`` is each row's (-1: none), ``notify`` what else is meant."""
+        used = np.flatnonzero(good & (part >= 0))
+        mail = np.full(parts, notify)
+        if "notify" in taken:
+            mail = _mail(taken["notify"], part, used, mail)
+        texts = {name: _first_said(taken[name], part, used, parts) for name in _TEXTS if name in taken}
+        return Said(texts, mail)
+
+    def of(self, parts: Codes) -> Iterable[dict[str, Any]]:
+        """What is said of each of ``parts``, as fields of a Fulfillment."""
+        if not self.texts and not self.notify.any():
+            return repeat({}, len(parts))
+        columns = {
+            name: texts.take(pa.array(places[parts], mask=places[parts] < 0)).fill_null("").to_pylist()
+            for name, (texts, places) in self.texts.items()
+        }
+        columns["notify"] = self.notify[parts].tolist()
+        return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+
+NOTHING_SAID: Final = Said()
+
+
+def conflicts(
+    taken: Mapping[str, Text], order: Codes, number: Codes, part: Codes, bad: Mask
+) -> Iterator[Findings]:
+    """The rows that say of their parcel or fulfillment what another row says otherwise.
+
+    "Two tracking numbers for one fulfillment" can't be, since an update sets one; no more can two
+    fulfillments for one tracking number of an order, of which the platform would be told one.
+    """
+    good = np.flatnonzero(~bad & (part >= 0))
+    if "fulfillment_id" in taken:
+        identity = _codes(taken["fulfillment_id"])
+        named = good[identity[good] >= 0]
+        fulfillment = order * (int(identity.max(initial=0)) + 1) + identity
+        yield from _differing("tracking-number-conflict", "tracking_number", fulfillment, number, named)
+        yield from _differing("fulfillment-id-conflict", "fulfillment_id", part, identity, named)
+    for name in _CARRIER:
+        if name in taken:
+            said = _codes(pc.utf8_lower(taken[name]))
+            yield from _differing("carrier-conflict", name, part, said, good[said[good] >= 0])
+
+
+def _differing(code: str, column: str, key: Codes, value: Codes, rows: Codes) -> Iterator[Findings]:
+    """Findings on all rows of a key that has several values; each names the first row that says otherwise."""
+    _, first, which = np.unique(key[rows], return_index=True, return_inverse=True)
+    before = rows[first[which]]
+    other = value[rows] != value[before]
+    if not other.any():
+        return
+    first_other = np.full(len(first), _NOTHING, dtype=np.int64)
+    first_other[which[other][::-1]] = rows[other][::-1]
+    faulty = first_other[which] != _NOTHING
+    otherwise = np.where(other, before, first_other[which])
+    yield Findings.of(rows[faulty], code, column, otherwise[faulty])
+
+
+def _mail(cells: Text, part: Codes, used: Codes, otherwise: Mask) -> Mask:
+    """A part is mailed if its rows say so and none says no; ``otherwise`` where they are silent."""
+    words = pc.utf8_lower(cells)
+    yes, no = (
+        np.asarray(pc.is_in(words, pa.array([word for word, mail in NOTIFY.items() if mail is wanted])))
+        for wanted in (True, False)
+    )
+    mail = otherwise.copy()
+    mail[part[used[yes[used]]]] = True
+    mail[part[used[no[used]]]] = False
+    return mail
+
+
+def _first_said(cells: Text, part: Codes, used: Codes, parts: int) -> tuple[pa.Array[Any], Codes]:
+    encoded = _encoded(cells)
+    codes = _as_codes(encoded)
+    said = used[codes[used] >= 0]
+    places = np.full(parts, _NOTHING, dtype=np.int64)
+    places[part[said[::-1]]] = codes[said[::-1]]
+    return encoded.dictionary, places
+
+
+def _codes(cells: Text) -> Codes:
+    return _as_codes(_encoded(cells))
+
+
+def _encoded(cells: Text) -> Any:  # noqa: ANN401 - pyarrow is untyped here
+    """The cells with their distinct texts; a blank one is null."""
+    encoded = pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells).dictionary_encode()
+    return encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+
+
+def _as_codes(encoded: Any) -> Codes:  # noqa: ANN401 - pyarrow is untyped here
+    codes: Codes = encoded.indices.fill_null(_NOTHING).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
