@@ -7,15 +7,8 @@ ledger before a request leaves, and the outcome before anybody is told.
 """
 
 from importer.posts.halt import Deadline, Halt
-from importer.posts.posting import (
-    DRAIN_SECONDS,
-    GIVE_UP_SECONDS,
-    Connection,
-    Memory,
-    Rules,
-    Told,
-    post_all,
-)
+from importer.posts.posting import post_all
+from importer.posts.terms import DRAIN_SECONDS, GIVE_UP_SECONDS, Connection, Memory, Rules, Told
 
 __all__ = [
     "DRAIN_SECONDS",

@@ -5,10 +5,10 @@ import random as chance
 import time
 from collections.abc import Callable, Collection, Coroutine, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from importer.destinations import Destination
 from importer.model import (
@@ -19,7 +19,6 @@ from importer.model import (
     Meaning,
     NoAnswer,
     Outcome,
-    Reach,
     Reading,
     Request,
     Status,
@@ -27,8 +26,9 @@ from importer.model import (
 )
 from importer.posts.breaker import Breaker
 from importer.posts.budget import Budget
-from importer.posts.halt import Deadline, Halt, Halted
+from importer.posts.halt import Halt, Halted
 from importer.posts.pace import Pace
+from importer.posts.parcels import Order, Parcel
 from importer.posts.retries import (
     OUTCOME_UNKNOWN,
     Again,
@@ -40,74 +40,18 @@ from importer.posts.retries import (
     not_sent,
     out_of_budget,
 )
+from importer.posts.terms import Connection, Memory, Rules, Told
 from importer.posts.width import Width
 
 _T = TypeVar("_T")
 
 _UNREACHABLE: Final = "destination-unreachable"
-GIVE_UP_SECONDS: Final = 300.0
-DRAIN_SECONDS: Final = 30.0
-
+_FOUND: Final = frozenset({HTTPStatus.OK})
+_KEPT: Final = frozenset({HTTPStatus.OK, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""Answers to look-ups that are not asked for again, those of a whole run even where there is nothing."""
+_DONE: Final = frozenset({Status.CREATED, Status.UPDATED})
 _FAILING: Final = frozenset({Status.FAILED, Status.IN_DOUBT})
 _ANSWERED: Final = frozenset({Status.CREATED, Status.UPDATED, Status.SKIPPED, Status.REJECTED})
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a run posts.
-
-    ``timeout`` is seconds for one attempt, ``rate`` requests per second and burst. ``accept_doubt`` sends
-    again what an earlier run left in doubt. ``give_up`` is how many seconds a destination that fails is tried
-    again, ``drain`` how many what is in flight may take once the run is to stop, and ``deadline`` when it is
-    to stop in any case. With ``ask`` everything is looked up and nothing is written, the ledger neither.
-    """
-
-    run_id: str
-    concurrency: int
-    timeout: float
-    max_attempts: int
-    rate: tuple[float, int] | None = None
-    accept_doubt: bool = False
-    give_up: float = GIVE_UP_SECONDS
-    drain: float = DRAIN_SECONDS
-    deadline: Deadline | None = None
-    ask: bool = False
-
-
-class Memory(Protocol):
-    """What posting needs of the ledger."""
-
-    def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
-        """Done once it is on disk that ``intent`` is about to be sent."""
-
-    def record(self, intent: Intent, outcome: Outcome) -> Future[Outcome]:
-        """Done once it is on disk how ``intent`` ended, with what may be said of it after earlier runs."""
-
-
-class Connection(Protocol):
-    """What posting needs of a client."""
-
-    @property
-    def reach(self) -> Reach:
-        """How far the latest request got; what a caller asks who has cut it short."""
-
-    async def send(self, request: Request) -> Answer | NoAnswer:
-        """Send ``request`` and say what came back, or how far it got."""
-
-    async def close(self) -> None:
-        """Drop the connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """How a fulfillment ended; ``recorded`` says that the ledger has it as this run's doing.
-
-    ``mailed`` says that the customer was asked to be mailed.
-    """
-
-    outcome: Outcome
-    recorded: bool = True
-    mailed: bool = False
 
 
 def utc_now() -> datetime:
@@ -246,7 +190,7 @@ class _Posting:
         try:
             while not self._halt.reason and (fulfillments := next(orders, None)) is not None:
                 connection = connection or connect()
-                order = _Order(connection)
+                order = Order(connection)
                 for fulfillment in fulfillments:
                     if not self._halt.reason:
                         await self._post(fulfillment, order)
@@ -254,8 +198,8 @@ class _Posting:
             if connection is not None:
                 await connection.close()
 
-    async def _post(self, fulfillment: Fulfillment, order: "_Order") -> None:
-        parcel = _Parcel(fulfillment, self._intent(fulfillment), doubtful=fulfillment.index in self._doubtful)
+    async def _post(self, fulfillment: Fulfillment, order: Order) -> None:
+        parcel = Parcel(fulfillment, self._intent(fulfillment), doubtful=fulfillment.index in self._doubtful)
         try:
             await self._attempts(parcel, order)
         except Halted:
@@ -273,7 +217,7 @@ class _Posting:
             run_id=self._rules.run_id,
         )
 
-    async def _attempts(self, parcel: "_Parcel", order: "_Order") -> None:
+    async def _attempts(self, parcel: Parcel, order: Order) -> None:
         spent = 0
         while True:
             parcel.history += (await self._attempt(parcel, order),)
@@ -295,7 +239,7 @@ class _Posting:
                         end = await self._last_look(parcel, order) or end
                     return await self._settle(parcel, end)
 
-    async def _last_look(self, parcel: "_Parcel", order: "_Order") -> End | None:
+    async def _last_look(self, parcel: Parcel, order: Order) -> End | None:
         """How it ended, as far as it can be seen on the platform, where there is no attempt left."""
         plan = self._destination.plan(parcel.fulfillment, parcel.writes + 1, order.writes)
         found = plan if isinstance(plan, Write) else await self._look(plan, order)
@@ -305,7 +249,7 @@ class _Posting:
         decision = self._decide(parcel.history)
         return decision if isinstance(decision, End) else None
 
-    async def _attempt(self, parcel: "_Parcel", order: "_Order") -> Reading:
+    async def _attempt(self, parcel: Parcel, order: Order) -> Reading:
         async with self._breaker.passage() as heard, self._width.place():
             plan = self._destination.plan(parcel.fulfillment, parcel.writes + 1, order.writes)
             found = plan if isinstance(plan, Write) else await self._look(plan, order)
@@ -317,7 +261,7 @@ class _Posting:
             return reading
 
     async def _look(
-        self, plan: Generator[Look, Answer | NoAnswer, Write | Reading], order: "_Order"
+        self, plan: Generator[Look, Answer | NoAnswer, Write | Reading], order: Order
     ) -> Write | Reading:
         try:
             look = next(plan)
@@ -327,7 +271,7 @@ class _Posting:
             found: Write | Reading = end.value
             return found
 
-    async def _answer(self, look: Look, order: "_Order") -> Answer | NoAnswer:
+    async def _answer(self, look: Look, order: Order) -> Answer | NoAnswer:
         known = self._lasting if look.lasting else order.answers
         if look.request.url in known:
             return known[look.request.url]
@@ -337,7 +281,7 @@ class _Posting:
             known[look.request.url] = reply
         return reply
 
-    async def _write(self, write: Write, parcel: "_Parcel", order: "_Order") -> Reading:
+    async def _write(self, write: Write, parcel: Parcel, order: Order) -> Reading:
         if self._rules.ask:
             reading = Reading(Meaning.READY)
             order.hear(write, reading)
@@ -361,12 +305,12 @@ class _Posting:
             self._asked_to_wait = False
             self._says("")
 
-    async def _intend(self, parcel: "_Parcel") -> None:
+    async def _intend(self, parcel: Parcel) -> None:
         doubt = self._rules.accept_doubt or parcel.is_in_doubt
         await _committed(self._ledger.intend(parcel.intent, accept_doubt=doubt))
         parcel.sending = True
 
-    async def _settle(self, parcel: "_Parcel", end: End) -> None:
+    async def _settle(self, parcel: Parcel, end: End) -> None:
         """Say how it ended; in the ledger, too, unless nothing was ever begun."""
         attempts = len(parcel.history)
         outcome = Outcome(end.status, end.code, end.message, end.http_status, attempts, self._now())
@@ -408,91 +352,13 @@ class _Posting:
     async def _rest(self, seconds: float) -> None:
         await self._halt.rest(seconds, self._sleep)
 
-    def _judge_destination(self, parcel: "_Parcel", outcome: Outcome) -> None:
+    def _judge_destination(self, parcel: Parcel, outcome: Outcome) -> None:
         if outcome.status in _FAILING:
             name = parcel.fulfillment.name
             self._breaker.failed(parcel.intent.order_ids[0], f"{name}: {outcome.message}")
             if parcel.history[-1].code == _UNREACHABLE:
                 self._breaker.open("the destination can't be reached")
         self._first_ended.set()
-
-
-@dataclass(slots=True)
-class _Order:
-    """What is known of an order while its fulfillments are posted, one after the other.
-
-    ``answers`` are those of look-ups, by URL; ``writes`` have been made since, or may have been.
-    """
-
-    connection: Connection
-    answers: dict[str, Answer] = field(default_factory=dict)
-    writes: list[Write] = field(default_factory=list)
-
-    def hear(self, write: Write, reading: Reading) -> None:
-        """Remember a write that was done; after one that may have been, everything is looked up anew."""
-        if reading.meaning in _SUCCESSES:
-            self.writes.append(write)
-        elif reading.meaning in _UNCLEAR:
-            self.answers.clear()
-            self.writes.clear()
-
-
-@dataclass(slots=True)
-class _Parcel:
-    """A fulfillment that is being posted.
-
-    ``outcome`` is what may be said of it so far, None before any request. ``sending`` says that the ledger
-    has it as being sent, ``recorded`` that the ledger has an outcome of this run. ``doubtful`` is one that an
-    earlier run left in doubt. ``writes`` counts the requests that have made it or may have, ``method`` is the
-    last one's, and ``mailed`` says whether one asked to mail the customer.
-    """
-
-    fulfillment: Fulfillment
-    intent: Intent
-    doubtful: bool = False
-    history: tuple[Reading, ...] = ()
-    outcome: Outcome | None = None
-    sending: bool = False
-    recorded: bool = False
-    writes: int = 0
-    method: str = ""
-    mailed: bool = False
-
-    def __post_init__(self) -> None:
-        self.writes = int(self.doubtful)  # the earlier run's: what is to go with the first only went with it
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether an attempt, of this run or an earlier one, may have done it."""
-        return self.doubtful or (self.outcome is not None and self.outcome.status is Status.IN_DOUBT)
-
-    def hear(self, write: Write, reading: Reading) -> None:
-        """Count a request that was done, or may have been."""
-        if reading.meaning in _SUCCESSES | _UNCLEAR:
-            self.writes += 1
-            self.method = write.request.method
-            self.mailed = self.mailed or write.mails
-
-    def seen(self, reading: Reading) -> Reading:
-        """What a look tells: that it is there is this one's own doing if there was a write."""
-        if reading.meaning is not Meaning.THERE or not self.writes:
-            return reading
-        meaning = Meaning.CREATED if self.method == "POST" else Meaning.UPDATED
-        return replace(reading, meaning=meaning, code="")
-
-    def interrupt(self, reason: str) -> None:
-        """Say in the outcome that there would have been another attempt."""
-        if self.outcome is not None and self.history:
-            words = f"{self.outcome.message}; not tried again, since the run stopped: {reason}"
-            self.outcome = replace(self.outcome, message=words)
-
-
-_DONE: Final = frozenset({Status.CREATED, Status.UPDATED})
-_SUCCESSES: Final = frozenset({Meaning.CREATED, Meaning.UPDATED, Meaning.READY})
-_UNCLEAR: Final = frozenset({Meaning.UNKNOWN, Meaning.TRY_AGAIN})
-_FOUND: Final = frozenset({HTTPStatus.OK})
-_KEPT: Final = frozenset({HTTPStatus.OK, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
-"""Answers to look-ups that are not asked for again, those of a whole run even where there is nothing."""
 
 
 async def _committed(future: Future[_T]) -> _T:

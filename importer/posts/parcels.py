@@ -1,0 +1,80 @@
+"""What is known of an order, and of a parcel of it, while they are posted."""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from importer.model import Answer, Fulfillment, Intent, Meaning, Outcome, Reading, Status, Write
+from importer.posts.terms import Connection
+
+_SUCCESSES: Final = frozenset({Meaning.CREATED, Meaning.UPDATED, Meaning.READY})
+_UNCLEAR: Final = frozenset({Meaning.UNKNOWN, Meaning.TRY_AGAIN})
+
+
+@dataclass(slots=True)
+class Order:
+    """What is known of an order while its fulfillments are posted, one after the other.
+
+    ``answers`` are those of look-ups, by URL; ``writes`` have been made since, or may have been.
+    """
+
+    connection: Connection
+    answers: dict[str, Answer] = field(default_factory=dict)
+    writes: list[Write] = field(default_factory=list)
+
+    def hear(self, write: Write, reading: Reading) -> None:
+        """Remember a write that was done; after one that may have been, everything is looked up anew."""
+        if reading.meaning in _SUCCESSES:
+            self.writes.append(write)
+        elif reading.meaning in _UNCLEAR:
+            self.answers.clear()
+            self.writes.clear()
+
+
+@dataclass(slots=True)
+class Parcel:
+    """A fulfillment that is being posted.
+
+    ``outcome`` is what may be said of it so far, None before any request. ``sending`` says that the ledger
+    has it as being sent, ``recorded`` that the ledger has an outcome of this run. ``doubtful`` is one that an
+    earlier run left in doubt. ``writes`` counts the requests that have made it or may have, ``method`` is the
+    last one's, and ``mailed`` says whether one asked to mail the customer.
+    """
+
+    fulfillment: Fulfillment
+    intent: Intent
+    doubtful: bool = False
+    history: tuple[Reading, ...] = ()
+    outcome: Outcome | None = None
+    sending: bool = False
+    recorded: bool = False
+    writes: int = 0
+    method: str = ""
+    mailed: bool = False
+
+    def __post_init__(self) -> None:
+        self.writes = int(self.doubtful)  # the earlier run's: what is to go with the first only went with it
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether an attempt, of this run or an earlier one, may have done it."""
+        return self.doubtful or (self.outcome is not None and self.outcome.status is Status.IN_DOUBT)
+
+    def hear(self, write: Write, reading: Reading) -> None:
+        """Count a request that was done, or may have been."""
+        if reading.meaning in _SUCCESSES | _UNCLEAR:
+            self.writes += 1
+            self.method = write.request.method
+            self.mailed = self.mailed or write.mails
+
+    def seen(self, reading: Reading) -> Reading:
+        """What a look tells: that it is there is this one's own doing if there was a write."""
+        if reading.meaning is not Meaning.THERE or not self.writes:
+            return reading
+        meaning = Meaning.CREATED if self.method == "POST" else Meaning.UPDATED
+        return replace(reading, meaning=meaning, code="")
+
+    def interrupt(self, reason: str) -> None:
+        """Say in the outcome that there would have been another attempt."""
+        if self.outcome is not None and self.history:
+            words = f"{self.outcome.message}; not tried again, since the run stopped: {reason}"
+            self.outcome = replace(self.outcome, message=words)

@@ -1,0 +1,69 @@
+"""What the posting of a run goes by, what it needs of others, and what it tells."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from importer.model import Answer, Intent, NoAnswer, Outcome, Reach, Request
+from importer.posts.halt import Deadline
+
+GIVE_UP_SECONDS: Final = 300.0
+DRAIN_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a run posts.
+
+    ``timeout`` is seconds for one attempt, ``rate`` requests per second and burst. ``accept_doubt`` sends
+    again what an earlier run left in doubt. ``give_up`` is how many seconds a destination that fails is tried
+    again, ``drain`` how many what is in flight may take once the run is to stop, and ``deadline`` when it is
+    to stop in any case. With ``ask`` everything is looked up and nothing is written, the ledger neither.
+    """
+
+    run_id: str
+    concurrency: int
+    timeout: float
+    max_attempts: int
+    rate: tuple[float, int] | None = None
+    accept_doubt: bool = False
+    give_up: float = GIVE_UP_SECONDS
+    drain: float = DRAIN_SECONDS
+    deadline: Deadline | None = None
+    ask: bool = False
+
+
+class Memory(Protocol):
+    """What posting needs of the ledger."""
+
+    def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
+        """Done once it is on disk that ``intent`` is about to be sent."""
+
+    def record(self, intent: Intent, outcome: Outcome) -> Future[Outcome]:
+        """Done once it is on disk how ``intent`` ended, with what may be said of it after earlier runs."""
+
+
+class Connection(Protocol):
+    """What posting needs of a client."""
+
+    @property
+    def reach(self) -> Reach:
+        """How far the latest request got; what a caller asks who has cut it short."""
+
+    async def send(self, request: Request) -> Answer | NoAnswer:
+        """Send ``request`` and say what came back, or how far it got."""
+
+    async def close(self) -> None:
+        """Drop the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a fulfillment ended; ``recorded`` says that the ledger has it as this run's doing.
+
+    ``mailed`` says that the customer was asked to be mailed.
+    """
+
+    outcome: Outcome
+    recorded: bool = True
+    mailed: bool = False
