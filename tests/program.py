@@ -109,11 +109,12 @@ def statuses(path: Path) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request as the platform got it."""
+    """A request as the platform got it; without a body, that is None."""
 
     path: str
     headers: Mapping[str, str]
     body: Any
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,12 @@ class Platform:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                seen = Seen(self.path, dict(self.headers), json.loads(body))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                seen = Seen(self.path, dict(self.headers), json.loads(body) if body else None, self.command)
                 platform.seen.append(seen)
                 self._send(platform._answer(seen))
+
+            do_GET = do_PUT = do_POST  # noqa: N815 - the names that http.server calls
 
             def _send(self, reply: Reply) -> None:
                 content = reply.body.encode()
