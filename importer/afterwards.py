@@ -83,7 +83,7 @@ def write(
         batch = batches.group(surveyed, read, given.terms)
         outcomes, heard_of = _recalled(batch, run, ledger, retry_in_doubt=given.retry_in_doubt)
         tables = batches.write(batch, outcomes, folder)
-        summary = batches.publish(batch, tables, _facts(run, heard_of, ledger), folder)
+        summary = batches.publish(batch, tables, _facts(run, heard_of, ledger, _mails(batch)), folder)
         status = _STOPPED if summary.rows[Status.NOT_SENT] else batches.exit_status(summary.rows)
         return Later(summary, status, given.again)
 
@@ -168,9 +168,13 @@ def _recalled(batch: Batch, run: Run, ledger: Ledger, *, retry_in_doubt: bool) -
         if entry.state not in DOUBTED:  # else a later run may have found it so
             heard_of = max(heard_of, entry.at)
     send = earlier.send if begun.any() else batches.hold_all(batch, earlier, outcomes)
-    words = run.stopped_because or "the run ended before its turn"
+    readable = batch.terms.destination is not None and batch.terms.destination.readable
+    words = run.stopped_because or (_REFUSED_OR_NOT_SENT if readable else "the run ended before its turn")
     outcomes.put_all(send & ~begun, Status.NOT_SENT, "run-stopped", f"not sent: {words}")
     return outcomes, heard_of
+
+
+_REFUSED_OR_NOT_SENT: Final = "the run ended before its turn, or refused it after looking it up"
 
 
 def _begun(batch: Batch, run: Run, ledger: Ledger) -> Iterator[tuple[Fulfillment, Entry]]:
@@ -178,10 +182,10 @@ def _begun(batch: Batch, run: Run, ledger: Ledger) -> Iterator[tuple[Fulfillment
     destination = run.destination
     parcels = batch.grouping.each(batch.grouping.ready)
     while some := list(islice(parcels, _LOOKED_UP)):
-        keys = [(part.order_id, parcel.tracking_number) for parcel in some for part in parcel.parts]
+        keys = [(part.order_id, parcel.key) for parcel in some for part in parcel.parts]
         entries = ledger.entries(destination, keys)
         for parcel in some:
-            found = (entries.get((part.order_id, parcel.tracking_number)) for part in parcel.parts)
+            found = (entries.get((part.order_id, parcel.key)) for part in parcel.parts)
             mine = [entry for entry in found if entry is not None and entry.run_id == run.run_id]
             if mine:
                 yield parcel, max(mine, key=lambda entry: _WORRIES.index(entry.state))
@@ -204,7 +208,13 @@ def _outcome(entry: Entry) -> Outcome:
     )
 
 
-def _facts(run: Run, heard_of: datetime, ledger: Ledger) -> Facts:
+def _mails(batch: Batch) -> int | None:
+    """The ledger does not keep who was mailed."""
+    destination = batch.terms.destination
+    return None if destination is not None and "notify" in destination.takes else 0
+
+
+def _facts(run: Run, heard_of: datetime, ledger: Ledger, mails: int | None) -> Facts:
     """What the ledger has of the run's end; a run that has none stopped, whatever its rows say."""
     return Facts(
         run_id=run.run_id,
@@ -213,5 +223,6 @@ def _facts(run: Run, heard_of: datetime, ledger: Ledger) -> Facts:
         finished_at=run.finished_at or heard_of,
         exit_status=_STOPPED if run.exit_status is None else run.exit_status,
         stopped_because=KILLED if run.exit_status is None else run.stopped_because,
+        mails=mails,
         ledger=ledger.location,
     )

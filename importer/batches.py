@@ -61,11 +61,6 @@ class Terms:
         return self.destination.needed if self.destination else NEEDED_BY_ALL
 
     @property
-    def needed_to_notify(self) -> tuple[str, ...]:
-        """The columns of a manifest that only asks to mail customers, () where that is not wanted."""
-        return self.destination.needed_to_notify if self.destination and self.options.notify else ()
-
-    @property
     def order_id(self) -> str:
         """The rule for order ids, ``integer`` or ``string``."""
         return self.destination.order_id if self.destination else "string"
@@ -136,11 +131,21 @@ def survey(found: Sequence[Source], terms: Terms) -> list[Manifest]:
 def _survey(source: Source, terms: Terms) -> Manifest:
     try:
         return manifests.survey(source, terms.layout, terms.needed, terms.encoding)
-    except ManifestError:
-        if terms.needed_to_notify:
-            with suppress(ManifestError):
-                return manifests.survey(source, terms.layout, terms.needed_to_notify, terms.encoding)
-        raise
+    except ManifestError as error:
+        only_to_mail = _to_notify(source, terms)
+        if only_to_mail is None:
+            raise
+        if terms.options.notify:
+            return only_to_mail
+        raise ManifestError(f"{error}; to mail customers again, give --notify") from error
+
+
+def _to_notify(source: Source, terms: Terms) -> Manifest | None:
+    """The manifest, if it has what is needed to mail customers."""
+    needed = terms.destination.needed_to_notify if terms.destination else ()
+    with suppress(ManifestError):
+        return manifests.survey(source, terms.layout, needed, terms.encoding) if needed else None
+    return None
 
 
 def read(surveyed: Sequence[Manifest], terms: Terms, console: Console) -> Read:
@@ -181,7 +186,7 @@ def hold_all(batch: Batch, earlier: Earlier, outcomes: Outcomes) -> npt.NDArray[
     if not (batch.terms.options.all_or_nothing and earlier.faulty):
         return earlier.send
     outcomes.put_all(
-        earlier.send,
+        earlier.send & ~earlier.in_doubt,
         Status.HELD,
         "batch-held",
         "held back by --all-or-nothing: an earlier run posted or tried others of these fulfillments",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Self
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from importer import destinations
 from importer.errors import CannotGoOn
-from importer.ledger import OUTCOME_UNKNOWN, SETTLED, Verdict, verdict
+from importer.ledger import OUTCOME_UNKNOWN, SETTLED, TAKEN_AT_ITS_WORD, Verdict, verdict
 from importer.model import PARTIAL, STATUSES, Outcome, State, Status
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS, Rules, post_all
 from importer.posts.client import Client
 from schemas.codes import code_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Future
 
     import numpy.typing as npt
@@ -40,13 +40,20 @@ class Earlier:
     """What earlier runs mean for this one: which fulfillments are to be sent, which they spoil.
 
     ``send`` is a mask over the fulfillments; ``faulty`` says whether one can't be imported as it is
-    (rejected before, changed since, in doubt). ``doubtful`` has the indexes of those to be sent that are in
-    doubt: what became of them is looked up first.
+    (rejected before, changed since, in doubt). ``tried`` has, by the index of a fulfillment that is to be
+    sent, what an earlier run left that may have done it.
     """
 
     send: npt.NDArray[np.bool_]
     faulty: bool
-    doubtful: frozenset[int] = frozenset()
+    tried: Mapping[int, Entry] = field(default_factory=dict)
+
+    @property
+    def in_doubt(self) -> npt.NDArray[np.bool_]:
+        """Those to be sent that are in doubt, and stay so if their turn does not come."""
+        mask = np.zeros(len(self.send), dtype=bool)
+        mask[[index for index, entry in self.tried.items() if entry.state is State.IN_DOUBT]] = True
+        return mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +97,36 @@ def look_up(
     if ledger is None or destination is None or ledger.is_empty(destination.identity):
         return Earlier(send, faulty=False)
     faulty = False
-    doubtful: set[int] = set()
+    tried: dict[int, Entry] = {}
     parcels = grouping.each(grouping.ready)
     while some := list(islice(parcels, _LOOKED_UP)):
         keys = [(part.order_id, parcel.key) for parcel in some for part in parcel.parts]
         entries = ledger.entries(destination.identity, keys)
         for parcel in some:
             settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
-            if settled is None:
-                continue
-            if posting and destination.readable and settled.status is Status.IN_DOUBT:
-                doubtful.add(parcel.index)
-                continue
-            outcomes.put(parcel.index, settled)
-            send[parcel.index] = False
-            faulty = faulty or settled.status is not Status.SKIPPED
-    return Earlier(send, faulty, frozenset(doubtful))
+            looks = posting and destination.readable and settled is not None
+            if looks and settled is not None and settled.status is Status.IN_DOUBT:
+                faulty, settled = True, None
+            if settled is not None:
+                outcomes.put(parcel.index, settled)
+                send[parcel.index] = False
+                faulty = faulty or settled.status is not Status.SKIPPED
+            elif (entry := _tried(parcel, entries)) is not None:
+                tried[parcel.index] = entry
+                if posting and entry.state is State.IN_DOUBT:
+                    outcomes.put(parcel.index, _in_doubt(entry))
+    return Earlier(send, faulty, tried)
+
+
+def _tried(parcel: Fulfillment, entries: dict[tuple[str, str], Entry]) -> Entry | None:
+    """What an earlier run left of this one, if it may have done it."""
+    known = (entries.get((part.order_id, parcel.key)) for part in parcel.parts)
+    unclear = [
+        entry
+        for entry in known
+        if entry is not None and (entry.state is State.IN_DOUBT or entry.code == TAKEN_AT_ITS_WORD)
+    ]
+    return max(unclear, key=lambda entry: entry.state is State.IN_DOUBT, default=None)
 
 
 def _settled(
@@ -227,7 +248,7 @@ def deliver(
     says: Callable[[str], None],
     interruption: Interruption,
     *,
-    doubtful: frozenset[int] = frozenset(),
+    earlier: Mapping[int, Entry] | None = None,
 ) -> str:
     """Post everything in ``queues``; returns why it ended early, "" if it did not.
 
@@ -252,7 +273,7 @@ def deliver(
                 connect,
                 told,
                 interruption.halt,
-                doubtful=doubtful,
+                earlier=earlier,
                 says=says,
             )
 

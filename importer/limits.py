@@ -86,11 +86,11 @@ def deadline(stop_at: time | None, max_time: float | None, begun: float, now: da
     """
     deadlines = []
     if max_time is not None:
-        words = f"stopped as asked: --max-time {in_words(max_time)} is over"
+        words = f"as asked, --max-time {in_words(max_time)} is over"
         deadlines.append(Deadline(begun + max_time, words))
     if stop_at is not None:
         local = datetime.fromtimestamp(now.timestamp())  # noqa: DTZ006 - astimezone() fixes the offset, which changes on some nights
-        words = f"stopped as asked: it is {_shown(stop_at)} (--stop-at)"
+        words = f"as asked, it is {_shown(stop_at)} (--stop-at)"
         deadlines.append(Deadline(begun + seconds_until(stop_at, local), words))
     return min(deadlines, key=lambda each: each.at, default=None)
 

@@ -27,6 +27,10 @@ FINE = frozenset({Status.CREATED, Status.UPDATED, Status.SKIPPED, Status.READY})
 """Rows of these statuses need nobody's attention; all others stand in errors.csv."""
 
 
+MAIL_ALONE: Final = "mail_alone"
+"""What is said of rows without a tracking number, beside their columns: they only ask for a mail."""
+
+
 @dataclass(frozen=True, slots=True)
 class LineItem:
     """So many units of one SKU."""

@@ -207,12 +207,15 @@ class _Run:
             stopped = self._deliver(batch, earlier, send, ledger, outcomes, heard)
         except Exception as error:  # noqa: BLE001 - whatever it was, every row is reported before it is raised
             failure, stopped = error, str(error) or type(error).__name__
-            unheard_of = send & ~heard.ended
-            heard.ended[delivery.doubt(grouping, unheard_of, ledger, destination, outcomes, self._id)] = True
-        outcomes.put_all(send & ~heard.ended, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
         try:
             if failure is None:
                 delivery.compare(ledger, self._id, grouping, outcomes, heard.recorded)
+            else:
+                unheard_of = send & ~heard.ended
+                found = delivery.doubt(grouping, unheard_of, ledger, destination, outcomes, self._id)
+                heard.ended[found] = True
+            left = send & ~heard.ended & ~earlier.in_doubt
+            outcomes.put_all(left, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
             summary = self._report(batch, outcomes, stopped, int(heard.mailed.sum()))
         except ImporterError as error:
             raise self._unreported(ledger, stopped, error) from error
@@ -267,7 +270,7 @@ class _Run:
                 told,
                 progress.say,
                 self._world.interruption,
-                doubtful=earlier.doubtful,
+                earlier=earlier.tried,
             )
 
     def _report(self, batch: Batch, outcomes: Outcomes, stopped: str, mails: int) -> Summary:

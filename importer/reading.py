@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from importer import manifests
 from importer.findings import Findings, Mentions
+from importer.model import MAIL_ALONE
 from importer.report import ManifestRead, Page, Position
 from importer.rows import Checker
 
@@ -162,7 +163,11 @@ def _joined(
         positions=gathered.positions,
         counts=counts,
         passed_over=passed_over,
-        taken={name: _column(name, checked) for name in takes if any(name in part.taken for part in checked)},
+        taken={
+            name: _column(name, checked)
+            for name in (*takes, MAIL_ALONE)
+            if any(name in part.taken for part in checked)
+        },
     )
 
 

@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 
 from importer import tracking
 from importer.findings import Findings, Mentions
+from importer.model import MAIL_ALONE
 from schemas.manifest import CANONICAL, TEXT, WHITE_SPACE, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
     from pandera.errors import SchemaError
@@ -102,7 +103,7 @@ class Checker:
         clean = {name: _cleaned(cells[name], narrow=name in _NARROWED) for name in self.columns}
         key = "tracking_number" if "tracking_number" in clean else "fulfillment_id"
         rows = len(clean["order_id"])
-        faults = self._judge(clean)
+        faults = [*self._judge(clean), *self._half_lines(clean)]
         wrong, other = _opinion(clean, _having(faults, "tracking_number", rows))
         doubts = Findings.of(np.flatnonzero(wrong), "tracking-check-digit", "tracking_number")
         warnings = [Findings.of(np.flatnonzero(other), "carrier-mismatch", "tracking_number")]
@@ -128,8 +129,14 @@ class Checker:
             warnings=Findings.join(warnings).without([*misfits]),
             orders=Mentions(mentioned.rows, self._plain_order_id(mentioned.texts)),
             numbers=Mentions(mentioned.rows, _unspaced(mentioned.texts)),
-            taken={name: pc.if_else(pa.array(bad), "", clean[name]) for name in self.takes if name in clean},
+            taken=self._taken(clean, bad),
         )
+
+    def _taken(self, clean: Mapping[str, Text], bad: npt.NDArray[np.bool_]) -> dict[str, Text]:
+        taken = {name: pc.if_else(pa.array(bad), "", clean[name]) for name in self.takes if name in clean}
+        if "tracking_number" not in clean:
+            taken[MAIL_ALONE] = pa.repeat("yes", len(bad))
+        return taken
 
     def _judge(self, clean: Mapping[str, Text]) -> list[Findings]:
         """One finding for each bad cell, of the first rule it breaks; column by column, as in CANONICAL."""
@@ -144,6 +151,15 @@ class Checker:
             seen[column] |= failed
         faults = [found for found in faults if len(found)]
         return sorted(faults, key=lambda found: int(found.columns[0]))
+
+    def _half_lines(self, clean: Mapping[str, Text]) -> Iterator[Findings]:
+        """Where lines are optional, half a line is a fault all the same."""
+        lines = ("sku", "quantity")
+        if not set(lines) <= set(self.optional) or not set(lines) <= clean.keys():
+            return
+        blank = {name: pc.equal(clean[name], "").to_numpy(zero_copy_only=False) for name in lines}
+        for name, other in (lines, lines[::-1]):
+            yield Findings.of(np.flatnonzero(blank[name] & ~blank[other]), f"blank-{name}", name)
 
     @staticmethod
     def _torn_cells(clean: Mapping[str, Text], unclear: npt.NDArray[np.bool_]) -> dict[int, list[str]]:

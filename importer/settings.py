@@ -28,6 +28,8 @@ FILE_NAME: Final = "importer.toml"
 DEFAULT_KIND: Final = "adm"
 KINDS_THAT_MAIL: Final = frozenset({"shoplazza"})
 """Destinations that mail the customer when they are asked to."""
+KINDS_THAT_CAN_BE_READ: Final = frozenset({"shoplazza"})
+"""Destinations that tell what they have."""
 SHOPLAZZA_VERSIONS: Final = ("2022-01", "2024-07", "2025-06", "2026-01", "2026-07")
 _SANDBOX_PATH: Final = "fulfillments/create"
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from importer import manifests
 from importer.errors import ManifestError, SetupError
-from importer.ledger import DOUBTED, MAY_BE_SETTLED, TransitionRefused
+from importer.ledger import DOUBTED, TransitionRefused, may_be_settled
 from importer.manifests import layouts, sources
 from importer.model import fulfillment_name
 from importer.report.words import quoted
@@ -248,8 +248,7 @@ def _meant(claim: Claim, known: Mapping[str, Mapping[tuple[str, str], Entry]]) -
     reading = next((each for each in readings if any(_found(share, known) for share in each)), readings[-1])
     for share in reading:
         found = _found(share, known)
-        may_be_meant = DOUBTED if claim.if_doubted else DOUBTED | MAY_BE_SETTLED
-        unsettled = [(name, entry) for name, entry in found if entry.state in may_be_meant]
+        unsettled = [(name, entry) for name, entry in found if _may_be_meant(entry, claim)]
         if len(unsettled) > 1:
             yield _unclear(share, [name for name, _ in unsettled])
         elif unsettled or (found and not claim.if_doubted):
@@ -257,6 +256,10 @@ def _meant(claim: Claim, known: Mapping[str, Mapping[tuple[str, str], Entry]]) -
             yield _Target(destination, entry.order_id, entry.tracking_number, claim.created)
         elif not claim.if_doubted:
             yield _unknown(share, [*known])
+
+
+def _may_be_meant(entry: Entry, claim: Claim) -> bool:
+    return entry.state in DOUBTED or (not claim.if_doubted and may_be_settled(entry))
 
 
 def _found(share: Share, known: Mapping[str, Mapping[tuple[str, str], Entry]]) -> list[tuple[str, Entry]]:

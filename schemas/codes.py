@@ -148,6 +148,12 @@ _ALL = (
         "put the platform's fulfillment id there, or leave the cell blank: then it is looked up",
     ),
     Code(
+        "no-mail-wanted",
+        "The row has no tracking number, and says that the customer is not to be mailed.",
+        "{words}",
+        "nothing to do",
+    ),
+    Code(
         "bad-notify",
         "The cell that says whether to mail the customer says neither yes nor no.",
         "{column}: found {value}, expected yes or no",
@@ -265,7 +271,7 @@ _ALL = (
         "run-stopped",
         "The run stopped before this row's turn.",
         "not sent: {words}",
-        "mend the cause and run the same command again",
+        "run the same command again, after mending the cause if there was one",
     ),
     Code(
         "tracking-check-digit",

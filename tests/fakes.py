@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import selectors
-from collections.abc import Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,8 +11,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from importer.errors import CannotGoOn
+from importer.ledger import TransitionRefused
+from importer.ledger.states import ended, settled, started
 from importer.model import (
     Answer,
+    Entry,
     Fulfillment,
     Intent,
     LineItem,
@@ -98,6 +101,7 @@ class FakeDestination:
     takes = ()
     optional = ()
     needed_to_notify = ()
+    creates = False
 
     def __init__(self, *, repeatable: bool = False, readable: bool = False) -> None:
         self.repeatable = repeatable
@@ -233,43 +237,58 @@ class FakeConnection:
 
 @dataclass
 class FakeLedger:
-    """A dict that commits a moment later, and refuses a second intent for what is not open.
+    """A dict that commits a moment later, and follows the ledger's own table of states.
 
     ``full_for`` names the fulfillments for which the disk is full, as ``intend NAME`` or ``record NAME``.
     """
 
     log: list[str] = field(default_factory=list)
     full_for: frozenset[str] = frozenset()
-    states: dict[str, State] = field(default_factory=dict)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
     intents: list[Intent] = field(default_factory=list)
     doubt_accepted: list[bool] = field(default_factory=list)
     in_flight_at_most: int = 0
 
+    @property
+    def states(self) -> dict[str, State]:
+        return {name: entry.state for name, entry in self.entries.items()}
+
     def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
         self.intents.append(intent)
         self.doubt_accepted.append(accept_doubt)
-        return self._commit("intend", intent, State.SENDING, None)
+
+        def begin() -> None:
+            entry = self.entries.get(_name(intent))
+            order = intent.order_ids[0]
+            self.entries[_name(intent)] = started(entry, order, intent, loop_now(), accept_doubt=accept_doubt)
+
+        return self._commit("intend", intent, begin)
 
     def record(self, intent: Intent, outcome: Outcome) -> Future[Outcome]:
-        assert self.states[_name(intent)] is State.SENDING
-        self.outcomes[_name(intent)] = outcome
-        return self._commit("record", intent, State(outcome.status.value), outcome)
+        def finish() -> Outcome:
+            entry = self.entries[_name(intent)]
+            known = settled(entry, outcome)
+            self.entries[_name(intent)] = ended(entry, intent.order_ids[0], intent, known, loop_now())
+            return known
 
-    def _commit(self, what: str, intent: Intent, state: State, result: _T) -> Future[_T]:
+        return self._commit("record", intent, finish)
+
+    def _commit(self, what: str, intent: Intent, change: Callable[[], _T]) -> Future[_T]:
         future: Future[_T] = Future()
         future.set_running_or_notify_cancel()
-        event = f"{what} {_name(intent)}"
-        asyncio.get_running_loop().call_later(0.001, self._settle, future, event, state, result)
+        asyncio.get_running_loop().call_later(0.001, self._settle, future, what, _name(intent), change)
         return future
 
-    def _settle(self, future: Future[_T], event: str, state: State, result: _T) -> None:
-        name = event.partition(" ")[2]
-        if event in self.full_for:
-            future.set_exception(CannotGoOn(f"ledger: can't write {event}: disk full"))
+    def _settle(self, future: Future[_T], what: str, name: str, change: Callable[[], _T]) -> None:
+        if f"{what} {name}" in self.full_for:
+            future.set_exception(CannotGoOn(f"ledger: can't write {what} {name}: disk full"))
             return
-        self.log.append(f"{event} {state}")
-        self.states[name] = state
+        try:
+            result = change()
+        except TransitionRefused as refusal:
+            future.set_exception(refusal)
+            return
+        self.log.append(f"{what} {name} {self.entries[name].state}")
         in_flight = sum(state is State.SENDING for state in self.states.values())
         self.in_flight_at_most = max(self.in_flight_at_most, in_flight)
         future.set_result(result)

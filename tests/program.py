@@ -132,7 +132,7 @@ def created(seen: Seen) -> Reply:
     return Reply(200, json.dumps({**content, "status": "created", "created_at": "2024-04-30T12:00:00Z"}))
 
 
-def refusal(status: int, error: str = "Error", message: str = "as asked") -> Reply:
+def refusal(status: int, error: str = "Order Error", message: str = "as asked") -> Reply:
     """Answer in the documented form of errors."""
     return Reply(status, json.dumps({"error": error, "message": message}))
 

@@ -463,7 +463,7 @@ def test_the_same_command_again_sends_nothing(capsys: Output, store: Store) -> N
     ended, report = post(capsys, "m.csv")
 
     assert (ended.status, counted(report), store.counts["requests"]) == (0, {"skipped": 3}, 3)
-    assert "  skipped              3              3  an earlier run did it\n" in ended.out
+    assert "  skipped              3              3  done already\n" in ended.out
 
 
 def test_the_sandbox_is_one_destination_whatever_its_port(capsys: Output) -> None:

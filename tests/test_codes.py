@@ -31,6 +31,7 @@ PROMISED = {
     "blank-fulfillment-id",
     "bad-fulfillment-id",
     "bad-notify",
+    "no-mail-wanted",
     "changed-since-posted",
     "already-posted",
     "parcel-held",
@@ -80,6 +81,7 @@ MORE = {
     "destination-3NN": {"words"},
     "destination-unreachable": {"words"},
     "outcome-unknown": {"words"},
+    "no-mail-wanted": {"words"},
     "settled": {"by", "date", "found"},
     "run-stopped": {"words"},
 }

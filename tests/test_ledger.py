@@ -32,6 +32,9 @@ NOT_SENT = Outcome(Status.NOT_SENT, "run-stopped", "not sent: the token was refu
 ENDS = (CREATED, Outcome(Status.UPDATED), REJECTED, FAILED, DOUBTED, NOT_SENT)
 
 
+KILLED = "the run ended while sending it, so that it is not known whether it was created"
+
+
 def intent(number: int = 1, content: str = "c1", run_id: str = "run-1", destination: str = ADM) -> Intent:
     return Intent(destination, (str(1000 + number),), f"1Z{number:08d}", content, run_id)
 
@@ -500,7 +503,7 @@ def test_what_a_killed_process_was_sending_is_in_doubt(tmp_path: Path) -> None:
             1,
             0,
         )
-        words = Outcome(Status.IN_DOUBT, "outcome-unknown", "run run-1 ended while sending it")
+        words = Outcome(Status.IN_DOUBT, "outcome-unknown", KILLED)
         assert ledger.entries(ADM, [key()]) == {key(): entry(State.IN_DOUBT, outcome=words)}
 
 
@@ -757,7 +760,7 @@ def test_another_file_is_refused_unharmed(tmp_path: Path, content: bytes, *, rea
         Ledger(path, readonly=readonly)
     assert str(refused.value) == (
         f"ledger {path}: found a file that is not a ledger, and left it as it is; "
-        "name another path for the ledger"
+        "bring back the one that was here, since a new one would send all again, or name another path"
     )
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
@@ -810,7 +813,8 @@ def test_a_place_where_no_file_can_be_made_is_refused(tmp_path: Path) -> None:
         Ledger(tmp_path / "file" / "ledger.db")
     assert str(refused.value) == (
         f"ledger {tmp_path}/file/ledger.db: it can't be opened or written here (a missing folder, no "
-        "permission, or a read-only disk); see to that, or name another path for the ledger"
+        "permission, or a read-only disk); see to that and run the same command again; with another ledger "
+        "everything would be sent again"
     )
 
 

@@ -155,20 +155,18 @@ def test_the_time_left_is_right_also_in_nights_in_which_the_clock_is_changed(
 
 
 NOW = datetime(2024, 4, 30, 12, tzinfo=UTC)
-LONG = Deadline(100 + 172_800, "stopped as asked: --max-time 48h is over")
+LONG = Deadline(100 + 172_800, "as asked, --max-time 48h is over")
 
 
 def test_the_earlier_of_the_two_limits_counts() -> None:
     in_half_an_hour = datetime.fromtimestamp(NOW.timestamp() + 1800).time()  # noqa: DTZ006 - as the user's clock shows it
-    clock_shows = Deadline(100 + 1800, f"stopped as asked: it is {in_half_an_hour:%H:%M} (--stop-at)")
+    clock_shows = Deadline(100 + 1800, f"as asked, it is {in_half_an_hour:%H:%M} (--stop-at)")
 
     assert limits.deadline(None, None, 100, NOW) is None
     assert limits.deadline(None, 172_800, 100, NOW) == LONG
     assert limits.deadline(in_half_an_hour, None, 100, NOW) == clock_shows
     assert limits.deadline(in_half_an_hour, 172_800, 100, NOW) == clock_shows
-    assert limits.deadline(in_half_an_hour, 60, 100, NOW) == Deadline(
-        160, "stopped as asked: --max-time 1m is over"
-    )
+    assert limits.deadline(in_half_an_hour, 60, 100, NOW) == Deadline(160, "as asked, --max-time 1m is over")
 
 
 @pytest.mark.parametrize("option", ["--max-time", "--give-up", "--drain", "--wait-lock"])
@@ -209,7 +207,7 @@ def test_a_run_whose_time_is_over_sends_no_more_and_the_same_command_carries_on_
 
     rows = first.summary["rows"]
     assert (first.status, first.summary["exit_status"]) == (4, 4)
-    assert first.summary["stopped_because"] == "stopped as asked: --max-time 2s is over"
+    assert first.summary["stopped_because"] == "as asked, --max-time 2s is over"
     assert 0 < seen == rows["created"]
     assert rows["not-sent"] == 200 - seen
     ends = statuses(Path("R/rows.csv"))

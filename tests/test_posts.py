@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer.errors import CannotGoOn
-from importer.model import Answer, Fulfillment, Intent, NoAnswer, Outcome, Reach, Request, State, Status
+from importer.model import (
+    Answer,
+    Entry,
+    Fulfillment,
+    Intent,
+    NoAnswer,
+    Outcome,
+    Reach,
+    Request,
+    State,
+    Status,
+)
 from importer.posts import Deadline, Halt, Rules, Told, post_all
 from tests.fakes import (
     EPOCH,
@@ -42,7 +53,7 @@ class Run:
     rate: tuple[float, int] | None = None
     repeatable: bool = False
     readable: bool = False
-    doubtful: frozenset[int] = frozenset()
+    in_doubt: Mapping[int, float] = field(default_factory=dict)
     accept_doubt: bool = False
     random: float = 1.0
     give_up: float = 300.0
@@ -63,6 +74,9 @@ class Run:
         return self
 
     async def main(self, orders: Iterable[Sequence[Fulfillment]]) -> None:
+        if self.in_doubt:
+            orders = list(orders)
+            self.parcels = {parcel.index: parcel for order in orders for parcel in order}
         self.halt = halt = Halt()
         loop = asyncio.get_running_loop()
         for seconds, reason in self.stops:
@@ -86,7 +100,7 @@ class Run:
                 self.platform.connect,
                 self.hear,
                 halt,
-                doubtful=self.doubtful,
+                earlier={index: self.doubt(index, ago) for index, ago in self.in_doubt.items()},
                 says=self.said.append,
                 clock=loop_clock,
                 random=lambda: self.random,
@@ -96,6 +110,24 @@ class Run:
             self.error = error
         assert self.platform.open_connections == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    def doubt(self, index: int, ago: float) -> Entry:
+        """What an earlier run left of the fulfillment at ``index``, so many seconds ago."""
+        parcel = self.parcels[index]
+        entry = Entry(
+            parcel.parts[0].order_id,
+            parcel.tracking_number,
+            State.IN_DOUBT,
+            FakeDestination().content(parcel),
+            "run 0",
+            "outcome-unknown",
+            "",
+            None,
+            1,
+            loop_now() - timedelta(seconds=ago),
+        )
+        self.ledger.entries[parcel.name] = entry
+        return entry
 
     def hear(self, fulfillment: Fulfillment, told: Told) -> None:
         outcome = told.outcome
@@ -600,14 +632,68 @@ def test_after_an_unknown_outcome_it_is_looked_up_before_it_is_sent_again() -> N
     assert (there.sent, there.statuses) == (["look 1", "1/A1", "look 1"], {"1/A1": "created"})
     assert there.ledger.states == {"1/A1": State.CREATED}
 
-    absent = looking({"1/A1": ["unknown"], "look 1": ["has", "has"]}).of(orders(["A1"]))
-    assert (absent.sent, absent.statuses) == (["look 1", "1/A1", "look 1", "1/A1"], {"1/A1": "created"})
+    absent = looking({"1/A1": ["unknown"], "look 1": ["has", "has", "has"]}).of(orders(["A1"]))
+    assert absent.sent == ["look 1", "1/A1", "look 1", "look 1", "1/A1"]
+    assert absent.statuses == {"1/A1": "created"}
+    lost_at, again_at = absent.platform.sent_at[1] + 1, absent.platform.sent_at[4]
+    assert again_at - lost_at > 30  # the time that the platform may take to do what it was asked
+
+
+def test_what_comes_into_effect_late_is_seen_before_it_would_be_sent_again() -> None:
+    run = looking({"1/A1": ["unknown"], "look 1": ["has", "has", "has A1"]}).of(orders(["A1"]))
+    assert (run.sent.count("1/A1"), run.statuses) == (1, {"1/A1": "created"})
+
+
+def test_after_a_wait_everything_is_looked_up_anew() -> None:
+    script = {"1/A1": ["unknown", "wait for 600"], "look 1": ["has", "has", "has", "has A1"]}
+    run = looking(script, max_attempts=9).of(orders(["A1"]))
+    assert run.sent == ["look 1", "1/A1", "look 1", "look 1", "1/A1", "look 1"]
+    assert run.statuses == {"1/A1": "created"}
+
+    asked_to_wait = looking({"1/A1": ["wait for 600"], "look 1": ["has", "has A1"]}).of(orders(["A1"]))
+    assert asked_to_wait.statuses == {"1/A1": "updated"}
+    assert asked_to_wait.ledger.states == {"1/A1": State.UPDATED}
+
+
+def test_a_halt_in_the_last_look_leaves_what_is_known() -> None:
+    script = {"1/A1": ["unknown"]}
+    run = looking(script, max_attempts=1, rate=(0.1, 2), stops=[(5.0, "SIGTERM")]).of(orders(["A1"]))
+    assert (run.sent, run.statuses) == (["look 1", "1/A1"], {"1/A1": "in-doubt"})
+    assert run.ledger.states == {"1/A1": State.IN_DOUBT}
+
+
+def test_a_halt_while_something_in_doubt_is_intended_leaves_it_in_doubt() -> None:
+    run = Run(FakePlatform(), accept_doubt=True, in_doubt={0: 99.0}, stops=[(0.0005, "SIGINT")])
+    run.of(orders(["A1"], ["B1"]))
+    assert (run.sent, run.statuses) == ([], {"1/A1": "in-doubt"})
+
+
+def test_what_another_answer_follows_is_looked_up_before_it_is_called_in_doubt() -> None:
+    refused = {"1/A1": ["unknown", "refused"], "look 1": ["has", "has", "has", "has A1"]}
+    assert looking(refused).of(orders(["A1"])).statuses == {"1/A1": "created"}
+    waiting = {"1/A1": ["unknown", "wait", "wait"], "look 1": [*["has"] * 4, "has A1"]}
+    assert looking(waiting).of(orders(["A1"])).statuses == {"1/A1": "created"}
+
+
+def test_giving_up_is_not_put_off_by_being_asked_to_wait() -> None:
+    script = failing(1, 98, "try again") | {"21/A": ["wait for 900"] * 9}
+    run = Run(FakePlatform(script, seconds=0.0), max_attempts=1, give_up=300.0).of(one_each(98))
+    assert run.stopped_because is not None
+    assert "300 s of trying again were in vain" in run.stopped_because
+    assert max(run.platform.sent_at) < 600
+
+
+def test_what_is_seen_without_asking_closes_no_breaker() -> None:
+    script = {f"{number}/A": ["never reached"] for number in range(1, 4)}
+    run = looking({**script, "look 1": ["has B"]}, max_attempts=1).of(orders(["A", "B"], ["A"], ["A"]))
+    assert run.statuses == {"1/A": "failed", "1/B": "skipped", "2/A": "failed", "3/A": "failed"}
+    assert "" not in run.said
 
 
 def test_what_cannot_be_looked_up_again_stays_in_doubt() -> None:
     script = {"1/A1": ["unknown"], "look 1": ["has", "never reached", "try again"]}
     run = looking(script).of(orders(["A1"], ["B1"]))
-    assert run.sent == ["look 1", "1/A1", "look 1", "look 1", "look 2", "2/B1"]
+    assert run.sent == ["look 1", "1/A1", "look 1", "look 1", "look 1", "look 2", "2/B1"]
     assert run.statuses == {"1/A1": "in-doubt", "2/B1": "created"}
     assert run.ledger.states["1/A1"] is State.IN_DOUBT
 
@@ -635,11 +721,11 @@ def test_a_token_that_is_refused_to_the_first_look_costs_one_request() -> None:
 
 def test_what_an_earlier_run_left_in_doubt_is_looked_up_first() -> None:
     script = {"look 1": ["has A1"], "look 3": ["refused"]}
-    run = looking(script, doubtful=frozenset({0, 1, 2})).of(orders(["A1"], ["B1"], ["C1"]))
+    run = looking(script, in_doubt=dict.fromkeys(range(3), 99.0)).of(orders(["A1"], ["B1"], ["C1"]))
     assert run.sent == ["look 1", "look 2", "2/B1", "look 3"]
     assert run.statuses == {"1/A1": "updated", "2/B1": "created", "3/C1": "in-doubt"}
     assert run.ledger.doubt_accepted == [True, True]
-    assert run.ledger.states == {"1/A1": State.UPDATED, "2/B1": State.CREATED}
+    assert run.ledger.states == {"1/A1": State.UPDATED, "2/B1": State.CREATED, "3/C1": State.IN_DOUBT}
 
 
 ANSWERS = [

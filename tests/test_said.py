@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from importer.findings import name_of
 from importer.fulfillments import Grouping, Options, Rows, group
-from importer.model import Fulfillment, LineItem, OrderPart
+from importer.model import MAIL_ALONE, Fulfillment, LineItem, OrderPart
 
 ORDERS = st.sampled_from(["1", "2"])
 WORDS = st.sampled_from(["", "a", "b"])
@@ -76,7 +76,7 @@ def test_a_row_without_sku_or_quantity_makes_a_fulfillment_without_lines() -> No
 
 
 def test_where_there_is_no_tracking_number_the_mail_is_all_that_is_wanted() -> None:
-    (parcel,) = made(grouped({"number": "f-1", "fulfillment_id": "f-1"}, notify=True))
+    (parcel,) = made(grouped({"number": "f-1", "fulfillment_id": "f-1", MAIL_ALONE: "yes"}, notify=True))
 
     assert parcel == Fulfillment(0, "", (OrderPart("1", ()),), fulfillment_id="f-1", notify=True)
     assert (parcel.key, parcel.name) == ("f-1", "1/f-1")

@@ -31,6 +31,7 @@ OF_SHOPLAZZA = {
     "carrier-not-known",
     "exceeds-remaining",
     "no-fulfillment",
+    "no-mail-wanted",
     "sku-not-in-order",
     "tracking-number-conflict",
 }

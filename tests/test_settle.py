@@ -191,7 +191,7 @@ def test_several_are_settled_at_once_and_what_cannot_be_is_told(capsys: Output, 
     ended = settle(capsys, SECOND, FIRST, "7/TRACK77777", " 0001003 / track 00002", "--created")
     again = settle(capsys, SECOND, "1003 / TRACK 00002", "--created", "--to", "adm", "--json")
 
-    assert (ended.status, again.status) == (1, 1)
+    assert (ended.status, again.status) == (1, 0)
     assert dated(ended.out).splitlines() == [
         f"{SECOND}: settled by kim on DAY: created",
         f"{FIRST}: found it created by run {run}, {LEFT_ALONE}",
@@ -202,9 +202,21 @@ def test_several_are_settled_at_once_and_what_cannot_be_is_told(capsys: Output, 
     assert [
         (each["fulfillment"], each["destination"], each["settled"]) for each in json.loads(again.out)
     ] == [
-        (SECOND, f"adm {platform.url}", False),
+        (SECOND, f"adm {platform.url}", True),
         (THIRD, f"adm {platform.url}", True),
     ]
+
+
+def test_what_a_person_said_by_mistake_can_be_taken_back_until_it_is_sent(
+    capsys: Output, platform: Platform
+) -> None:
+    asked = len(platform.seen)
+    for words in ("--not-created", "--created"):
+        assert settle(capsys, SECOND, words).status == 0
+
+    ended = here(capsys, "post", "m.csv", "--json")
+
+    assert (ended.summary["rows"]["created"], len(platform.seen)) == (0, asked)
 
 
 def test_what_was_refused_can_be_sent_again_once_the_platform_is_mended(capsys: Output) -> None:

@@ -68,6 +68,7 @@ from tests.shoplazza import (
     reading_of,
     shoplazza,
     success,
+    there,
     updated,
     with_lines,
     write_of,
@@ -109,6 +110,15 @@ UPDATES = [
 ]
 
 
+def test_a_customer_who_is_not_to_be_mailed_is_not_and_nothing_is_asked() -> None:
+    plan = shoplazza().plan(replace(MAIL_ALONE, notify=False), 1, ())
+    assert not isinstance(plan, Write)
+    with pytest.raises(StopIteration) as end:
+        next(plan)
+    words = "the row has no tracking number, and says that the customer is not to be mailed"
+    assert end.value.value == Reading(Meaning.THERE, "no-mail-wanted", words)
+
+
 @pytest.mark.parametrize(("name", "body", "mail"), UPDATES, ids=SHOPLAZZA_VERSIONS)
 def test_each_version_has_its_own_body_for_an_update(
     name: str, body: dict[str, object], mail: dict[str, object]
@@ -138,6 +148,16 @@ def test_the_customer_is_mailed_by_the_first_attempt_only() -> None:
     assert write.read(success("2022-01", fulfillment=echo(**TRACKING))) == updated(
         "the customer was not mailed by this try, since an earlier one may have done so"
     )
+
+
+def test_of_a_number_that_is_there_it_is_told_where_the_mail_may_be_missing() -> None:
+    plans = [shoplazza().plan(replace(BARE, notify=True), attempt, ()) for attempt in (1, 2, 3)]
+    there_already = f"the order has this tracking number already: f1 (shipped, {NUMBER})"
+    assert [reading_of(plan, listing(there("f1", NUMBER))).message for plan in plans] == [
+        f"{there_already}; the customer is not mailed for it",
+        there_already,  # by the try that asked for the mail
+        f"{there_already}; the customer was not mailed by the last try, and may not have been by the first",
+    ]
 
 
 def test_with_a_mail_alone_nothing_is_said_of_the_carrier() -> None:
@@ -187,6 +207,7 @@ def test_a_fulfillment_that_no_request_can_be_made_of_is_never_sent(parcel: Fulf
 def test_a_manifest_needs_skus_only_where_a_fulfillment_may_be_created() -> None:
     update, create, auto = (shoplazza(operation=name) for name in ("update", "create", "auto"))
     shipping = ("order_id", "sku", "quantity", "tracking_number")
+    assert [each.creates for each in (update, create, auto)] == [False, True, False]
     assert [each.needed for each in (update, create, auto)] == [
         ("order_id", "tracking_number"),
         shipping,
@@ -468,7 +489,7 @@ def test_a_token_that_is_refused_stops_the_run_whatever_the_status(
 ) -> None:
     expected = Reading(
         Meaning.STOP,
-        f"destination-{status}",
+        "destination-403" if status == 403 else "destination-401",
         f"the destination refuses the token: {status} {words}; {ADVICE}",
         status,
     )
@@ -489,7 +510,7 @@ def test_a_token_that_is_refused_stops_the_run_whatever_the_status(
 def test_a_store_that_is_not_active_stops_the_run(status: int, document: object, words: str) -> None:
     expected = Reading(
         Meaning.STOP,
-        f"destination-{status}",
+        "run-stopped",
         f"the destination says: {status} {words}; open the store again, or correct base_url of "
         "[destinations.shop]",
         status,

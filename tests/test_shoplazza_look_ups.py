@@ -342,7 +342,6 @@ def test_pages_without_end_are_not_followed_for_ever() -> None:
 CAME = "the destination answered 200 with"
 FAILED_LOOKS: list[tuple[Answer | NoAnswer, str, int | None]] = [
     (NoAnswer(Reach.SENT, "no reply within 30 s"), "no reply within 30 s", None),
-    (NoAnswer(Reach.NEVER_SENT, "connection refused"), "connection refused", None),
     (
         NoAnswer(Reach.SENT, "cut off", answer(200, b'{"ful', whole=False)),
         """cut off (application/json: '{"ful')""",
@@ -371,6 +370,11 @@ FAILED_LOOKS: list[tuple[Answer | NoAnswer, str, int | None]] = [
         None,
     ),
 ]
+
+
+def test_a_look_that_reached_nobody_says_so_of_the_destination() -> None:
+    reading = reading_of(shoplazza().plan(BARE, 1, ()), NoAnswer(Reach.NEVER_SENT, "connection refused"))
+    assert reading == replace(look_up_failed("connection refused", None), code="destination-unreachable")
 
 
 @pytest.mark.parametrize(("reply", "words", "status"), FAILED_LOOKS, ids=range(len(FAILED_LOOKS)))

@@ -341,8 +341,8 @@ def test_ids_that_are_not_given_are_the_same_each_time_and_all_different(clock: 
             'shoplazza.scopes: found ["write"], expected a list of read_order and write_order',
         ),
         (
-            {"shoplazza": {"orders": [], "carriers": [{"code": "dhl", "en_name": "DHL"}]}},
-            "shoplazza.carriers[0].cn_name: found nothing, expected a string",
+            {"shoplazza": {"orders": [], "carriers": [{"code": "dhl"}]}},
+            "shoplazza.carriers[0].en_name: found nothing, expected a string",
         ),
         (
             {"shoplazza": {"orders": [], "open": True}},

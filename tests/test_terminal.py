@@ -53,7 +53,7 @@ def test_a_run_in_which_all_went_well_is_told_in_a_few_lines() -> None:
 
                             rows   fulfillments
           created          1,200          1,000  posted, and the destination said so
-          skipped             34              1  an earlier run did it
+          skipped             34              1  done already
 
         Report: R/rows.csv
         """

@@ -222,6 +222,10 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
 
 def _reached(common: Common, options: dict[str, Any], stack: ExitStack) -> settings.DestinationSettings:
     """The destination with all that is needed to send to it; a sandbox is started until ``stack`` is left."""
+    if options.get("ask"):
+        kind = settings.destination_for_check(common.settings(), options["to"] or settings.DEFAULT_KIND).kind
+        if kind not in settings.KINDS_THAT_CAN_BE_READ:
+            raise click.UsageError(f"--ask: a destination of the kind {kind} can't be asked; leave it out")
     if options["sandbox"] is None:
         name = options["to"] or settings.DEFAULT_KIND
         return settings.destination(common.settings(), name, os.environ, _overrides(options))
@@ -289,10 +293,10 @@ def _job(
 
 def _notify(target: settings.DestinationSettings | None, asked: bool | None) -> bool:  # noqa: FBT001 - as click hands it over
     """Whether customers are mailed of whom the manifest says nothing."""
-    if target is None or target.kind not in settings.KINDS_THAT_MAIL:
+    if target is None or target.kind not in settings.KINDS_THAT_MAIL or target.operation == "create":
         if asked:
-            name = f"destination {target.name}" if target else "no destination (give --to)"
-            raise click.UsageError(f"--notify: {name} has no mail for customers")
+            name = f"the destination {target.name}, as it is configured," if target else "no destination"
+            raise click.UsageError(f"--notify: {name} mails no customers")
         return False
     return target.send_email if asked is None else asked
 

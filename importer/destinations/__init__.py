@@ -56,6 +56,10 @@ class Destination(Protocol):
     def readable(self) -> bool:
         """Whether ``plan`` finds out what became of a fulfillment that an earlier run left in doubt."""
 
+    @property
+    def creates(self) -> bool:
+        """Whether what an earlier run has sent is new on the platform; else it counts as updated."""
+
     def content(self, fulfillment: Fulfillment) -> str:
         """The SHA-256 (hex) of what the fulfillment says, whatever the order of its lines and parts."""
 

@@ -75,6 +75,11 @@ class Adm:
         """There is nothing to be read in the document."""
         return False
 
+    @property
+    def creates(self) -> bool:
+        """It takes new fulfillments only."""
+        return True
+
     def plan(self, fulfillment: Fulfillment, attempt: int, before: Sequence[Write]) -> Write:  # noqa: ARG002 - nothing is looked up
         """The one request that there is.
 
@@ -214,7 +219,13 @@ def _value(adm: Adm, document: dict[str, Any], key: str) -> str:
 
 def _refused(adm: Adm, _: Fulfillment, answer: Answer) -> Reading:
     refusal = _reading(Meaning.REFUSED, answer, _said(adm, answer))
-    return refusal if _own_words(adm, answer) else replace(refusal, formed=False)
+    return refusal if _is_of_an_order(adm, answer) else replace(refusal, formed=False)
+
+
+def _is_of_an_order(adm: Adm, answer: Answer) -> bool:
+    """Whether it is an order that is not there: "Order Not Found", says the document; a path may be, too."""
+    words = _own_words(adm, answer)
+    return bool(words) and (answer.status != HTTPStatus.NOT_FOUND or "order" in words.casefold())
 
 
 def _no_credentials(adm: Adm, _: Fulfillment, answer: Answer) -> Reading:

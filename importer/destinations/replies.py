@@ -105,7 +105,7 @@ def retry_after(answer: Answer) -> float | None:
     """Seconds to wait, None when they can't be told; a date is measured against the answer's own."""
     told = header(answer, "retry-after").strip()
     if _SECONDS.fullmatch(told):
-        return float(told)
+        return float(told)  # of any length; whoever waits has a limit of its own
     try:
         until, now = parsedate_to_datetime(told), parsedate_to_datetime(header(answer, "date"))
         seconds = (_in_utc(until) - _in_utc(now)).total_seconds()
@@ -114,7 +114,7 @@ def retry_after(answer: Answer) -> float | None:
     return seconds if seconds >= 0 else None
 
 
-_SECONDS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 
 
 def _in_utc(time: datetime) -> datetime:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from importer.findings import NO_MENTIONS, Findings, Mentions
 from importer.fulfillments.said import NOTHING_SAID, Said, conflicts
-from importer.model import Fulfillment, LineItem, OrderPart
+from importer.model import MAIL_ALONE, Fulfillment, LineItem, OrderPart
 from schemas.manifest import MAX_QUANTITY
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ class Grouping:
         for index, number, count, part, said in zip(
             indexes.tolist(), numbers, counts.tolist(), partial, self.said.of(firsts), strict=True
         ):
-            mail_alone = said.get("fulfillment_id") == number
+            mail_alone = said.pop(MAIL_ALONE, "")
             yield Fulfillment(
                 index, "" if mail_alone else number, tuple(islice(shares, count)), partial=part, **said
             )

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer.findings import Findings
+from importer.model import MAIL_ALONE
 from schemas.manifest import NOTIFY
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _NOTHING: Final = -1
 _CARRIER: Final = ("tracking_company", "tracking_company_code", "tracking_url")
-_TEXTS: Final = (*_CARRIER, "fulfillment_id")
+_TEXTS: Final = (*_CARRIER, "fulfillment_id", MAIL_ALONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ makes changes durable, many with one commit; ``lock`` lets one run at a time pos
 from importer.ledger.ledger import Ledger, exists, utc_now
 from importer.ledger.states import (
     DOUBTED,
-    MAY_BE_SETTLED,
     NEXT,
     OUTCOME_UNKNOWN,
     SETTLED,
+    TAKEN_AT_ITS_WORD,
     TransitionRefused,
     Verdict,
+    may_be_settled,
     may_send,
     verdict,
 )
@@ -21,15 +22,16 @@ from importer.ledger.store import Run
 
 __all__ = [
     "DOUBTED",
-    "MAY_BE_SETTLED",
     "NEXT",
     "OUTCOME_UNKNOWN",
     "SETTLED",
+    "TAKEN_AT_ITS_WORD",
     "Ledger",
     "Run",
     "TransitionRefused",
     "Verdict",
     "exists",
+    "may_be_settled",
     "may_send",
     "utc_now",
     "verdict",

@@ -42,8 +42,7 @@ NEXT: Final[Mapping[State | None, frozenset[State]]] = {
 """The states that may follow; None is what the ledger has nothing of. ``verdict`` narrows it by content."""
 DOUBTED: Final = frozenset({State.IN_DOUBT, State.SENDING})
 """Where the outcome is unknown; ``sending`` is so once its run has ended."""
-MAY_BE_SETTLED: Final = frozenset({State.IN_DOUBT, State.REJECTED})
-"""From where a person may say what came of it."""
+_MAY_BE_SETTLED: Final = frozenset({State.IN_DOUBT, State.REJECTED})
 
 
 class TransitionRefused(CannotGoOn):
@@ -177,6 +176,11 @@ def settled(entry: Entry | None, outcome: Outcome) -> Outcome:
     )
 
 
+def may_be_settled(entry: Entry) -> bool:
+    """Whether a person may say what came of it, or take back what a person has said."""
+    return entry.state in _MAY_BE_SETTLED or entry.code == SETTLED
+
+
 def found_out(
     entry: Entry | None, order_id: str, tracking_number: str, *, created: bool, by: str, at: datetime
 ) -> Entry:
@@ -186,7 +190,7 @@ def found_out(
         TransitionRefused: ``entry`` is not one whose outcome a person may settle.
     """
     state = State.CREATED if created else State.FAILED
-    if entry is None or entry.state not in MAY_BE_SETTLED or state not in NEXT[entry.state]:
+    if entry is None or not may_be_settled(entry):
         found = "nothing of it" if entry is None else f"it {entry.state} by run {entry.run_id}"
         raise TransitionRefused(
             f"{fulfillment_name([order_id], tracking_number)}: found {found}, expected it to be in doubt or "

@@ -1,6 +1,7 @@
 """What the ledger keeps, and how it is read and written: tables, statements, and the file they are in."""
 
 import errno
+import glob
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -262,7 +263,7 @@ _AS_SQLITE_SAYS_IT: Final[Mapping[int | None, int]] = {
 }
 _NO_ACCESS: Final = (
     "it can't be opened or written here (a missing folder, no permission, or a read-only disk)",
-    "see to that, or name another path for the ledger",
+    "see to that and run the same command again; with another ledger everything would be sent again",
 )
 _ADVICE: Final[Mapping[int, tuple[str, str]]] = {
     sqlite3.SQLITE_PERM: _NO_ACCESS,
@@ -284,7 +285,7 @@ _ADVICE: Final[Mapping[int, tuple[str, str]]] = {
     ),
     sqlite3.SQLITE_NOTADB: (
         "found a file that is not a ledger, and left it as it is",
-        "name another path for the ledger",
+        "bring back the one that was here, since a new one would send all again, or name another path",
     ),
 }
 
@@ -299,12 +300,24 @@ def _make_file(path: Path) -> None:
     for folder in reversed([folder for folder in path.parents if not folder.exists()]):
         folder.mkdir(mode=0o700, exist_ok=True)
         _sync_folder(folder.parent)
+    _expect_no_trace(path)
     try:
         made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
         return  # and not opened here: closing it would drop the locks that SQLite holds in this process
     os.close(made)
     _sync_folder(path.parent)
+
+
+def _expect_no_trace(path: Path) -> None:
+    """See that there was no ledger here that is gone: a new one would have everything sent again."""
+    locks = [] if path.exists() else sorted(path.parent.glob(f"{glob.escape(path.name)}.*.lock"))
+    if locks:
+        raise CannotGoOn(
+            f"ledger {path}: it is gone, though there was one, as {locks[0].name} beside it shows; bring it "
+            "back from a backup, since with a new one everything would be sent again; or delete that file, "
+            "too, to begin anew"
+        )
 
 
 def _sync_folder(folder: Path) -> None:
@@ -416,7 +429,7 @@ def recover(connection: Connection, destination: str, at: datetime) -> int:
     changes = {
         "state": State.IN_DOUBT.value,
         "code": OUTCOME_UNKNOWN,
-        "message": literal("run ") + FULFILLMENTS.c.run_id + literal(" ended while sending it"),
+        "message": literal("the run ended while sending it, so that it is not known whether it was created"),
         "at": _text(at),
     }
     mine = FULFILLMENTS.c.destination == destination

@@ -16,16 +16,17 @@ _ANSWERED: Final = frozenset(
 )
 _FIRST_PAUSE_SECONDS: Final = 5.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
+_LOOKS_UP_SECONDS: Final = 1.0  # how often who waits looks whether it is over
 
 
 class Breaker:
     """Lets everybody through while the destination answers; when it fails, one probe at a time.
 
     It opens when ``FAILURES_IN_A_ROW`` orders fail with no answer between, or when ``open`` is called, and
-    closes with the first answer that tells something of a fulfillment. Between probes there are pauses that
-    double. ``give_up`` seconds after it opened, the run is stopped. ``rest`` sleeps and raises when the run
-    is to stop; ``says`` hears what is waited for, "" when that is over. A probe is a post that was due
-    anyway, since an API for posting may have nothing that can be asked without an effect.
+    closes with the first answer to a request that tells something of a fulfillment. Between probes there are
+    pauses that double. ``give_up`` seconds after it opened, the run is stopped. ``rest`` sleeps and raises
+    when the run is to stop; ``says`` hears what is waited for, "" when that is over. A probe is a post that
+    was due anyway, since an API for posting may have nothing that can be asked without an effect.
 
     Source: the circuit breaker of Michael Nygard, "Release It!", with its half-open state.
     """
@@ -48,6 +49,7 @@ class Breaker:
         self._why = ""
         self._last = ""
         self._probing = asyncio.Lock()
+        self._opened = asyncio.Event()
         self._gives_up_at = 0.0
         self._next_at = 0.0
         self._pause = 0.0
@@ -67,6 +69,14 @@ class Breaker:
                     return
         yield self._hear
 
+    async def keep_time(self, sleep: Callable[[float], Coroutine[Any, Any, None]]) -> None:
+        """Stop the run when it is time to give up, whatever the probe waits for."""
+        while True:
+            await self._opened.wait()
+            if (left := self._gives_up_at - self._clock()) <= 0:
+                return self._stop()
+            await sleep(left)
+
     def failed(self, order_id: str, words: str) -> None:
         """Count a fulfillment of the order that has failed, or is in doubt, as ``words`` say."""
         self._failing.add(order_id)
@@ -83,6 +93,7 @@ class Breaker:
         self._gives_up_at = now + self._give_up
         self._pause = min(_FIRST_PAUSE_SECONDS, self._give_up / 4)
         self._next_at = now + self._pause
+        self._opened.set()
         if not self._give_up:
             self._stop()
 
@@ -96,6 +107,7 @@ class Breaker:
             self._failing.clear()
             if self._why:
                 self._why = ""
+                self._opened.clear()
                 self._says("")
         elif self._why:
             self._last = reading.message or self._last
@@ -103,15 +115,18 @@ class Breaker:
             self._next_at = self._clock() + self._pause
 
     async def _wait(self) -> None:
-        while (now := self._clock()) < self._next_at:
-            left = self._gives_up_at - now
-            if left <= 0:
-                self._stop()
-            self._says(f"{self._why}; next try in {self._next_at - now:.0f} s, giving up in {left:.0f} s")
-            await self._rest(max(min(self._next_at - now, left), 0.0))
-        self._says(f"{self._why}; trying again")
+        """Wait until it is time for a probe, or until somebody else's answer has closed the breaker."""
+        while self._why and (now := self._clock()) < self._next_at:
+            wait, left = self._next_at - now, max(self._gives_up_at - now, 0.0)
+            next_try = f"next try in {wait:.0f} s, " if wait < left else ""
+            self._says(f"{self._why}; {next_try}giving up in {left:.0f} s")
+            await self._rest(min(wait, _LOOKS_UP_SECONDS))
+        if self._why:
+            self._says(f"{self._why}; trying again")
 
     def _stop(self) -> None:
+        if not self._why:
+            return
         in_vain = f", and {self._give_up:g} s of trying again were in vain" if self._give_up else ""
         self._halt.stop(self._why + in_vain + self._ended_with())
 

@@ -51,6 +51,11 @@ class Halt:
         if self.reason:
             raise Halted(self.reason)
 
+    @property
+    def waited_for(self) -> int:
+        """How many requests are in flight."""
+        return len(self._in_flight)
+
     async def stopped(self) -> None:
         """Wait until the run is to stop."""
         await self._stopped.wait()

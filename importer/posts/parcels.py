@@ -3,7 +3,19 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from importer.model import Answer, Fulfillment, Intent, Meaning, Outcome, Reading, Status, Write
+from importer.model import (
+    Answer,
+    Entry,
+    Fulfillment,
+    Intent,
+    Meaning,
+    NoAnswer,
+    Outcome,
+    Reading,
+    State,
+    Status,
+    Write,
+)
 from importer.posts.terms import Connection
 
 _SUCCESSES: Final = frozenset({Meaning.CREATED, Meaning.UPDATED, Meaning.READY})
@@ -14,20 +26,25 @@ _UNCLEAR: Final = frozenset({Meaning.UNKNOWN, Meaning.TRY_AGAIN})
 class Order:
     """What is known of an order while its fulfillments are posted, one after the other.
 
-    ``answers`` are those of look-ups, by URL; ``writes`` have been made since, or may have been.
+    ``answers`` are those of look-ups, by URL; ``writes`` have been made since. ``requests`` counts all.
     """
 
     connection: Connection
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, Answer | NoAnswer] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
+    requests: int = 0
 
     def hear(self, write: Write, reading: Reading) -> None:
         """Remember a write that was done; after one that may have been, everything is looked up anew."""
         if reading.meaning in _SUCCESSES:
             self.writes.append(write)
         elif reading.meaning in _UNCLEAR:
-            self.answers.clear()
-            self.writes.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        """Have everything looked up anew: time passes, or something may have been done."""
+        self.answers.clear()
+        self.writes.clear()
 
 
 @dataclass(slots=True)
@@ -35,24 +52,34 @@ class Parcel:
     """A fulfillment that is being posted.
 
     ``outcome`` is what may be said of it so far, None before any request. ``sending`` says that the ledger
-    has it as being sent, ``recorded`` that the ledger has an outcome of this run. ``doubtful`` is one that an
-    earlier run left in doubt. ``writes`` counts the requests that have made it or may have, ``method`` is the
-    last one's, and ``mailed`` says whether one asked to mail the customer.
+    has it as being sent, ``recorded`` that the ledger has an outcome of this run. ``earlier`` is what an
+    earlier run left that may have done it. ``writes`` counts the requests that have made it or may have,
+    ``creates`` says whether the last one was for a new one, ``settles_at`` (seconds of a monotonic clock)
+    when it can be seen at the latest, and ``mailed`` whether one asked to mail the customer. ``asked`` says
+    that the destination was reached for.
     """
 
     fulfillment: Fulfillment
     intent: Intent
-    doubtful: bool = False
+    earlier: Entry | None = None
     history: tuple[Reading, ...] = ()
     outcome: Outcome | None = None
     sending: bool = False
     recorded: bool = False
     writes: int = 0
-    method: str = ""
+    creates: bool = False
     mailed: bool = False
+    asked: bool = False
+    settles_at: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self.writes = int(self.doubtful)  # the earlier run's: what is to go with the first only went with it
+        # the earlier run's counts: what is to go with the first only went with it
+        self.writes = int(self.earlier is not None)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether an earlier run left it in doubt."""
+        return self.earlier is not None and self.earlier.state is State.IN_DOUBT
 
     @property
     def is_in_doubt(self) -> bool:
@@ -63,14 +90,14 @@ class Parcel:
         """Count a request that was done, or may have been."""
         if reading.meaning in _SUCCESSES | _UNCLEAR:
             self.writes += 1
-            self.method = write.request.method
+            self.creates = write.request.method == "POST"
             self.mailed = self.mailed or write.mails
 
     def seen(self, reading: Reading) -> Reading:
-        """What a look tells: that it is there is this one's own doing if there was a write."""
-        if reading.meaning is not Meaning.THERE or not self.writes:
+        """What a look tells: that it is there is the outcome if there was a request for it."""
+        if reading.meaning is not Meaning.THERE or not (self.writes or self.recorded):
             return reading
-        meaning = Meaning.CREATED if self.method == "POST" else Meaning.UPDATED
+        meaning = Meaning.CREATED if self.creates else Meaning.UPDATED
         return replace(reading, meaning=meaning, code="")
 
     def interrupt(self, reason: str) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import random as chance
 import time
-from collections.abc import Callable, Collection, Coroutine, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -13,6 +14,7 @@ from typing import Any, Final, TypeVar
 from importer.destinations import Destination
 from importer.model import (
     Answer,
+    Entry,
     Fulfillment,
     Intent,
     Look,
@@ -46,9 +48,6 @@ from importer.posts.width import Width
 _T = TypeVar("_T")
 
 _UNREACHABLE: Final = "destination-unreachable"
-_FOUND: Final = frozenset({HTTPStatus.OK})
-_KEPT: Final = frozenset({HTTPStatus.OK, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
-"""Answers to look-ups that are not asked for again, those of a whole run even where there is nothing."""
 _DONE: Final = frozenset({Status.CREATED, Status.UPDATED})
 _FAILING: Final = frozenset({Status.FAILED, Status.IN_DOUBT})
 _ANSWERED: Final = frozenset({Status.CREATED, Status.UPDATED, Status.SKIPPED, Status.REJECTED})
@@ -72,7 +71,7 @@ async def post_all(
     told: Callable[[Fulfillment, Told], None],
     halt: Halt,
     *,
-    doubtful: Collection[int] = (),
+    earlier: Mapping[int, Entry] | None = None,
     says: Callable[[str], None] = _silent,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
@@ -84,7 +83,8 @@ async def post_all(
     Each item of ``orders`` is the fulfillments of one order; they go one after the other, different orders
     side by side. ``orders`` is pulled on demand. ``told`` hears how each fulfillment ended that was begun or
     looked up, after it is in the ledger; ``says`` hears what all wait for, "" when that is over. The first
-    post goes alone. ``doubtful`` has the indexes of fulfillments that an earlier run left in doubt.
+    post goes alone. ``earlier`` has, by the index of a fulfillment, what an earlier run left that may have
+    done it.
 
     Raises:
         CannotGoOn: the ledger takes no more; what was in flight has ended.
@@ -95,7 +95,7 @@ async def post_all(
         rules,
         told,
         halt,
-        doubtful=doubtful,
+        earlier=earlier or {},
         says=says,
         clock=clock,
         sleep=sleep,
@@ -116,7 +116,7 @@ class _Posting:
         told: Callable[[Fulfillment, Told], None],
         halt: Halt,
         *,
-        doubtful: Collection[int],
+        earlier: Mapping[int, Entry],
         says: Callable[[str], None],
         clock: Callable[[], float],
         sleep: Callable[[float], Coroutine[Any, Any, None]],
@@ -128,7 +128,7 @@ class _Posting:
         self._rules = rules
         self._told = told
         self._halt = halt
-        self._doubtful = doubtful
+        self._earlier = earlier
         self._says = says
         self._clock = clock
         self._sleep = sleep
@@ -138,13 +138,16 @@ class _Posting:
         self._width = Width(rules.concurrency)
         self._budget = Budget()
         self._breaker = Breaker(halt, rules.give_up, clock=clock, rest=self._rest, says=says)
-        self._lasting: dict[str, Answer] = {}
+        self._lasting: dict[str, Answer | NoAnswer] = {}
         self._first_ended = asyncio.Event()
         self._asked_to_wait = False
         self._error: Exception | None = None
 
     async def run(self, orders: Iterator[Sequence[Fulfillment]], connect: Callable[[], Connection]) -> str:
-        limits = [asyncio.ensure_future(limit) for limit in (self._end_in_time(), self._drain())]
+        limits = [
+            asyncio.ensure_future(limit)
+            for limit in (self._end_in_time(), self._drain(), self._breaker.keep_time(self._sleep))
+        ]
         try:
             async with asyncio.TaskGroup() as workers:
                 for number in range(self._rules.concurrency):
@@ -167,6 +170,11 @@ class _Posting:
 
     async def _drain(self) -> None:
         await self._halt.stopped()
+        if waited_for := self._halt.waited_for:
+            self._says(
+                f"stopping: waiting up to {self._rules.drain:g} s for {waited_for} answers; "
+                "Ctrl-C once more ends now and leaves them in doubt"
+            )
         await self._sleep(self._rules.drain)
         self._halt.now()
 
@@ -199,7 +207,12 @@ class _Posting:
                 await connection.close()
 
     async def _post(self, fulfillment: Fulfillment, order: Order) -> None:
-        parcel = Parcel(fulfillment, self._intent(fulfillment), doubtful=fulfillment.index in self._doubtful)
+        earlier = self._earlier.get(fulfillment.index)
+        parcel = Parcel(
+            fulfillment, self._intent(fulfillment), earlier=earlier, creates=self._destination.creates
+        )
+        if earlier is not None:
+            parcel.settles_at = self._clock() + self._grace(earlier.at)
         try:
             await self._attempts(parcel, order)
         except Halted:
@@ -226,23 +239,28 @@ class _Posting:
                     spent += cost
                     # while it waits it is not being sent, and if the run is killed now, nothing is in doubt
                     await self._settle(parcel, given_up(parcel.history))
+                    order.forget()
                     await self._wait(again, parcel.history)
                 case Again():
-                    return await self._settle(parcel, out_of_budget(parcel.history))
+                    return await self._end(parcel, order, out_of_budget(parcel.history))
                 case StopRun(reason, end):
                     self._halt.stop(reason)
                     return await self._settle(parcel, end)
                 case End() as end:
                     if end.status in _ANSWERED:
                         self._budget.succeeded(spent)
-                    elif self._destination.readable and parcel.history[-1].meaning is Meaning.UNKNOWN:
-                        end = await self._last_look(parcel, order) or end
-                    return await self._settle(parcel, end)
+                    return await self._end(parcel, order, end)
+
+    async def _end(self, parcel: Parcel, order: Order, end: End) -> None:
+        """Settle it, after a last look at the platform where it would be left in doubt."""
+        if end.status is Status.IN_DOUBT and self._destination.readable:
+            with suppress(Halted):
+                end = await self._last_look(parcel, order) or end
+        await self._settle(parcel, end)
 
     async def _last_look(self, parcel: Parcel, order: Order) -> End | None:
-        """How it ended, as far as it can be seen on the platform, where there is no attempt left."""
-        plan = self._destination.plan(parcel.fulfillment, parcel.writes + 1, order.writes)
-        found = plan if isinstance(plan, Write) else await self._look(plan, order)
+        order.forget()
+        found = await self._find(parcel, order)
         if isinstance(found, Write) or found.meaning is not Meaning.THERE:
             return None
         parcel.history += (parcel.seen(found),)
@@ -251,14 +269,39 @@ class _Posting:
 
     async def _attempt(self, parcel: Parcel, order: Order) -> Reading:
         async with self._breaker.passage() as heard, self._width.place():
-            plan = self._destination.plan(parcel.fulfillment, parcel.writes + 1, order.writes)
-            found = plan if isinstance(plan, Write) else await self._look(plan, order)
+            asked, begun = order.requests, self._clock()
+            found = await self._find(parcel, order)
+            while isinstance(found, Write) and (left := self._unsettled(found, parcel)) > 0:
+                await self._rest(left)
+                order.forget()
+                found = await self._find(parcel, order)
             if isinstance(found, Write):
                 reading = await self._write(found, parcel, order)
             else:
                 reading = parcel.seen(found)
-            heard(reading)
+                self._width.heard(reading.meaning, begun, self._clock())
+            if order.requests > asked:  # else nobody has answered
+                parcel.asked = True
+                heard(reading)
             return reading
+
+    def _unsettled(self, write: Write, parcel: Parcel) -> float:
+        """Seconds until a create of unknown outcome can be taken for one that was not done if it isn't seen.
+
+        A repeated update does no harm; and where nothing can be looked up, waiting tells nothing.
+        """
+        if write.request.method != "POST" or not self._destination.readable or self._rules.ask:
+            return 0.0
+        return parcel.settles_at - self._clock()
+
+    def _grace(self, since: datetime) -> float:
+        """What is left of the time that the platform may take for a request that came to it ``since``."""
+        passed = max((self._now() - since).total_seconds(), 0.0)
+        return max(self._rules.timeout - passed, 0.0)
+
+    async def _find(self, parcel: Parcel, order: Order) -> Write | Reading:
+        plan = self._destination.plan(parcel.fulfillment, parcel.writes + 1, order.writes)
+        return plan if isinstance(plan, Write) else await self._look(plan, order)
 
     async def _look(
         self, plan: Generator[Look, Answer | NoAnswer, Write | Reading], order: Order
@@ -276,8 +319,9 @@ class _Posting:
         if look.request.url in known:
             return known[look.request.url]
         await self._turn()
-        reply = await self._send(order.connection, look.request)
-        if isinstance(reply, Answer) and reply.whole and reply.status in (_KEPT if look.lasting else _FOUND):
+        reply = await self._send(order, look.request)
+        good = isinstance(reply, Answer) and reply.whole and reply.status == HTTPStatus.OK
+        if good or (look.lasting and not _is_refused_for_now(reply)):
             known[look.request.url] = reply
         return reply
 
@@ -292,10 +336,12 @@ class _Posting:
             await self._settle(parcel, not_sent(parcel.history, self._halt.reason))
             self._halt.check()
         sent_at = self._clock()
-        reading = write.read(await self._send(order.connection, write.request))
+        reading = write.read(await self._send(order, write.request))
         self._width.heard(reading.meaning, sent_at, self._clock())
         order.hear(write, reading)
         parcel.hear(write, reading)
+        if reading.meaning is Meaning.UNKNOWN:
+            parcel.settles_at = self._clock() + self._rules.timeout
         return reading
 
     async def _turn(self) -> None:
@@ -324,13 +370,14 @@ class _Posting:
             outcome = replace(outcome, status=Status.IN_DOUBT, code=OUTCOME_UNKNOWN, message=words)
         parcel.outcome = outcome
 
-    async def _send(self, connection: Connection, request: Request) -> Answer | NoAnswer:
+    async def _send(self, order: Order, request: Request) -> Answer | NoAnswer:
+        order.requests += 1
         try:
             async with self._halt.in_flight():
-                return await connection.send(request)
+                return await order.connection.send(request)
         except TimeoutError:
             words = f"cut short while its answer was awaited: {self._halt.reason}"
-            return NoAnswer(connection.reach, words)
+            return NoAnswer(order.connection.reach, words)
 
     def _decide(self, history: tuple[Reading, ...]) -> Again | End | StopRun:
         return decide(
@@ -344,7 +391,7 @@ class _Posting:
         seconds = again.at_least + backoff(len(history), self._random)
         if again.everyone:
             self._asked_to_wait = True
-            self._says(f"asked to wait {seconds:.0f} s: {history[-1].message}")
+            self._says(f"asked to wait {seconds:.0f} s (HTTP {history[-1].http_status})")
             self._pace.pause(seconds)
         else:
             await self._rest(seconds)
@@ -356,9 +403,19 @@ class _Posting:
         if outcome.status in _FAILING:
             name = parcel.fulfillment.name
             self._breaker.failed(parcel.intent.order_ids[0], f"{name}: {outcome.message}")
-            if parcel.history[-1].code == _UNREACHABLE:
+            if parcel.history and parcel.history[-1].code == _UNREACHABLE:
                 self._breaker.open("the destination can't be reached")
-        self._first_ended.set()
+        if parcel.asked:
+            self._first_ended.set()
+
+
+def _is_refused_for_now(reply: Answer | NoAnswer) -> bool:
+    """Whether the next one who asks may be answered; who waits in vain for a list, waits once in a run."""
+    return isinstance(reply, Answer) and reply.status in {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
 
 
 async def _committed(future: Future[_T]) -> _T:

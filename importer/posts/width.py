@@ -46,12 +46,24 @@ class Width:
         if self._waiting or self._in_flight >= self._now:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
-            await turn
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._give_back(turn)
+                raise
         else:
             self._in_flight += 1
         try:
             yield
         finally:
+            self._in_flight -= 1
+            self._let_in()
+
+    def _give_back(self, turn: asyncio.Future[None]) -> None:
+        """Leave the queue, or hand on a place that has come too late."""
+        if turn in self._waiting:
+            self._waiting.remove(turn)
+        elif not turn.cancelled():
             self._in_flight -= 1
             self._let_in()
 

@@ -15,6 +15,7 @@ from rich.progress import (
     ProgressColumn,
     TextColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from importer.report.words import printable
@@ -77,12 +78,17 @@ def bar(console: Console, what: str, total: int | None, per_second: float = math
     Nothing is shown unless ``console`` is a terminal.
     """
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=len(what))),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=2 * len(str(total or 0)) + 1)),
         _Rate(),
         _TimeLeft(per_second),
-        TextColumn("{task.fields[waits]}", style="yellow", markup=False),
+        TextColumn(
+            "{task.fields[waits]}",
+            style="yellow",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+        ),
     )
     progress = Progress(
         *columns,

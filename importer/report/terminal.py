@@ -29,7 +29,7 @@ _STYLES = {
 _MEANINGS = {
     Status.CREATED: "posted, and the destination said so",
     Status.UPDATED: "posted, and the destination said so",
-    Status.SKIPPED: "an earlier run did it",
+    Status.SKIPPED: "done already",
     Status.READY: "would be posted",
     Status.INVALID: "the row is faulty",
     Status.HELD: "fine, but held back by a faulty row",
@@ -39,6 +39,7 @@ _MEANINGS = {
     Status.NOT_SENT: "the run stopped before",
 }
 _EXAMPLES_PER_CODE = 3
+_MESSAGE_CHARACTERS = 300
 _HELD = frozenset(("parcel-held", "batch-held"))
 _INDENT = 6
 
@@ -76,7 +77,7 @@ def show(
         _print(console, Text(f"  {printable(words)}", "dim"))
     if summary.stopped_because:
         console.print()
-        _say(console, "Stopped early: ", "bold red", summary.stopped_because)
+        _say(console, "Stopped early: ", "bold red", _short(summary.stopped_because))
     console.print()
     for label, style, text in next_steps(summary, again, named_report=named_report, later=later):
         _say(console, label, style, text)
@@ -106,7 +107,8 @@ def next_steps(
         for label, words in zip(_LABELS, to_post + [mending] * bool(mendable), strict=False):
             steps.append((label, "bold", words))
     if rows[Status.IN_DOUBT]:
-        steps.append(("Doubt:  ", "bold red", _DOUBT))
+        place = f" --ledger {shlex.quote(summary.ledger)}" if "--ledger" in again and summary.ledger else ""
+        steps.append(("Doubt:  ", "bold red", _DOUBT.format(place)))
     return steps
 
 
@@ -121,8 +123,8 @@ def _mendable(summary: Summary) -> int:
 
 
 _DOUBT = (
-    "look up the rows that are in doubt on the platform, then say what you found with importer settle (alone "
-    "it lists them); until then they are not sent again"
+    "look up the rows that are in doubt on the platform, then say what you found with importer settle{} "
+    "(alone it lists them); until then they are not sent again"
 )
 
 
@@ -173,12 +175,17 @@ def _problems(console: Console, title: str, problems: Mapping[str, Examples], st
         head.append(f"  {known.meaning}" if known.name == code else "", "dim")
         _print(console, head)
         for manifest, row, message in examples.first[:_EXAMPLES_PER_CODE]:
-            words = "see above" if (manifest, row) in told else printable(message)
+            words = "see above" if (manifest, row) in told else _short(printable(message))
             _print(console, Text(f"{printable(manifest)} row {row}: {words}"), _INDENT)
             told.add((manifest, row))
         if examples.count > len(examples.first):
             _print(console, Text(f"… and {examples.count - len(examples.first):,} more", "dim"), _INDENT)
         _print(console, Text(f"→ {_hint(code)}", "italic"), _INDENT)
+
+
+def _short(message: str) -> str:
+    """As much of it as a person reads; the whole is in the report."""
+    return message if len(message) <= _MESSAGE_CHARACTERS else f"{message[:_MESSAGE_CHARACTERS]}…"
 
 
 def _by_weight(problem: tuple[str, Examples]) -> tuple[bool, int]:

@@ -525,10 +525,14 @@ def _shop(document: object, now: Callable[[], datetime]) -> Shop:
     _check_once((order.order_id for order in orders), "shoplazza.orders[{}].order_id", "each order once")
     _check_once((order.number for order in orders), "shoplazza.orders[{}].number", "each number once")
     carriers = [
-        Carrier(**checked(value, _OF_A_CARRIER, f"shoplazza.carriers[{index}]", _OF_A_CARRIER))
+        _carrier(checked(value, _OF_A_CARRIER, f"shoplazza.carriers[{index}]", ("code", "en_name")))
         for index, value in enumerate(shop.get("carriers", ()))
     ]
     return Shop(orders, carriers, active=shop.get("active", True), scopes=shop.get("scopes", SCOPES), now=now)
+
+
+def _carrier(found: Mapping[str, Any]) -> Carrier:
+    return Carrier(found["code"], found["en_name"], found.get("cn_name", found["en_name"]))
 
 
 def _order(value: object, place: str, at: datetime) -> Order:

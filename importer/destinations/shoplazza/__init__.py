@@ -82,6 +82,11 @@ class Shoplazza:
         """The order's fulfillments tell whether one with the tracking number is there."""
         return True
 
+    @property
+    def creates(self) -> bool:
+        """With ``auto`` it may have been either."""
+        return self.settings.operation == "create"
+
     def content(self, fulfillment: Fulfillment) -> str:
         """The SHA-256 (hex) of what is told of the parcel, whatever the order of its lines; not of the mail.
 

@@ -116,7 +116,8 @@ def _by_status(settings: DestinationSettings, answer: Answer) -> Reading | None:
 
 def _inactive(settings: DestinationSettings, answer: Answer) -> Reading:
     advice = f"open the store again, or correct base_url of [destinations.{settings.name}]"
-    return _reading(Meaning.STOP, answer, f"the destination says: {said(settings, answer)}; {advice}")
+    words = f"the destination says: {said(settings, answer)}; {advice}"
+    return replace(_reading(Meaning.STOP, answer, words), code="run-stopped")
 
 
 def _no_credentials(settings: DestinationSettings, answer: Answer) -> Reading:
@@ -125,7 +126,9 @@ def _no_credentials(settings: DestinationSettings, answer: Answer) -> Reading:
         "write_order"
     )
     words = f"the destination refuses the token: {said(settings, answer)}; {advice}"
-    return _reading(Meaning.STOP, answer, words)
+    stop = _reading(Meaning.STOP, answer, words)
+    # as 400 it means the same, and the code is what a person goes by
+    return stop if answer.status in _BY_STATUS else replace(stop, code="destination-401")
 
 
 def _no_proxy_credentials(settings: DestinationSettings, answer: Answer) -> Reading:

@@ -80,9 +80,21 @@ def _numbered(task: Task, numbered: Sequence[Remote]) -> str:
     if differing and alone and task.settings.operation != "create":
         return differing[0].fulfillment_id
     other = " (but with another carrier or URL)" if differing else ""
-    unmailed = "; the customer is not mailed for it" if task.fulfillment.notify and task.attempt == 1 else ""
-    words = f"the order has this tracking number already{other}: {_listed(fitting or numbered)}{unmailed}"
+    words = f"the order has this tracking number already{other}: {_listed(fitting or numbered)}{_mail(task)}"
     raise NoWriteError(Reading(Meaning.THERE, "already-there", shown(words, token_of(task.settings))))
+
+
+def _mail(task: Task) -> str:
+    """What is to be said of the mail where it was wanted: only the first try asked for it."""
+    if not task.fulfillment.notify or task.attempt == _SECOND:
+        return ""
+    return "; the customer is not mailed for it" if task.attempt < _SECOND else _PERHAPS_NOT_MAILED
+
+
+_SECOND: Final = 2  # then it was the first that did it, and that asked for the mail
+_PERHAPS_NOT_MAILED: Final = (
+    "; the customer was not mailed by the last try, and may not have been by the first"
+)
 
 
 def _waiting(task: Task, live: Sequence[Remote]) -> list[Remote]:

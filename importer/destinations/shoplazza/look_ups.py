@@ -8,6 +8,7 @@ does not know, and what comes is compared with what was asked for.
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from importer.destinations.shoplazza import answers, remote
 from importer.destinations.shoplazza.answers import NoWriteError
 from importer.destinations.shoplazza.remote import FormError
 from importer.destinations.shoplazza.versions import VERSIONS
-from importer.model import Answer, Look, Meaning, NoAnswer, Reading
+from importer.model import Answer, Look, Meaning, NoAnswer, Reach, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,7 +173,7 @@ def _content(settings: DestinationSettings, what: str, url: str) -> Looking[tupl
     if trouble := answers.hindrance(settings, reply):
         raise NoWriteError(trouble)
     if isinstance(reply, NoAnswer):
-        raise failed(settings, what, _silence(settings, reply))
+        raise _unanswered(settings, what, reply)
     if reply.status == HTTPStatus.OK:
         try:
             return answers.content(reply), reply
@@ -187,6 +188,13 @@ def _content(settings: DestinationSettings, what: str, url: str) -> Looking[tupl
 
 
 _TOO_LATE: Final = HTTPStatus.REQUEST_TIMEOUT
+
+
+def _unanswered(settings: DestinationSettings, what: str, silence: NoAnswer) -> NoWriteError:
+    error = failed(settings, what, _silence(settings, silence))
+    if silence.reach is Reach.NEVER_SENT:  # it is the destination that can't be reached, not this order
+        return NoWriteError(replace(error.reading, code="destination-unreachable"))
+    return error
 
 
 def _silence(settings: DestinationSettings, silence: NoAnswer) -> str:

@@ -8,6 +8,7 @@ from importer.destinations.shoplazza import carriers, look_ups, writes
 from importer.destinations.shoplazza.answers import NoWriteError
 from importer.destinations.shoplazza.choice import choose, detailed, refusal
 from importer.destinations.shoplazza.units import TooMuchError, UnknownSkuError, allot
+from importer.model import Meaning, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from importer.destinations.shoplazza.look_ups import Looking
     from importer.destinations.shoplazza.remote import Order, Remote
     from importer.destinations.shoplazza.writes import Task
-    from importer.model import Answer, Look, NoAnswer, Plan, Reading, Write
+    from importer.model import Answer, Look, NoAnswer, Plan, Write
 
 
 def plan(task: Task) -> Plan:
     """A write at once where nothing has to be looked up, or the looks that lead to one."""
+    if not task.fulfillment.tracking_number and not task.fulfillment.notify:
+        return _looking(task, "")
     order_id = task.fulfillment.parts[0].order_id
     by_id = task.settings.order_id_is == "id"
     if by_id and _is_named(task) and not _carrier_is_checked(task) and not _is_second_mail(task):
@@ -36,6 +39,8 @@ def _looking(task: Task, order_id: str) -> Generator[Look, Answer | NoAnswer, Wr
 
 def _write(task: Task, order_id: str) -> Looking[Write]:
     """The fulfillment that the rows name gets the number, or the one that is found, or else a new one."""
+    if not task.fulfillment.tracking_number and not task.fulfillment.notify:
+        raise NoWriteError(Reading(Meaning.THERE, "no-mail-wanted", _NO_MAIL))
     if _is_second_mail(task):
         raise refusal(task, "outcome-unknown", _MAILED_ONCE)
     order = None
@@ -62,6 +67,7 @@ def _write(task: Task, order_id: str) -> Looking[Write]:
     return writes.create(task, order_id, units, note)
 
 
+_NO_MAIL = "the row has no tracking number, and says that the customer is not to be mailed"
 _MAILED_ONCE = (
     "the mail is not asked for again: an earlier try may have mailed the customer, and nothing on the "
     "platform tells whether it has"
