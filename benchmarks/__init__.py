@@ -1,6 +1,7 @@
 """What is measured, and how: whole processes, interleaved, medians, as ratios against a peer in the same run.
 
 ``python -m benchmarks`` prints a table and keeps no file. The peers do the same job plainly: ``plain_check``
-reads, checks and reports with the csv module, a row at a time; ``plain_post`` posts with one shared
-httpx.AsyncClient and no ledger.
+reads, checks and reports with the csv module, a row at a time; ``plain_workbook`` has openpyxl read an .xlsx
+for it; ``plain_post`` posts with one shared httpx.AsyncClient and no ledger. ``numbers`` judges tracking
+numbers against a loop with a regex for each.
 """

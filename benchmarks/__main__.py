@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--rows N] [--posts N] [--repeat N]``."""
+"""``python -m benchmarks [--rows N] [--posts N] [--numbers N] [--repeat N] [--only NAME]``."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import manifest
+from benchmarks import manifest, numbers
 from importer.sandbox import Sandbox, Store
 
 _MIB = 1024 * 1024
@@ -31,14 +31,19 @@ def main() -> None:
     """Measure, and print ratios."""
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
-        _check(Path(folder), options.rows, options.repeat)
-        _post(Path(folder), options.posts, options.repeat)
+        for name, (measure, count) in _MEASURES.items():
+            if options.only in {None, name}:
+                measure(Path(folder), getattr(options, count), options.repeat)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios against plain peers.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows to check (default 1,000,000)")
     parser.add_argument("--posts", type=int, default=4_000, help="rows to post (default 4,000)")
+    parser.add_argument(
+        "--numbers", type=int, default=1_000_000, help="tracking numbers to judge (default 1,000,000)"
+    )
+    parser.add_argument("--only", choices=[*_MEASURES], help="measure this alone")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, interleaved (default 3)")
     return parser.parse_args()
 
@@ -88,6 +93,47 @@ def _post(folder: Path, rows: int, repeat: int) -> None:
     _print(f"post {posts:,} fulfillments, {_CONCURRENCY} at a time", costs, posts, "posts")
 
 
+def _workbook(folder: Path, rows: int, repeat: int) -> None:
+    path = folder / "workbook.xlsx"
+    manifest.write_workbook(path, rows)
+    size = path.stat().st_size / _MIB
+    costs = _interleaved(
+        {
+            "importer check": lambda run: [
+                *("importer", "-q", "check", str(path), "--to", "adm"),
+                *("--ledger", str(folder / "none.db"), "--report", str(folder / f"workbook-{run}")),
+            ],
+            "plain openpyxl": lambda run: [
+                *("benchmarks.plain_workbook", str(path), str(folder / f"workbook-{run}.csv")),
+            ],
+        },
+        repeat,
+    )
+    _print(f"check {rows:,} rows of an .xlsx, {size:.1f} MiB", costs, rows, "rows")
+
+
+def _tracking(folder: Path, count: int, repeat: int) -> None:
+    path = folder / "numbers.csv"
+    numbers.write(path, count)
+    costs = _interleaved(
+        {
+            "importer.tracking": lambda _: ["benchmarks.numbers", str(path)],
+            "plain regex loop": lambda _: ["benchmarks.plain_numbers", str(path)],
+        },
+        repeat,
+    )
+    _print(f"judge {count:,} tracking numbers", costs, count, "numbers")
+
+
+_MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
+    "check": (_check, "rows"),
+    "workbook": (_workbook, "rows"),
+    "post": (_post, "posts"),
+    "tracking": (_tracking, "numbers"),
+}
+"""What is measured, and the option that says of how much."""
+
+
 def _interleaved(commands: dict[str, Callable[[int], list[str]]], repeat: int) -> dict[str, Cost]:
     found: dict[str, list[Cost]] = {name: [] for name in commands}
     for run in range(repeat):
@@ -118,9 +164,9 @@ def _print(title: str, costs: dict[str, Cost], count: int, unit: str) -> None:
     print(title)
     for name, cost in costs.items():
         rate = f"{count / cost.seconds:,.0f} {unit}/s"
-        print(f"  {name:16} {cost.seconds:8.2f} s {cost.peak:8.0f} MiB  {rate}")
+        print(f"  {name:17} {cost.seconds:8.2f} s {cost.peak:8.0f} MiB  {rate}")
     seconds, peak = ours.seconds / peer.seconds, ours.peak / peer.peak
-    print(f"  ratio            {seconds:8.2f}   {peak:8.2f}       (less is better)")
+    print(f"  ratio             {seconds:8.2f}   {peak:8.2f}       (less is better)")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,11 @@
 
 import csv
 import random
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+
+import xlsxwriter
 
 HEADERS = (
     *("order_id", "sku", "quantity", "tracking_number", "tracking_company"),
@@ -15,18 +19,30 @@ _SEED = 20240429
 
 def write(path: Path, rows: int) -> None:
     """Write ``rows`` data rows; the same each time."""
-    chance = random.Random(_SEED)  # noqa: S311 - data to measure with, no secret
     with path.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(HEADERS)
-        left = rows
-        order = 450_000_000
-        while left > 0:
-            order += 1
-            for parcel in range(chance.randint(1, 3)):
-                for line in range(min(chance.randint(1, 4), left)):
-                    out.writerow(_row(chance, order, parcel, line))
-                    left -= 1
+        out.writerows(_rows(rows))
+
+
+def write_workbook(path: Path, rows: int) -> None:
+    """Write the same as an .xlsx, with its numbers as numbers."""
+    with xlsxwriter.Workbook(path, {"constant_memory": True, "strings_to_numbers": True}) as book:
+        sheet = book.add_worksheet()
+        for at, row in enumerate(chain([HEADERS], _rows(rows))):
+            sheet.write_row(at, 0, row)
+
+
+def _rows(rows: int) -> Iterator[list[str]]:
+    chance = random.Random(_SEED)  # noqa: S311 - data to measure with, no secret
+    left = rows
+    order = 450_000_000
+    while left > 0:
+        order += 1
+        for parcel in range(chance.randint(1, 3)):
+            for line in range(min(chance.randint(1, 4), left)):
+                yield _row(chance, order, parcel, line)
+                left -= 1
 
 
 def _row(chance: random.Random, order: int, parcel: int, line: int) -> list[str]:

@@ -16,7 +16,7 @@ from importer.batches import Facts
 from importer.errors import ManifestError, SetupError
 from importer.given import Given
 from importer.ledger import DOUBTED
-from importer.manifests import sources
+from importer.manifests import archives, sources
 from importer.manifests.sources import Source
 from importer.model import Outcome, State, Status
 
@@ -61,8 +61,9 @@ def write(
     *,
     standard_input: BinaryIO,
     console: Console,
+    xlsx: bool = False,
 ) -> Later:
-    """Write the report of ``run`` to ``folder``.
+    """Write the report of ``run`` to ``folder``, with ``xlsx`` a workbook, too.
 
     ``arguments`` name the manifests where they are no longer at the paths that the run read; the ledger is
     only read, so that the run may still be going on.
@@ -77,13 +78,15 @@ def write(
     with ExitStack() as stack:
         scratch = stack.enter_context(sources.scratch())
         found = sources.find(arguments, standard_input, scratch)
-        surveyed = batches.survey(sources.keep(_known(run, given, found), scratch), given.terms)
+        surveyed = batches.survey(sources.keep(_known(run, given, found, scratch), scratch), given.terms)
         read = batches.read(surveyed, given.terms, console)
         stack.enter_context(report.made(folder))
         batch = batches.group(surveyed, read, given.terms)
         outcomes, heard_of = _recalled(batch, run, ledger, retry_in_doubt=given.retry_in_doubt)
-        tables = batches.write(batch, outcomes, folder)
-        summary = batches.publish(batch, tables, _facts(run, heard_of, ledger, _mails(batch)), folder)
+        book = stack.enter_context(report.workbook(folder)) if xlsx else None
+        tables = batches.write(batch, outcomes, folder, book)
+        facts = _facts(run, heard_of, ledger, _mails(batch))
+        summary = batches.publish(batch, tables, facts, folder, book)
         status = _STOPPED if summary.rows[Status.NOT_SENT] else batches.exit_status(summary.rows)
         return Later(summary, status, given.again)
 
@@ -100,9 +103,10 @@ def _given(run: Run) -> Given:
 # --- the manifests as they were ------------------------------------------------------------------------
 
 
-def _known(run: Run, given: Given, found: Sequence[Source]) -> list[Source]:
+def _known(run: Run, given: Given, found: Sequence[Source], scratch: Path) -> list[Source]:
     """Each manifest of the run: among those that were ``found``, or else where it was."""
     by_digest = {_digest(source): source for source in found}
+    there = _There(scratch)
     stray = [
         f"{source.name}: not a manifest of run {run.run_id}, or not as it was then: its sha256 is {digest}"
         for digest, source in by_digest.items()
@@ -111,7 +115,7 @@ def _known(run: Run, given: Given, found: Sequence[Source]) -> list[Source]:
     known, faults = [], []
     for manifest in given.manifests:
         try:
-            known.append(_as_it_was(manifest, by_digest.get(manifest.sha256), run))
+            known.append(_as_it_was(manifest, by_digest.get(manifest.sha256), run, there))
         except ManifestError as error:
             faults.append(str(error))
     if stray or faults:
@@ -119,19 +123,38 @@ def _known(run: Run, given: Given, found: Sequence[Source]) -> list[Source]:
     return known
 
 
-def _as_it_was(manifest: Known, found: Source | None, run: Run) -> Source:
+class _There:
+    """What is now where a run read its manifests; each archive is unpacked once."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._digests: dict[str, dict[str, Source]] = {}
+
+    def by_digest(self, name: str, path: str) -> dict[str, Source]:
+        if path not in self._digests:
+            whole = Source(name, Path(path))
+            digest = _digest(whole)
+            parts = archives.unpack(whole, self._scratch)
+            self._digests[path] = (
+                {digest: whole} if parts == [whole] else {_digest(part): part for part in parts}
+            )
+        return self._digests[path]
+
+
+def _as_it_was(manifest: Known, found: Source | None, run: Run, there: _There) -> Source:
     if found is not None:
         return replace(found, name=manifest.name)
     if not manifest.path:
         raise _lacking(manifest, run, "it came through a pipe, so it can't be read again")
-    source = Source(manifest.name, Path(manifest.path))
     try:
-        digest = _digest(source)
+        digests = there.by_digest(manifest.name, manifest.path)
     except ManifestError as error:
         raise _lacking(manifest, run, str(error)) from error
-    if digest != manifest.sha256:
-        raise _lacking(manifest, run, f"{manifest.path} has changed since: its sha256 is {digest}")
-    return source
+    if manifest.sha256 not in digests:
+        raise _lacking(
+            manifest, run, f"{manifest.path} has changed since: its sha256 is {', '.join(digests)}"
+        )
+    return replace(digests[manifest.sha256], name=manifest.name)
 
 
 def _lacking(manifest: Known, run: Run, found: str) -> ManifestError:

@@ -54,6 +54,7 @@ class Terms:
     options: fulfillments.Options
     encoding: str | None = None
     strict_tracking: bool = False
+    sheet: str | None = None
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -69,7 +70,10 @@ class Terms:
     def grouping(self) -> fulfillments.Options:
         """How to group for the destination."""
         several = bool(self.destination and self.destination.several_orders)
-        return replace(self.options, several_orders=several)
+        carrier = bool(self.destination and "tracking_company" in self.destination.takes)
+        return replace(
+            self.options, several_orders=several, fill_carrier=self.options.fill_carrier and carrier
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The tables as they were written, and in ``rows`` and ``fulfillments`` how many ended how."""
+    """The tables as they were written, and in ``rows`` and ``fulfillments`` how many ended how.
+
+    ``by_manifest`` has the rows of each manifest by status.
+    """
 
     written: report.Written
     rows: Mapping[str, int]
     fulfillments: dict[str, int]
+    by_manifest: Sequence[Mapping[Status, int]] = ()
 
 
 def standard_input() -> BinaryIO:
@@ -130,7 +138,7 @@ def survey(found: Sequence[Source], terms: Terms) -> list[Manifest]:
 
 def _survey(source: Source, terms: Terms) -> Manifest:
     try:
-        return manifests.survey(source, terms.layout, terms.needed, terms.encoding)
+        return manifests.survey(source, terms.layout, terms.needed, terms.encoding, terms.sheet)
     except ManifestError as error:
         only_to_mail = _to_notify(source, terms)
         if only_to_mail is None:
@@ -144,7 +152,8 @@ def _to_notify(source: Source, terms: Terms) -> Manifest | None:
     """The manifest, if it has what is needed to mail customers."""
     needed = terms.destination.needed_to_notify if terms.destination else ()
     with suppress(ManifestError):
-        return manifests.survey(source, terms.layout, needed, terms.encoding) if needed else None
+        if needed:
+            return manifests.survey(source, terms.layout, needed, terms.encoding, terms.sheet)
     return None
 
 
@@ -194,19 +203,21 @@ def hold_all(batch: Batch, earlier: Earlier, outcomes: Outcomes) -> npt.NDArray[
     return np.zeros(len(batch.grouping), dtype=bool)
 
 
-def write(batch: Batch, outcomes: Outcomes, folder: Path) -> Tables:
-    """Write the tables of the report.
+def write(batch: Batch, outcomes: Outcomes, folder: Path, book: report.Book | None = None) -> Tables:
+    """Write the tables of the report, and their rows into ``book``.
 
     Raises:
         CannotGoOn: they can't be written, or their sums don't hold.
     """
     account = _account(batch, outcomes)
-    written = report.write(account, [reading.page(manifest) for manifest in batch.surveyed], folder)
-    return Tables(written, *report.summarize(account, written))
+    written = report.write(account, [reading.page(manifest) for manifest in batch.surveyed], folder, book)
+    return Tables(written, *report.summarize(account, written), _by_manifest(batch, account))
 
 
-def publish(batch: Batch, tables: Tables, facts: Facts, folder: Path) -> Summary:
-    """Write the summary of the report, its last file.
+def publish(
+    batch: Batch, tables: Tables, facts: Facts, folder: Path, book: report.Book | None = None
+) -> Summary:
+    """Finish ``book``, and write the summary of the report, its last file.
 
     Raises:
         CannotGoOn: it can't be written.
@@ -226,11 +237,13 @@ def publish(batch: Batch, tables: Tables, facts: Facts, folder: Path) -> Summary
         exit_status=facts.exit_status,
         stopped_because=facts.stopped_because,
         mails=facts.mails,
-        reports=report.paths(folder),
+        reports=report.paths(folder, xlsx=book is not None),
         to_mend=written.to_mend,
         ledger=facts.ledger,
         ledger_is_new=facts.ledger_is_new,
     )
+    if book is not None:
+        book.finish(summary)
     report.publish(summary, folder)
     return summary
 
@@ -240,6 +253,13 @@ def exit_status(rows: Mapping[str, int]) -> int:
     if rows[Status.IN_DOUBT]:
         return _DOUBT
     return _ATTENTION if any(rows[status] for status in STATUSES if status not in FINE) else _FINISHED
+
+
+def _by_manifest(batch: Batch, account: report.Account) -> list[dict[Status, int]]:
+    size = len(STATUSES)
+    places = batch.read.manifest.astype(np.int64) * size + account.status_of_rows()
+    counts = np.bincount(places, minlength=len(batch.surveyed) * size).reshape(-1, size)
+    return [dict(zip(STATUSES, row, strict=True)) for row in counts.tolist()]
 
 
 def _account(batch: Batch, outcomes: Outcomes) -> report.Account:

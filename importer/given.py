@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from importer import destinations
 from importer.batches import Terms
 from importer.fulfillments import Duplicates, Options
-from importer.manifests.layouts import Layout
+from importer.manifests import layouts
 from importer.settings import DestinationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from importer.manifests.layouts import Layout
 
 _OF_DESTINATION: Final = (
     "name",
@@ -52,12 +54,13 @@ class Given:
     strict_tracking: bool = False
     retry_in_doubt: bool = False
     again: str = ""
+    sheet: str | None = None
 
     @property
     def terms(self) -> Terms:
         """Under which rules its manifests were read and grouped."""
         destination = destinations.make(self.destination)
-        return Terms(destination, self.layout, self.options, self.encoding, self.strict_tracking)
+        return Terms(destination, self.layout, self.options, self.encoding, self.strict_tracking, self.sheet)
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object that ``from_json`` takes."""
@@ -67,6 +70,7 @@ class Given:
             "layout": asdict(self.layout),
             "options": {**asdict(self.options), "duplicates": str(self.options.duplicates)},
             "encoding": self.encoding,
+            "sheet": self.sheet,
             "strict_tracking": self.strict_tracking,
             "retry_in_doubt": self.retry_in_doubt,
             "again": self.again,
@@ -80,7 +84,7 @@ class Given:
         return cls(
             manifests=tuple(Known(**manifest) for manifest in told.pop("manifests")),
             destination=DestinationSettings(**told.pop("destination")),
-            layout=Layout(**told.pop("layout")),
+            layout=layouts.from_json(told.pop("layout")),
             options=Options(**{**options, "duplicates": Duplicates(options["duplicates"])}),
             **told,
         )

@@ -6,8 +6,8 @@ import math
 import secrets
 import shlex
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,6 +19,7 @@ from importer import batches, delivery, destinations, fulfillments, limits, repo
 from importer.batches import Facts, Terms
 from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
+from importer.inbox import Inbox
 from importer.ledger import Ledger, Run, exists
 from importer.manifests import layouts, sources
 from importer.model import Status
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
     from importer.manifests import Manifest
+    from importer.manifests.sources import Source
     from importer.model import Fulfillment
     from importer.posts import Memory, Told
     from importer.report import Outcomes, Summary
     from importer.settings import DestinationSettings
 
-_STOPPED = 4
+_ATTENTION, _STOPPED = 1, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Job:
     ``stop_at`` is in the system's time zone; ``max_time``, ``give_up``, ``drain`` and ``wait_lock`` are
     seconds (see the options of that name). ``ledger_named`` says that the ledger is not the default one, and
     ``ask`` lets a dry run look up at the destination what would become of each row. ``again`` is the command
-    that posts in the same way, with ``{}`` for the manifests.
+    that posts in the same way, with ``{}`` for the manifests. ``xlsx`` says that the report has a workbook.
+    ``archive`` and ``quarantine`` are the folders that manifests are moved to once they were reported.
     """
 
     command: str
@@ -64,6 +67,7 @@ class Job:
     report: Path | None = None
     layout: str | None = None
     encoding: str | None = None
+    sheet: str | None = None
     strict_tracking: bool = False
     retry_in_doubt: bool = False
     stop_at: TimeOfDay | None = None
@@ -74,6 +78,9 @@ class Job:
     ledger_named: bool = False
     ask: bool = False
     again: str = ""
+    xlsx: bool = False
+    archive: Path | None = None
+    quarantine: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +118,16 @@ class _Run:
         self._folder = job.report or Path("reports", self._id)
         self._destination = destinations.make(job.destination) if job.destination else None
         self._ledger_is_new = False
+        self._inbox = (
+            Inbox(job.archive, job.quarantine, world.now, must_be_whole=job.options.all_or_nothing)
+            if job.archive or job.quarantine
+            else None
+        )
 
     def run(self) -> Summary:
         report.refuse_existing(self._folder)
+        if self._inbox:
+            self._inbox.prepare()
         with ExitStack() as stack:
             terms = self._terms()
             surveyed, known = self._survey(terms, stack.enter_context(sources.scratch()))
@@ -130,23 +144,30 @@ class _Run:
     def _terms(self) -> Terms:
         job = self._job
         layout = layouts.load(job.layout)
-        return Terms(self._destination, layout, job.options, job.encoding, job.strict_tracking)
+        return Terms(self._destination, layout, job.options, job.encoding, job.strict_tracking, job.sheet)
 
     def _survey(self, terms: Terms, scratch: Path) -> tuple[list[Manifest], tuple[Known, ...]]:
         """The manifests, and how they are known to whoever asks for the report later."""
-        found = sources.find(self._job.arguments, self._world.standard_input, scratch)
-        # the report is made of the manifests after the last post, which may be hours later
-        used = sources.keep(found, scratch) if self._job.command == "post" else found
-        surveyed = batches.survey(used, terms)
+        found, surveyed = self._found(terms, scratch)
         known = (
             Known(
                 source.name,
-                "" if source.path.parent == scratch else str(source.path.absolute()),
+                str(source.origin.absolute()) if source.origin else "",
                 manifest.encoded.sha256,
             )
             for source, manifest in zip(found, surveyed, strict=True)
         )
         return surveyed, tuple(known)
+
+    def _found(self, terms: Terms, scratch: Path) -> tuple[list[Source], list[Manifest]]:
+        arguments, standard_input = self._job.arguments, self._world.standard_input
+        if self._inbox:
+            taken = self._inbox.take(arguments, standard_input, scratch, terms)
+            return [source for source, _ in taken], [manifest for _, manifest in taken]
+        found = sources.find(arguments, standard_input, scratch)
+        # the report is made of the manifests after the last post, which may be hours later
+        used = sources.keep(found, scratch) if self._job.command == "post" else found
+        return found, batches.survey(used, terms)
 
     @contextmanager
     def _ledger(self) -> Iterator[Ledger | None]:
@@ -274,8 +295,20 @@ class _Run:
             )
 
     def _report(self, batch: Batch, outcomes: Outcomes, stopped: str, mails: int) -> Summary:
-        tables = batches.write(batch, outcomes, self._folder)
-        return batches.publish(batch, tables, self._facts(tables, stopped, mails), self._folder)
+        with report.workbook(self._folder) if self._job.xlsx else nullcontext() as book:
+            tables = batches.write(batch, outcomes, self._folder, book)
+            facts = self._facts(tables, stopped, mails)
+            summary = batches.publish(batch, tables, facts, self._folder, book)
+        return self._filed(summary, tables, self._inbox) if self._inbox else summary
+
+    def _filed(self, summary: Summary, tables: Tables, inbox: Inbox) -> Summary:
+        """Move the files, only now that they are reported, and say so in the summary."""
+        files = inbox.file(tables.by_manifest)
+        is_fault = inbox.has_faulty or any(file.is_fault for file in files)
+        status = summary.exit_status or (_ATTENTION if is_fault else 0)
+        summary = replace(summary, files=files, exit_status=status)
+        report.publish(summary, self._folder)
+        return summary
 
     def _facts(self, tables: Tables, stopped: str, mails: int) -> Facts:
         stopped = stopped or self._world.interruption.halt.reason
@@ -307,6 +340,7 @@ class _Run:
             job.strict_tracking,
             job.retry_in_doubt,
             job.again,
+            job.sheet,
         )
         return Run(
             run_id=self._id,

@@ -31,7 +31,8 @@ class Read:
 
     Per row: ``order_id`` and ``tracking_number`` (strings, null where unknown), ``sku``, ``quantity``
     (int32), ``bad`` (bool) and ``manifest`` (its place in the run). ``positions`` says where rows stand,
-    ``counts`` how many each manifest has, ``passed_over`` its rows of totals. ``orders`` and ``numbers`` are
+    ``counts`` how many each manifest has, ``passed_over`` its rows of totals, ``header_rows`` those that say
+    the header again. ``orders`` and ``numbers`` are
     what may be an order id or a tracking number in rows whose cells can't be told apart. ``taken`` has the
     further columns that the destination makes something of (strings, '' for a blank).
     """
@@ -49,6 +50,7 @@ class Read:
     positions: list[Position]
     counts: list[int]
     passed_over: list[tuple[int, ...]]
+    header_rows: list[tuple[int, ...]]
     taken: Mapping[str, Text] = field(default_factory=dict)
 
 
@@ -65,7 +67,11 @@ class _Gathered:
     def add(self, checked: Checked, block: Block, name: str) -> None:
         self.checked.append(checked)
         self.findings.append(checked.findings.shifted(self.rows))
-        self.warnings.append(checked.warnings.shifted(self.rows))
+        lost = [
+            Findings.of(np.flatnonzero(mask), "leading-zeros-lost", column)
+            for column, mask in block.zeros_lost.items()
+        ]
+        self.warnings.append(Findings.join([checked.warnings, *lost]).shifted(self.rows))
         self.orders.append(checked.orders.shifted(self.rows))
         self.numbers.append(checked.numbers.shifted(self.rows))
         self.positions.append(Position(self.rows, name, block.rows))
@@ -91,38 +97,65 @@ def read_all(
     gathered = _Gathered()
     counts: list[int] = []
     passed_over: list[tuple[int, ...]] = []
+    header_rows: list[tuple[int, ...]] = []
     for manifest in surveyed:
         before = gathered.rows
         totals: list[int] = []
-        checker = Checker(tuple(manifest.columns), order_id, strict_tracking, takes, optional)
+        headers: list[int] = []
+        checker = Checker(manifest.canonical, order_id, strict_tracking, takes, optional)
         for block in manifests.blocks(manifest):
             totals.extend(block.passed_over)
-            cells = {name: block.cells[position] for name, position in manifest.columns.items()}
-            gathered.add(checker.check(cells, block.misfits), block, manifest.name)
+            headers.extend(block.header_rows)
+            gathered.add(checker.check(block.values, block.misfits), block, manifest.name)
             progress(len(block))
         counts.append(gathered.rows - before)
         passed_over.append(tuple(totals))
-    return _joined(gathered, counts, passed_over, takes)
+        header_rows.append(tuple(headers))
+    return _joined(gathered, counts, passed_over, header_rows, takes)
 
 
 def page(manifest: Manifest) -> Page:
     """The manifest as the report reads it again."""
+    layout = manifest.fit.layout
+    filled_in = [name for name in manifest.canonical if name in layout.supplied or name in layout.fill_down]
+    meant = {name: len(manifest.kept) + at for at, name in enumerate(filled_in)}
 
     def blocks() -> Iterator[
         tuple[list[pa.Array[Any]], npt.NDArray[np.int64], Mapping[int, tuple[str, Sequence[str]]]]
     ]:
         for block in manifests.blocks(manifest):
             misfits = {at: (misfit.code, misfit.cells) for at, misfit in block.misfits.items()}
-            yield block.cells, block.rows, misfits
+            yield [*block.cells, *(block.values[name] for name in filled_in)], block.rows, misfits
 
     return Page(
         name=manifest.name,
         headers=manifest.headers,
         width=len(manifest.form.headers),
         canonical=manifest.columns,
+        meant=meant,
         delimiter=manifest.form.delimiter,
         blocks=blocks,
+        addresses=_addresses(manifest),
     )
+
+
+def _addresses(manifest: Manifest) -> tuple[str, ...]:
+    """``Sheet1!D`` for each column of a workbook; a row number makes it a cell's address."""
+    if manifest.sheet is None:
+        return ()
+    name = manifest.sheet.name
+    sheet = name if name.isidentifier() else "'{}'".format(name.replace("'", "''"))
+    return tuple(f"{sheet}!{_letters(position)}" for position in manifest.kept)
+
+
+def _letters(position: int) -> str:
+    """The first column is A, the 27th AA."""
+    letters = ""
+    position += 1
+    while position:
+        position, letter = divmod(position - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return letters
 
 
 def describe(surveyed: Sequence[Manifest], read: Read) -> list[ManifestRead]:
@@ -130,7 +163,7 @@ def describe(surveyed: Sequence[Manifest], read: Read) -> list[ManifestRead]:
     return [
         ManifestRead(
             name=manifest.name,
-            format=manifests.FORMAT,
+            format=manifest.format,
             layout=manifest.layout,
             encoding=manifest.encoded.encoding,
             delimiter=manifest.form.delimiter,
@@ -140,13 +173,23 @@ def describe(surveyed: Sequence[Manifest], read: Read) -> list[ManifestRead]:
             rows=rows,
             passed_over=passed_over,
             other_columns=dict(manifest.others),
+            layout_fit=manifest.fit.words,
+            header_rows=header_rows,
+            sheet=manifest.sheet.name if manifest.sheet else "",
+            notes=manifest.sheet.notes if manifest.sheet else (),
         )
-        for manifest, rows, passed_over in zip(surveyed, read.counts, read.passed_over, strict=True)
+        for manifest, rows, passed_over, header_rows in zip(
+            surveyed, read.counts, read.passed_over, read.header_rows, strict=True
+        )
     ]
 
 
 def _joined(
-    gathered: _Gathered, counts: list[int], passed_over: list[tuple[int, ...]], takes: tuple[str, ...]
+    gathered: _Gathered,
+    counts: list[int],
+    passed_over: list[tuple[int, ...]],
+    header_rows: list[tuple[int, ...]],
+    takes: tuple[str, ...],
 ) -> Read:
     checked = gathered.checked
     return Read(
@@ -163,6 +206,7 @@ def _joined(
         positions=gathered.positions,
         counts=counts,
         passed_over=passed_over,
+        header_rows=header_rows,
         taken={
             name: _column(name, checked)
             for name in (*takes, MAIL_ALONE)

@@ -280,6 +280,12 @@ _ALL = (
         "compare the number with the label; a digit may be mistyped or rounded",
     ),
     Code(
+        "leading-zeros-lost",
+        "The cell is a number, but others of its column begin with zeros, or the sheet shows it with some.",
+        "{column}: {value} is stored as a number, which keeps no leading zeros",
+        "compare it with the label; if zeros are missing, format the column as text and fill them in",
+    ),
+    Code(
         "carrier-mismatch",
         "The tracking number is one of another carrier than the row names.",
         "{column}: {value} is a number of {carrier}, but the row names {company}",
@@ -296,6 +302,7 @@ _ALL = (
 CODES: Final = {code.name: code for code in _ALL}
 WARNINGS: Final = (
     "duplicate-row",
+    "leading-zeros-lost",
     "tracking-check-digit",
     "carrier-mismatch",
     "tracking-number-on-several-orders",

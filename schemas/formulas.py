@@ -15,3 +15,6 @@ FORMULA: Final = rf"^'*{_START}"
 PLAIN_NUMBER: Final = rf"^'*{_PLAIN}"
 GUARDED: Final = rf"^'+{_START}"
 GUARDED_NUMBER: Final = rf"^'+{_PLAIN}"
+
+NO_RESULT: Final = "#FORMULA!"
+"""What is read from a formula whose result is not in the file: a fault, as any other of a formula is."""

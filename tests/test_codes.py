@@ -52,6 +52,7 @@ PROMISED = {
     "settled",
     "run-stopped",
     "tracking-check-digit",
+    "leading-zeros-lost",
     "carrier-mismatch",
     "tracking-number-on-several-orders",
 }

@@ -520,7 +520,7 @@ def test_a_run_whose_copy_of_the_manifest_was_tidied_away_has_posted_all_the_sam
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
 
     def tidied(seen: Seen) -> Reply:
-        for copy in tmp_path.glob("scratch/*/manifest-0"):
+        for copy in tmp_path.glob("scratch/*/manifest-*"):
             copy.unlink()
         return created(seen)
 

@@ -48,6 +48,7 @@ NEEDS_ANOTHER_TEST = OF_SHOPLAZZA | {
     "destination-5NN",
     "destination-unreachable",
     "fulfillment-id-conflict",
+    "leading-zeros-lost",
     "look-up-failed",
     "outcome-unknown",
     "run-stopped",
@@ -183,7 +184,8 @@ def units_reported(report: Report) -> Counter[tuple[str, str]]:
     units: Counter[tuple[str, str]] = Counter()
     for row in report.rows:
         if row["import_status"] == "created":
-            units[row["import_fulfillment"], row[columns["sku"]]] += int(float(row[columns["quantity"]]))
+            quantity = row[columns["quantity"]].replace(",", ".")  # a decimal comma, as some layouts have
+            units[row["import_fulfillment"], row[columns["sku"]]] += int(float(quantity))
     return units
 
 
@@ -328,7 +330,7 @@ def test_the_messy_sample_has_every_code_that_one_run_can_give() -> None:
     rows = expected_rows(SAMPLES / "messy")
 
     assert codes(rows) | warnings(rows) == set(CODES) - NEEDS_ANOTHER_TEST
-    assert warnings(rows) == set(WARNINGS)
+    assert warnings(rows) == set(WARNINGS) - NEEDS_ANOTHER_TEST
     destination = {row["import_code"] for row in rows if row["import_status"] == "rejected"}
     assert destination == {"destination-400", "destination-404"}
     held = [row["import_message"].rpartition(" ")[2] for row in rows if row["import_status"] == "held"]

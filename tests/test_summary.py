@@ -55,7 +55,9 @@ def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
             {
                 "name": "caf\udce9.csv",
                 "format": "delimited",
+                "sheet": "",
                 "layout": "generic",
+                "layout_fit": "",
                 "encoding": "cp1252",
                 "delimiter": ";",
                 "header_row": 3,
@@ -64,6 +66,8 @@ def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
                 "sha256": "ab" * 32,
                 "rows": 2,
                 "passed_over": [6],
+                "header_rows": [],
+                "notes": [],
             }
         ],
         "rows": NOTHING | {"created": 1, "invalid": 1, "total": 2},

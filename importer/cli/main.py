@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from importer.cli.common import Common, complain
+from importer.cli.layouts import layouts
 from importer.cli.posting import check, post
 from importer.cli.runs import runs
 from importer.cli.sandbox import sandbox
 from importer.cli.settle import settle
+from importer.cli.template import template
 from importer.errors import ImporterError
 
 if TYPE_CHECKING:
@@ -98,5 +100,5 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
     context.obj = Common(config, verbose, quiet)
 
 
-for _command in (check, post, runs, settle, sandbox):
+for _command in (check, post, runs, settle, layouts, template, sandbox):
     main.add_command(_command)

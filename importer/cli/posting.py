@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from importer import limits, pipeline, settings
+from importer import destinations, limits, pipeline, settings
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing
 from importer.fulfillments import Duplicates, Options
 from importer.manifests import encodings
@@ -67,6 +67,11 @@ _SHARED = (
     ),
     click.option("--layout", metavar="NAME|FILE", help="Column layout, when detection is not wanted."),
     click.option(
+        "--sheet",
+        metavar="NAME",
+        help="Sheet of a workbook  [default: the first that has the columns]",
+    ),
+    click.option(
         "--encoding", metavar="NAME", callback=_encoding, help="Text encoding, when detection is not wanted."
     ),
     LEDGER,
@@ -94,7 +99,18 @@ _SHARED = (
         default=None,
         help="Mail customers of whom the manifest says nothing  [default: send_email of the config file]",
     ),
+    click.option(
+        "--fill-carrier",
+        is_flag=True,
+        help="Where the manifest names no carrier or tracking URL, and the tracking number leaves no doubt, "
+        "send the carrier's name and public page. What the manifest says is never changed.",
+    ),
     click.option("--json", is_flag=True, help="Print the summary as one JSON object."),
+    click.option(
+        "--xlsx",
+        is_flag=True,
+        help="Also write report.xlsx: the rows with the bad cells marked, to be mended and imported.",
+    ),
     click.option(
         "--sandbox",
         metavar="[ORDERS.json]",
@@ -201,8 +217,27 @@ def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click han
         return _run(common, _job(common, "check", target, options), options)
 
 
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_INBOX = (
+    click.option(
+        "--archive",
+        type=_FOLDER,
+        metavar="DIR",
+        help="Move manifests there, oldest first, once they were reported and all their rows are fine. "
+        "Files of a directory that are still being written are left alone.",
+    ),
+    click.option(
+        "--quarantine",
+        type=_FOLDER,
+        metavar="DIR",
+        help="Move manifests there once they were reported and rows need attention, and files that are no "
+        "manifest, which then don't stop the others.",
+    ),
+)
+
+
 @click.command()
-@_with(_MANIFESTS, *_SHARED)
+@_with(_MANIFESTS, *_SHARED, *_INBOX)
 @click.pass_obj
 def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hands over each option by name
     """Read, validate and group, then post one fulfillment per tracking number.
@@ -212,6 +247,7 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
     \b
     importer post manifest.csv --to adm
     importer post manifest.csv --sandbox orders.json
+    importer post inbox/ --archive done/ --quarantine bad/
     importer post reports/RUN-ID/errors.csv --to adm     (after mending it)
     """  # noqa: D301 - click takes \b for text to be left as it is
     _refuse_contradictions(options)
@@ -274,11 +310,13 @@ def _job(
             all_or_nothing=options["all_or_nothing"],
             duplicates=Duplicates(options["duplicates"]),
             notify=_notify(target, options["notify"]),
+            fill_carrier=_fill_carrier(target, asked=options["fill_carrier"]),
         ),
         ask=options.get("ask", False),
         report=options["report"],
         layout=options["layout"],
         encoding=options["encoding"],
+        sheet=options["sheet"],
         strict_tracking=options["strict_tracking"],
         retry_in_doubt=options["retry_in_doubt"],
         stop_at=options["stop_at"],
@@ -288,6 +326,9 @@ def _job(
         wait_lock=options["wait_lock"],
         ledger_named=options["ledger"] is not None,
         again=_again(common, options),
+        xlsx=options["xlsx"],
+        archive=options.get("archive"),
+        quarantine=options.get("quarantine"),
     )
 
 
@@ -299,6 +340,17 @@ def _notify(target: settings.DestinationSettings | None, asked: bool | None) -> 
             raise click.UsageError(f"--notify: {name} mails no customers")
         return False
     return target.send_email if asked is None else asked
+
+
+def _fill_carrier(target: settings.DestinationSettings | None, *, asked: bool) -> bool:
+    if asked and (target is None or "tracking_company" not in destinations.make(target).takes):
+        name = (
+            f"destination {target.name} takes no carrier"
+            if target
+            else "no destination was named (give --to)"
+        )
+        raise click.UsageError(f"--fill-carrier: {name}")
+    return asked
 
 
 def _run(common: Common, job: pipeline.Job, options: dict[str, Any]) -> int:
@@ -330,12 +382,12 @@ def _again(common: Common, options: dict[str, Any]) -> str:
     if common.config:
         words += ["--config", str(common.config)]
     words += ["post", "{}"]
-    for name in ("to", "layout", "encoding", "ledger"):
+    for name in ("to", "layout", "sheet", "encoding", "ledger"):
         if options[name]:
             words += [f"--{name}", str(options[name])]
     if options["duplicates"] != str(Duplicates.SUM):
         words += ["--duplicates", options["duplicates"]]
-    for name in ("partial", "all_or_nothing", "strict_tracking"):
+    for name in ("partial", "all_or_nothing", "strict_tracking", "fill_carrier"):
         if options[name]:
             words.append(f"--{name.replace('_', '-')}")
     if options["notify"] is not None:

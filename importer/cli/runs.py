@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @LEDGER
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many runs to list.")
 @click.option("--json", "as_json", is_flag=True, envvar="IMPORTER_RUNS_JSON", help="Print JSON.")
+@click.option("--xlsx", is_flag=True, help="With --report: also write report.xlsx, the bad cells marked.")
 @click.pass_obj
 def runs(
     common: Common,
@@ -44,6 +45,7 @@ def runs(
     ledger: Path | None,
     limit: int,
     as_json: bool,  # noqa: FBT001 - as click hands them over
+    xlsx: bool,  # noqa: FBT001 - the same
 ) -> int:
     """Earlier runs, newest first, from the ledger; with RUN-ID, that one.
 
@@ -54,10 +56,10 @@ def runs(
     importer runs RUN-ID --report written-later
     importer runs RUN-ID done/manifest.csv --report written-later
     """  # noqa: D301 - click takes \b for text to be left as it is
-    _refuse_contradictions(run_id, manifests, folder)
+    _refuse_contradictions(run_id, manifests, folder, xlsx=xlsx)
     location = ledger or default_ledger()
     if run_id is not None and folder is not None:
-        return _report(common, location, run_id, manifests, folder, as_json=as_json)
+        return _report(common, location, run_id, manifests, folder, as_json=as_json, xlsx=xlsx)
     found, states = _remembered(location, run_id, limit)
     with printing():
         if run_id is None:
@@ -69,13 +71,17 @@ def runs(
     return 0
 
 
-def _refuse_contradictions(run_id: str | None, manifests: Sequence[str], folder: Path | None) -> None:
+def _refuse_contradictions(
+    run_id: str | None, manifests: Sequence[str], folder: Path | None, *, xlsx: bool
+) -> None:
     if folder is not None and run_id is None:
         raise click.UsageError("--report: of which run? name its RUN-ID; 'importer runs' lists them")
     if manifests and folder is None:
         raise click.UsageError(
             f"{manifests[0]}: a MANIFEST is read for a report only; say with --report DIR where it is to go"
         )
+    if xlsx and folder is None:
+        raise click.UsageError("--xlsx: it goes with a report; say with --report DIR where it is to go")
 
 
 def _remembered(location: Path, run_id: str | None, limit: int) -> tuple[list[Run], dict[str, int]]:
@@ -104,7 +110,14 @@ def _run(memory: Ledger, location: Path, run_id: str) -> Run:
 
 
 def _report(
-    common: Common, location: Path, run_id: str, manifests: Sequence[str], folder: Path, *, as_json: bool
+    common: Common,
+    location: Path,
+    run_id: str,
+    manifests: Sequence[str],
+    folder: Path,
+    *,
+    as_json: bool,
+    xlsx: bool,
 ) -> int:
     interruption = Interruption()
     try:
@@ -116,6 +129,7 @@ def _report(
                 folder,
                 standard_input=batches.standard_input(),
                 console=common.progress,
+                xlsx=xlsx,
             )
     except KeyboardInterrupt:
         complain("importer: interrupted; the report was not written")

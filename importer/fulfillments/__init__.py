@@ -82,7 +82,8 @@ class Options:
     """How to group.
 
     ``several_orders``: the destination takes one fulfillment for several orders. ``notify``: customers are
-    mailed, unless the manifest says otherwise.
+    mailed, unless the manifest says otherwise. ``fill_carrier``: a tracking number that tells its carrier
+    fills in what the manifest does not say of it.
     """
 
     several_orders: bool = False
@@ -90,6 +91,7 @@ class Options:
     all_or_nothing: bool = False
     duplicates: Duplicates = Duplicates.SUM
     notify: bool = False
+    fill_carrier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,9 @@ def group(rows: Rows, options: Options) -> Grouping:
     if not options.several_orders:
         warnings.append(_shared_numbers(part, parts, bad))
     filled, start, in_order = _shares(parts, lines)
+    said = Said.by(rows.taken, part, len(parts.order), ~bad, notify=options.notify)
+    if options.fill_carrier:
+        said = said.filled(numbers.take(pa.array(parts.number)))
     return Grouping(
         of_row=np.append(parts.fulfillment, NOBODY)[part],
         bad=bad,
@@ -278,7 +283,7 @@ def group(rows: Rows, options: Options) -> Grouping:
         lines=lines,
         parts_start=start,
         parts_sorted=in_order,
-        said=Said.by(rows.taken, part, len(parts.order), ~bad, notify=options.notify),
+        said=said,
     )
 
 

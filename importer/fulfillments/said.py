@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from importer import tracking
 from importer.findings import Findings
 from importer.model import MAIL_ALONE
 from schemas.manifest import NOTIFY
@@ -49,16 +50,40 @@ class Said:
         texts = {name: _first_said(taken[name], part, used, parts) for name in _TEXTS if name in taken}
         return Said(texts, mail)
 
+    def filled(self, numbers: pa.Array[Any]) -> Said:
+        """With carrier and page where these are not said and the tracking number of the part tells them.
+
+        ``numbers`` (string) are the parts'. The platform's code of the carrier is not filled: no list of
+        such codes holds for all shops. A code that is said names the carrier, if no company does.
+        """
+        every = np.arange(len(numbers))
+        company, code, page, identity = (self._texts(name, every) for name in _TEXTS)
+        named = pc.if_else(pc.equal(company, ""), code, company)
+        carriers = tracking.bearers(pc.if_else(pc.equal(numbers, identity), "", numbers), named)
+        pages = [tracking.url(*each) for each in zip(carriers.to_pylist(), numbers.to_pylist(), strict=True)]
+        return Said(
+            {
+                **self.texts,
+                "tracking_company": _all_said(pc.if_else(pc.equal(company, ""), carriers, company)),
+                "tracking_url": _all_said(pc.if_else(pc.equal(page, ""), pa.array(pages, pa.string()), page)),
+            },
+            self.notify,
+        )
+
     def of(self, parts: Codes) -> Iterable[dict[str, Any]]:
         """What is said of each of ``parts``, as fields of a Fulfillment."""
         if not self.texts and not self.notify.any():
             return repeat({}, len(parts))
-        columns = {
-            name: texts.take(pa.array(places[parts], mask=places[parts] < 0)).fill_null("").to_pylist()
-            for name, (texts, places) in self.texts.items()
-        }
+        columns = {name: self._texts(name, parts).to_pylist() for name in self.texts}
         columns["notify"] = self.notify[parts].tolist()
         return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+    def _texts(self, name: str, parts: Codes) -> pa.Array[Any]:
+        """What is said of each of ``parts`` in a column, "" for nothing."""
+        if name not in self.texts:
+            return pa.repeat("", len(parts))
+        texts, places = self.texts[name]
+        return texts.take(pa.array(places[parts], mask=places[parts] < 0)).fill_null("")
 
 
 NOTHING_SAID: Final = Said()
@@ -119,6 +144,11 @@ def _first_said(cells: Text, part: Codes, used: Codes, parts: int) -> tuple[pa.A
     places = np.full(parts, _NOTHING, dtype=np.int64)
     places[part[said[::-1]]] = codes[said[::-1]]
     return encoded.dictionary, places
+
+
+def _all_said(cells: Text) -> tuple[pa.Array[Any], Codes]:
+    encoded = _encoded(cells)
+    return encoded.dictionary, _as_codes(encoded)
 
 
 def _codes(cells: Text) -> Codes:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pa.enable_signal_handlers(False)  # noqa: FBT003 - it takes no keyword
 
 DELIMITERS = (",", ";", "\t", "|")
-_HEADER_SEARCHED = 50
+HEADER_SEARCHED = 50
 _CELL_LIMIT = 131_072  # the csv module's own, in characters
 _ROW_BY_ROW_BYTES = 256 * 1024
 _RECORD_LIMIT = 64 * 1024 * 1024
@@ -98,10 +98,27 @@ def detect(head: str, layout: layouts.Layout, needed: Sequence[str]) -> Form:
     best: tuple[tuple[int, int, int, int], Form] | None = None
     for delimiter in separator[2] if separator else DELIMITERS:
         for row, cells in _first_records(head, delimiter):
+            if layout.header_row not in {0, row}:
+                continue
             score = _score(cells, row, layout, needed)
             if best is None or score > best[0]:
                 best = (score, Form(delimiter, cells, row, offset))
     return best[1] if best else Form(DELIMITERS[0], (head.partition("\n")[0].strip(),), 1, offset)
+
+
+def header_among(
+    rows: Iterable[tuple[int, tuple[str, ...]]], layout: layouts.Layout, needed: Sequence[str]
+) -> tuple[tuple[int, int, int, int], Form] | None:
+    """The header among the first rows of a sheet, found as in text, and how well it fits; None if all blank.
+
+    How well it fits begins with 0 where all ``needed`` columns are there.
+    """
+    scored = (
+        (_score(cells, row, layout, needed), Form("", cells, row, 0))
+        for row, cells in rows
+        if layout.header_row in {0, row} and any(cell.strip() for cell in cells)
+    )
+    return max(scored, key=lambda one: one[0], default=None)
 
 
 def check_header(chunks: Iterable[bytes], form: Form, name: str) -> None:
@@ -135,7 +152,7 @@ def read(chunks: Iterable[bytes], form: Form, name: str) -> Iterator[Records]:
 def _first_records(head: str, delimiter: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     lines = _Lines(head)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    for row in range(1, _HEADER_SEARCHED + 1):
+    for row in range(1, HEADER_SEARCHED + 1):
         lines.begin_record()
         try:
             cells = next(reader)
@@ -153,7 +170,7 @@ def _score(
     found = layouts.match(cells, layout)
     named = set(found.columns) | set(found.doubled)
     missing = sum(column not in named for column in needed)
-    return (-missing, min(len(named), 2), -row if named else -_HEADER_SEARCHED, len(cells))
+    return (-missing, min(len(named), 2), -row if named else -HEADER_SEARCHED, len(cells))
 
 
 class _Feed:

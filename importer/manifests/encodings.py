@@ -147,6 +147,30 @@ def utf8_chunks(source: Source, encoded: Encoded) -> Iterator[bytes]:
             raise _changed(source)
 
 
+def digest(source: Source) -> Encoded:
+    """What is known of a file that is no text; its ``encoding`` is "".
+
+    Raises:
+        ManifestError: the file can't be read.
+    """
+    with _opened(source) as file:
+        stamp, digest = _stamp(file), hashlib.sha256()
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+    return Encoded("", 0, digest.hexdigest(), stamp[1], stamp)
+
+
+def check_unchanged(source: Source, encoded: Encoded) -> None:
+    """See that the file is still the one that was surveyed.
+
+    Raises:
+        ManifestError: it is not.
+    """
+    with _opened(source) as file:
+        if _stamp(file) != encoded.stamp:
+            raise _changed(source)
+
+
 @contextmanager
 def _opened(source: Source) -> Iterator[BinaryIO]:
     try:

@@ -2,6 +2,7 @@
 
 A layout is a TOML file (schemas/layouts) with ``name``, ``title``, and ``[columns]``: for each canonical
 column the headers that mean it. ``[weak]`` has headers that are taken only where nothing better is there.
+That of one carrier or tool also says in ``[know]`` how its files are known, and what they lack: see KEYS.
 """
 
 from __future__ import annotations
@@ -10,20 +11,38 @@ import difflib
 import re
 import tomllib
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from importer.errors import ManifestError, SetupError
-from schemas.manifest import CANONICAL, REPORT_COLUMNS
+from schemas.manifest import CANONICAL, MAX_QUANTITY, REPORT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from importlib.resources.abc import Traversable
 
 GENERIC = "generic"
+KEYS: Final = {
+    "name": "what --layout calls it",
+    "title": "the tool or carrier, and which export",
+    "columns": "canonical column = the headers that mean it",
+    "weak": "the same, for headers that are taken only where nothing better is there",
+    "know": "how a file is known: headers (all are there), also (may be there), preamble, sheet",
+    "constants": "tracking_company and tracking_company_code, where the file does not say them",
+    "header_row": "the row that the header is always in, as a spreadsheet shows it",
+    "footer": "begins: how the rows below the data begin, which are no data",
+    "decimal_comma": "true where 2,0 is two",
+    "quantity_default": "the quantity of each row of a file without such a column",
+    "fill_down": "columns that stand on a parcel's first row only and are blank below",
+}
+"""What a layout file may say."""
+_CONSTANT: Final = ("tracking_company", "tracking_company_code")
 
 
+@lru_cache(maxsize=16_384)
 def fold(header: str) -> str:
     """A header without case, accents, spaces and punctuation: ``Order #`` and ``ORDER`` are one."""
     text = unicodedata.normalize("NFKD", header).casefold().translate(_STROKES)
@@ -38,12 +57,33 @@ _CANONICAL = {fold(name): name for name in CANONICAL}
 class Layout:
     """How one tool or carrier names its columns; keys are folded headers, values canonical columns.
 
-    ``weak`` gives way to ``columns``; a canonical name is stronger than both.
+    ``weak`` gives way to ``columns``; a canonical name is stronger than both, unless the layout is that of
+    one tool, which has ``must``: all these headers are in its files, and ``may`` in some, as the tool writes
+    them. ``preamble`` and ``sheets`` are texts above the header and names of sheets that tell of it, too.
+    The rest is as in KEYS; ``quantity_default`` and ``header_row`` are 0 where there is none. With ``detect``
+    a layout of one tool is taken instead where one fits.
     """
 
     name: str
     columns: Mapping[str, str]
     weak: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    must: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    preamble: tuple[str, ...] = ()
+    sheets: tuple[str, ...] = ()
+    constants: Mapping[str, str] = field(default_factory=dict)
+    header_row: int = 0
+    footer: tuple[str, ...] = ()
+    decimal_comma: bool = False
+    quantity_default: int = 0
+    fill_down: tuple[str, ...] = ()
+    detect: bool = False
+
+    @property
+    def supplied(self) -> frozenset[str]:
+        """The canonical columns that a file of it need not have."""
+        return frozenset(self.constants) | ({"quantity"} if self.quantity_default else frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +99,87 @@ class Match:
 
 
 def load(layout: str | None) -> Layout:
-    """The layout of that name or in that file; the generic one for None.
+    """The layout of that name or in that file; for None the generic one, or what is detected.
 
     Raises:
         SetupError: there is no such layout, or its file is not one.
     """
-    path = Path(layout) if layout else None
-    if path is not None and (path.suffix == ".toml" or path.is_file()):
+    if layout is None:
+        return replace(_shipped(GENERIC), detect=True)
+    path = Path(layout)
+    if path.suffix == ".toml" or path.is_file():
         try:
             text = path.read_text(encoding="utf-8-sig")  # Windows editors write a BOM
         except (OSError, UnicodeDecodeError) as error:
             raise SetupError(f"--layout {layout}: can't be read: {error}") from error
         return _parse(text, str(path))
-    known = {
-        entry.name.removesuffix(".toml"): entry
-        for entry in resources.files("schemas").joinpath("layouts").iterdir()
-        if entry.name.endswith(".toml")
+    return _shipped(_known(layout, "--layout "))
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The layouts that are known by name, in alphabetical order."""
+    return tuple(sorted(_files()))
+
+
+@cache
+def specific() -> tuple[Layout, ...]:
+    """The layouts of one tool or carrier, among which one is detected."""
+    return tuple(_shipped(name) for name in names() if name != GENERIC)
+
+
+def text_of(name: str) -> str:
+    """The file of a layout that is known by name.
+
+    Raises:
+        SetupError: there is no such layout.
+    """
+    return _files()[_known(name, "layout ")].read_text(encoding="utf-8")
+
+
+def from_json(document: Mapping[str, Any]) -> Layout:
+    """The layout whose fields ``document`` has, with lists for tuples."""
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
     }
-    name = layout or GENERIC
-    if name not in known:
-        raise SetupError(
-            f"--layout {name}: unknown; known are {', '.join(sorted(known))}, or name a .toml file"
-        )
-    return _parse(known[name].read_text(encoding="utf-8"), name)
+    return Layout(**fields)
+
+
+def _known(name: str, where: str) -> str:
+    if name in names():
+        return name
+    near = difflib.get_close_matches(name, names(), n=1)
+    guess = f"; did you mean {near[0]}?" if near else ""
+    raise SetupError(f"{where}{name}: unknown{guess}; known are {', '.join(names())}, or name a .toml file")
+
+
+def _files() -> dict[str, Traversable]:
+    folder = resources.files("schemas").joinpath("layouts")
+    return {
+        entry.name.removesuffix(".toml"): entry for entry in folder.iterdir() if entry.name.endswith(".toml")
+    }
+
+
+@cache
+def _shipped(name: str) -> Layout:
+    return _parse(_files()[name].read_text(encoding="utf-8"), name)
 
 
 def match(headers: Sequence[str], layout: Layout) -> Match:
-    """Find the canonical columns among ``headers``: by exact name, then by the layout's names for them."""
+    """Find the canonical columns among ``headers``: by exact name, then by the layout's names for them.
+
+    What a tool's own layout says goes first: an ``Order ID`` may be the tool's and not the platform's.
+    """
+    strong = (layout.columns, _CANONICAL) if layout.must else (_CANONICAL, layout.columns)
     folded = [fold(header) for header in headers]
     columns: dict[str, int] = {}
     doubled: dict[str, tuple[int, ...]] = {}
     others: dict[str, tuple[int, ...]] = {}
-    for names in (_CANONICAL, layout.columns, layout.weak):
+    for known in (*strong, layout.weak):
         found: dict[str, list[int]] = {}
         for position, header in enumerate(folded):
-            if header in names:
-                found.setdefault(names[header], []).append(position)
+            if header in known:
+                found.setdefault(known[header], []).append(position)
         for column, positions in found.items():
             if column in columns:
                 passed_over = [at for at in positions if folded[at] != folded[columns[column]]]
@@ -183,16 +268,8 @@ def _parse(text: str, where: str) -> Layout:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SetupError(f"layout {where}: not TOML: {error}") from error
-    unknown = set(document) - {"name", "title", "columns", "weak"}
-    if unknown:
-        raise SetupError(
-            f"layout {where}: unknown key {min(unknown)!r}; known are name, title, columns, weak"
-        )
-    name = document.get("name", where)
-    if not isinstance(name, str):
-        raise SetupError(f"layout {where}: name: found {name!r}, expected text")
-    columns = _names(document, "columns", where)
-    weak = _names(document, "weak", where)
+    _check_keys(document, KEYS, f"layout {where}")
+    columns, weak = (_names(document, key, where) for key in ("columns", "weak"))
     both = columns.keys() & weak.keys()
     if both:
         header = min(both)
@@ -200,7 +277,76 @@ def _parse(text: str, where: str) -> Layout:
             f"layout {where}: {header!r} stands in [columns] under {columns[header]} "
             f"and in [weak] under {weak[header]}; keep one of them"
         )
-    return Layout(name, columns, weak)
+    know = _table(document, "know", ("headers", "also", "preamble", "sheet"), where)
+    footer = _table(document, "footer", ("begins",), where)
+    return Layout(
+        name=_typed(document, "name", where, where),
+        columns=columns,
+        weak=weak,
+        title=_typed(document, "title", "", where),
+        must=know["headers"],
+        may=know["also"],
+        preamble=know["preamble"],
+        sheets=know["sheet"],
+        constants=_constants(document, where),
+        header_row=_number(document, "header_row", where),
+        footer=tuple(map(fold, footer["begins"])),
+        decimal_comma=_typed(document, "decimal_comma", False, where),  # noqa: FBT003 - the default
+        quantity_default=_number(document, "quantity_default", where),
+        fill_down=_fill_down(document, where),
+    )
+
+
+def _check_keys(found: Collection[str], known: Collection[str], where: str) -> None:
+    unknown = set(found) - set(known)
+    if unknown:
+        raise SetupError(f"{where}: unknown key {min(unknown)!r}; known are {', '.join(known)}")
+
+
+_Value = TypeVar("_Value", str, bool, int)
+_EXPECTED: Final = {str: "text", bool: "true or false", int: "a whole number"}
+
+
+def _typed(document: Mapping[str, Any], key: str, default: _Value, where: str) -> _Value:
+    value: _Value = document.get(key, default)
+    if type(value) is not type(default):
+        raise SetupError(f"layout {where}: {key}: found {value!r}, expected {_EXPECTED[type(default)]}")
+    return value
+
+
+def _number(document: Mapping[str, Any], key: str, where: str) -> int:
+    number = _typed(document, key, 0, where)
+    if key in document and not 1 <= number <= MAX_QUANTITY:
+        raise SetupError(f"layout {where}: {key}: found {number}, expected 1 to {MAX_QUANTITY}")
+    return number
+
+
+def _table(
+    document: Mapping[str, Any], key: str, known: Sequence[str], where: str
+) -> dict[str, tuple[str, ...]]:
+    """The lists of texts of a table, () for those that are not there."""
+    table = document.get(key, {})
+    if not isinstance(table, dict):
+        raise SetupError(f"layout {where}: {key}: found {table!r}, expected a table [{key}]")
+    _check_keys(table, known, f"layout {where}: [{key}]")
+    return {name: tuple(_listed(table.get(name, []), f"layout {where}: [{key}] {name}")) for name in known}
+
+
+def _constants(document: Mapping[str, Any], where: str) -> dict[str, str]:
+    table = document.get("constants", {})
+    if not isinstance(table, dict):
+        raise SetupError(f"layout {where}: constants: found {table!r}, expected a table [constants]")
+    _check_keys(table, _CONSTANT, f"layout {where}: [constants]")
+    return {column: _typed(table, column, "", where) for column in table}
+
+
+def _fill_down(document: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    listed = _listed(document.get("fill_down", []), f"layout {where}: fill_down")
+    for column in listed:
+        _check_canonical(column, f"layout {where}: fill_down")
+    if set(listed) & {"sku", "quantity"}:
+        raise SetupError(f"layout {where}: fill_down: sku and quantity are of one row; leave them out")
+    return tuple(listed)
 
 
 def _names(document: Mapping[str, Any], key: str, where: str) -> dict[str, str]:

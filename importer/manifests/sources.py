@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from importer.errors import CannotGoOn, ManifestError
+from importer.manifests import archives
+from importer.manifests.remote import Remote, is_url, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,24 +25,47 @@ STILL_BEING_WRITTEN = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One manifest file: ``name`` as the user knows it, ``path`` where its bytes are."""
+    """One manifest file: ``name`` as the user knows it, ``path`` where its bytes are.
+
+    ``origin`` is the file that the user has of it, which may be an archive with others; None where there is
+    none, as for a pipe or a URL.
+    """
 
     name: str
     path: Path
+    origin: Path | None = None
 
 
-def find(arguments: Iterable[str], standard_input: BinaryIO, scratch: Path) -> list[Source]:
-    """The manifests that ``arguments`` name: files, directories, globs, and ``-``.
-
-    A directory stands for the files directly in it, by name, but for hidden ones and those with the suffix
-    of a file that is still being written; it may have none. Standard input and named pipes are kept in
-    ``scratch``, since a manifest is read more than once. A file that is named twice is taken once.
+def find(
+    arguments: Iterable[str], standard_input: BinaryIO, scratch: Path, remote: Remote | None = None
+) -> list[Source]:
+    """The manifests that ``arguments`` name: files, directories, globs, URLs, and ``-``; archives unpacked.
 
     Raises:
-        ManifestError: a name stands for no file, or a file can't be opened.
+        SetupError: a URL is none that can be read.
+        ManifestError: a name stands for no file, or a file can't be opened, fetched or unpacked.
+        CannotGoOn: there is no room for what is in an archive.
+    """
+    located = locate(arguments, standard_input, scratch, remote)
+    return [part for source in located for part in archives.unpack(source, scratch)]
+
+
+def locate(
+    arguments: Iterable[str], standard_input: BinaryIO, scratch: Path, remote: Remote | None = None
+) -> list[Source]:
+    """The files that ``arguments`` name, with archives as they are.
+
+    A directory stands for the files directly in it, by name, but for hidden ones and those with the suffix
+    of a file that is still being written; it may have none. What comes from standard input, named pipes and
+    URLs is kept in ``scratch``, since a manifest is read more than once. A file that is named twice is taken
+    once.
+
+    Raises:
+        SetupError: a URL is none that can be read.
+        ManifestError: a name stands for no file, or a file can't be opened or fetched.
     """
     found: dict[Path, Source] = {}
-    copies = _Copies(scratch)
+    copies = _Copies(scratch, remote or Remote())
     for argument in arguments:
         try:
             for source in _expand(argument, standard_input, copies):
@@ -49,6 +74,13 @@ def find(arguments: Iterable[str], standard_input: BinaryIO, scratch: Path) -> l
         except OSError as error:
             raise ManifestError(f"{argument}: can't be opened: {error.strerror or error}") from error
     return list(found.values())
+
+
+def being_written(arguments: Iterable[str]) -> list[Path]:
+    """The files of named directories that ``locate`` leaves out because of their suffix, by name."""
+    folders = [Path(argument) for argument in arguments if Path(argument).is_dir()]
+    files = [file for folder in folders for file in sorted(folder.iterdir())]
+    return [file for file in files if _is_visible(file) and not _is_manifest(file)]
 
 
 @contextmanager
@@ -73,14 +105,15 @@ def keep(sources: Sequence[Source], folder: Path) -> list[Source]:
         ManifestError: one of them changes meanwhile.
         CannotGoOn: they can't be copied, for want of room for example.
     """
-    return [_kept(source, folder / f"manifest-{number}") for number, source in enumerate(sources)]
+    return [_kept(source, folder) for source in sources]
 
 
 class _Copies:
     """Copies of what can be read only once, such as /dev/fd/63."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remote: Remote) -> None:
         self._folder = folder
+        self._remote = remote
         self._paths: dict[str, Path] = {}
 
     def standard_input(self, stream: BinaryIO) -> Path:
@@ -95,8 +128,15 @@ class _Copies:
                 self._keep(key, stream)
         return self._paths[key]
 
+    def fetched(self, url: str) -> Path:
+        if url not in self._paths:
+            path = _new_file(self._folder)
+            self._remote.fetch(url, path)
+            self._paths[url] = path
+        return self._paths[url]
+
     def _keep(self, key: str, stream: BinaryIO) -> None:
-        path = self._folder / f"stream-{len(self._paths)}"
+        path = _new_file(self._folder)
         with path.open("wb") as file:
             shutil.copyfileobj(stream, file)
         self._paths[key] = path
@@ -106,10 +146,12 @@ def _expand(argument: str, standard_input: BinaryIO, copies: _Copies) -> Iterato
     path = Path(argument)
     if argument == STANDARD_INPUT:
         yield Source(STANDARD_INPUT, copies.standard_input(standard_input))
+    elif is_url(argument):
+        yield Source(shown(argument), copies.fetched(argument))
     elif path.is_dir():
         yield from _in_directory(path)
     elif path.is_file():
-        yield Source(argument, path)
+        yield Source(argument, path, path)
     elif path.exists():
         yield Source(argument, copies.pipe(path))
     elif glob.has_magic(argument):
@@ -120,7 +162,7 @@ def _expand(argument: str, standard_input: BinaryIO, copies: _Copies) -> Iterato
 
 def _in_directory(path: Path) -> Iterator[Source]:
     files = [file for file in sorted(path.iterdir()) if _is_manifest(file)]
-    yield from (Source(str(file), file) for file in files)
+    yield from (Source(str(file), file, file) for file in files)
 
 
 def _matching(pattern: str) -> Iterator[Source]:
@@ -128,11 +170,15 @@ def _matching(pattern: str) -> Iterator[Source]:
     files = [file for file in matches if _is_manifest(file)]
     if not files:
         raise ManifestError(f"{pattern}: no file matches")
-    yield from (Source(str(file), file) for file in files)
+    yield from (Source(str(file), file, file) for file in files)
 
 
 def _is_manifest(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and path.suffix.lower() not in STILL_BEING_WRITTEN
+    return _is_visible(path) and path.suffix.lower() not in STILL_BEING_WRITTEN
+
+
+def _is_visible(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".")
 
 
 def _check_readable(source: Source) -> None:
@@ -152,17 +198,24 @@ def _guess(path: Path) -> str:
     return f"; did you mean {path.parent / near[0]}?" if near else ""
 
 
-def _kept(source: Source, path: Path) -> Source:
-    if source.path.parent == path.parent:  # a copy already, of standard input
+def _new_file(folder: Path) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix="manifest-", dir=folder)
+    os.close(descriptor)
+    return Path(name)
+
+
+def _kept(source: Source, folder: Path) -> Source:
+    if source.path.parent == folder:  # a copy already, or unpacked
         return source
     try:
+        path = _new_file(folder)
         with source.path.open("rb") as original, path.open("wb") as copy:
             before = os.fstat(original.fileno())
             shutil.copyfileobj(original, copy, _COPIED_AT_ONCE)
             after = os.fstat(original.fileno())
     except OSError as error:
         raise CannotGoOn(
-            f"{source.name}: can't be copied to {path.parent}: {error.strerror}; nothing was sent; make room "
+            f"{source.name}: can't be copied to {folder}: {error.strerror}; nothing was sent; make room "
             "there, or name another folder with TMPDIR"
         ) from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

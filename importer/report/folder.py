@@ -12,6 +12,7 @@ from importer.errors import CannotGoOn, SetupError
 from importer.report.files import UNFINISHED
 from importer.report.summary import SUMMARY
 from importer.report.table import ERRORS, ROWS
+from importer.report.workbook import WORKBOOK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _LOCK = "run" + UNFINISHED
 # A run that was killed leaves some of these; one that can't write its report takes them away.
-_LEFTOVERS = frozenset((_LOCK, *(name + UNFINISHED for name in (ROWS, ERRORS, SUMMARY))))
+_LEFTOVERS = frozenset((_LOCK, *(name + UNFINISHED for name in (ROWS, ERRORS, WORKBOOK, SUMMARY))))
 
 
 def refuse_existing(folder: Path) -> None:

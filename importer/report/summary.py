@@ -28,8 +28,10 @@ class ManifestRead:
     """One manifest as it was read.
 
     ``columns`` says under which header each canonical column stands, ``other_columns`` which headers could
-    have been it, too, and are only carried through; ``passed_over`` are the numbers of rows of totals, which
-    are no data.
+    have been it, too, and are only carried through; ``passed_over`` are the numbers of rows of totals and
+    footers, which are no data, ``header_rows`` those of rows that say the header again. ``layout_fit`` says
+    how much of the layout the file has, "" where that is not counted. ``sheet`` is the one of a workbook
+    that was read, and ``notes`` what else a person should know of how it was.
     """
 
     name: str
@@ -43,6 +45,23 @@ class ManifestRead:
     rows: int
     passed_over: tuple[int, ...] = ()
     other_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    layout_fit: str = ""
+    header_rows: tuple[int, ...] = ()
+    sheet: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """Where a file of an inbox went, ``to`` is "" where it stayed, and why.
+
+    ``is_fault`` says that it should have been moved and could not be.
+    """
+
+    name: str
+    to: str
+    why: str
+    is_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +70,7 @@ class Summary:
 
     ``to_mend`` is how many rows errors.csv has. ``mails`` is how many customers the destination was, or would
     be, asked to mail; None where that is no longer known. ``ledger`` is the path of the ledger that was
-    written, "" for a dry run.
+    written, "" for a dry run. ``files`` says where each file went, None where none was to be moved.
     """
 
     run_id: str
@@ -71,6 +90,7 @@ class Summary:
     mails: int | None = 0
     ledger: str = ""
     ledger_is_new: bool = False
+    files: tuple[Filed, ...] | None = None
 
     @property
     def seconds(self) -> float:
@@ -97,6 +117,8 @@ class Summary:
             "reports": self.reports,
             "ledger": self.ledger,
         }
+        if self.files is not None:
+            document["files"] = [{"name": file.name, "to": file.to, "why": file.why} for file in self.files]
         return json.dumps(document, indent=2)
 
 
@@ -130,7 +152,9 @@ def _manifest(manifest: ManifestRead) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "format": manifest.format,
+        "sheet": manifest.sheet,
         "layout": manifest.layout,
+        "layout_fit": manifest.layout_fit,
         "encoding": manifest.encoding,
         "delimiter": manifest.delimiter,
         "header_row": manifest.header_row,
@@ -139,6 +163,8 @@ def _manifest(manifest: ManifestRead) -> dict[str, Any]:
         "sha256": manifest.sha256,
         "rows": manifest.rows,
         "passed_over": list(manifest.passed_over),
+        "header_rows": list(manifest.header_rows),
+        "notes": list(manifest.notes),
     }
 
 

@@ -7,21 +7,22 @@ import io
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer.errors import CannotGoOn
-from importer.findings import NOTHING_MORE, name_of, number_of
+from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of, number_of
 from importer.model import FINE, STATUSES
 from importer.report import words
 from importer.report.account import NUMBER_OF, UNTOLD, Account, Examples
 from importer.report.files import finish, sync, unfinished
+from importer.report.workbook import Mark
 from schemas.codes import code_of
 from schemas.formulas import FORMULA, PLAIN_NUMBER
-from schemas.manifest import REPORT_COLUMNS
+from schemas.manifest import CANONICAL, REPORT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from importer.findings import Findings
+    from importer.report.workbook import Book
 
     Text: TypeAlias = pa.Array[Any]
 
@@ -52,7 +54,9 @@ class Page:
     ``headers`` are its columns without those of our own reports, ``width`` is how many it has with them,
     ``canonical`` which of them (by position) is which canonical column,
     ``blocks`` its data rows: cells per header, row numbers, and by position the code and the cells of rows
-    that could not be told apart.
+    that could not be told apart. After the cells may stand more columns: ``meant`` says which of them has
+    what a canonical column says, where that is filled in. For a workbook,
+    ``addresses`` says how those of each column's cells begin.
     """
 
     name: str
@@ -63,6 +67,8 @@ class Page:
     blocks: Callable[
         [], Iterable[tuple[list[Text], npt.NDArray[np.int64], Mapping[int, tuple[str, Sequence[str]]]]]
     ]
+    meant: Mapping[str, int] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -80,8 +86,10 @@ class Written:
         return sum(self.rows.values())
 
 
-def write(account: Account, pages: Sequence[Page], folder: Path) -> Written:
+def write(account: Account, pages: Sequence[Page], folder: Path, book: Book | None = None) -> Written:
     """Write both tables under unfinished names, see that the sums hold, and give them their names.
+
+    The same rows go into ``book``, which is finished with the summary.
 
     Raises:
         CannotGoOn: a table can't be written, a manifest has changed since, or the sums don't hold.
@@ -95,7 +103,7 @@ def write(account: Account, pages: Sequence[Page], folder: Path) -> Written:
             for file in (rows, errors):
                 file.write(_BOM)
                 _put(file, [pa.array([header], pa.string()) for header in plan.headers])
-            _write_rows(account, pages, plan, rows, errors, written)
+            _write_rows(account, pages, plan, rows, errors, written, book)
             for file in (rows, errors):
                 sync(file)
         check_sums(account, written)
@@ -169,8 +177,11 @@ def _write_rows(
     rows: BinaryIO,
     errors: BinaryIO,
     written: Written,
+    book: Book | None,
 ) -> None:
     status = account.status_of_rows()
+    if book is not None:
+        book.begin(plan.headers, len(status), int((~_FINE[status] & ~account.repeats).sum()))
     stories = _Stories(account)
     start = 0
     for page, places in zip(pages, plan.of_page, strict=True):
@@ -180,17 +191,20 @@ def _write_rows(
                 raise _mismatch(f"more rows than the {len(status)} that were judged")
             told = _Told(account, page, cells, numbers, misfits, start, stories)
             mine = status[start:stop]
-            originals = _as_found(cells, misfits, page)
+            originals = _as_found(cells[: len(page.headers)], misfits, page)
             columns = _laid_out(originals, places, plan.width, len(numbers)) + told.columns(mine)
             attention = ~_FINE[mine]
             _note(written, mine, attention, columns[plan.width :], numbers, page.name)
             _count_all(written.warnings, *told.warnings(), page.name)
             _put(rows, columns)
-            to_mend = attention & ~account.repeats[start:stop]
+            new = ~account.repeats[start:stop]
+            to_mend = attention & new
             written.to_mend += int(to_mend.sum())
             if to_mend.any():
                 mask = pa.array(to_mend)
                 _put(errors, [column.filter(mask) for column in columns])
+            if book is not None:
+                book.add(columns, new if book.has_all else to_mend, attention, told.marks(places))
             start = stop
 
 
@@ -255,6 +269,14 @@ class _Stories:
         self.hints = pa.array([code_of(code).hint if code else "" for code, _ in told] + [""], pa.string())
 
 
+class _Said(NamedTuple):
+    """A finding in words."""
+
+    code: str
+    message: str
+    column: int
+
+
 class _Told:
     """What is told of the rows of one block."""
 
@@ -276,8 +298,10 @@ class _Told:
         self._start = start
         self._stories = stories
         self._headers = {name: page.headers[position] for name, position in page.canonical.items()}
+        self._meant = {**page.canonical, **page.meant}
         self._held: dict[tuple[int, int], tuple[str, str, str]] = {}
         self._carriers = self._mismatched()
+        self._faulty = dict(self._findings(account.findings))
         self._warnings = dict(self._findings(account.warnings))
 
     def columns(self, status: npt.NDArray[np.uint8]) -> list[Text]:
@@ -307,9 +331,23 @@ class _Told:
     def warnings(self) -> tuple[Text, Text, npt.NDArray[np.int64]]:
         """Codes, messages and row numbers of the rows that have warnings."""
         found = self._warnings.values()
-        codes = ["; ".join(dict.fromkeys(name for name, _ in row)) for row in found]
-        messages = ["; ".join(message for _, message in row) for row in found]
+        codes = ["; ".join(dict.fromkeys(said.code for said in row)) for row in found]
+        messages = ["; ".join(said.message for said in row) for row in found]
         return pa.array(codes, pa.string()), pa.array(messages, pa.string()), self._numbers[[*self._warnings]]
+
+    def marks(self, places: Sequence[int]) -> Iterator[Mark]:
+        """The cells that something is said of, in the columns that the page's go to: ``places``."""
+        for rows, faulty in ((self._faulty, True), (self._warnings, False)):
+            for at, found in rows.items():
+                for said in found:
+                    position = self._position(at, said.column)
+                    if position is not None:
+                        yield Mark(at, places[position], f"{said.message}\n{self._hint(said.code)}", faulty)
+
+    def _position(self, at: int, column: int) -> int | None:
+        """Where the cell stands that is meant; one that can't be told apart is its order id."""
+        name = "order_id" if at in self._misfits else "" if column == WHOLE_ROW else CANONICAL[column]
+        return self._page.canonical.get(name)
 
     def _said(
         self, of_row: npt.NDArray[np.int64], held: npt.NDArray[np.bool_], sent: npt.NDArray[np.bool_]
@@ -349,12 +387,12 @@ class _Told:
 
     def _faults(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
         """Position, codes, messages and hints of each row that has findings."""
-        for at, found in self._findings(self._account.findings):
-            codes = dict.fromkeys(name for name, _ in found)
+        for at, found in self._faulty.items():
+            codes = dict.fromkeys(said.code for said in found)
             hints = dict.fromkeys(self._hint(name) for name in codes)
             yield (
                 at,
-                ("; ".join(codes), "; ".join(message for _, message in found), "; ".join(hints)),
+                ("; ".join(codes), "; ".join(said.message for said in found), "; ".join(hints)),
             )
 
     def _hint(self, name: str) -> str:
@@ -363,13 +401,13 @@ class _Told:
 
     def _warned(self, rows: int) -> Text:
         texts = [
-            "; ".join(f"{name}: {message}" for name, message in found) for found in self._warnings.values()
+            "; ".join(f"{said.code}: {said.message}" for said in found) for found in self._warnings.values()
         ]
         mask = np.zeros(rows, dtype=bool)
         mask[list(self._warnings)] = True
         return pc.replace_with_mask(_repeat("", rows), pa.array(mask), pa.array(texts, pa.string()))
 
-    def _findings(self, findings: Findings) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+    def _findings(self, findings: Findings) -> Iterator[tuple[int, list[_Said]]]:
         mine = findings.within(self._start, self._start + len(self._numbers))
         if not len(mine):
             return
@@ -377,10 +415,10 @@ class _Told:
         distinct = np.unique(rows)
         taken = {
             name: self._cells[position].take(pa.array(distinct)).to_pylist()
-            for name, position in self._page.canonical.items()
+            for name, position in self._meant.items()
         }
         place = np.searchsorted(distinct, rows).tolist()
-        found: list[tuple[str, str]] = []
+        found: list[_Said] = []
         last = -1
         for at, which, code, column, detail in zip(
             rows.tolist(),
@@ -395,7 +433,7 @@ class _Told:
                 found = []
             last = at
             row = {name: texts[which] for name, texts in taken.items()}
-            found.append((name_of(code), self._message(at, code, column, detail, row)))
+            found.append(_Said(name_of(code), self._message(at, code, column, detail, row), column))
         if found:
             yield last, found
 
@@ -405,7 +443,7 @@ class _Told:
         at = (mine.rows - self._start)[mine.codes == _CARRIER_MISMATCH]
         if not len(at):
             return {}
-        columns = [self._page.canonical[name] for name in ("tracking_number", "tracking_company")]
+        columns = [self._meant[name] for name in ("tracking_number", "tracking_company")]
         numbers, companies = (self._cells[position].take(pa.array(at)).to_pylist() for position in columns)
         return dict(zip(at.tolist(), words.carriers(numbers, companies), strict=True))
 
@@ -417,7 +455,15 @@ class _Told:
                 return code_of(name).message.format_map(known)
         row[words.SOURCE] = self._page.name
         row[words.CARRIER] = self._carriers.get(at, "")
+        row[words.ADDRESS] = self._address(at, column)
         return words.describe(code, column, detail, row, self._headers, self._account)
+
+    def _address(self, at: int, column: int) -> str:
+        """Where the cell stands in its workbook, "" where the manifest is none."""
+        place = None if column == WHOLE_ROW else self._page.canonical.get(CANONICAL[column])
+        if place is None or not self._page.addresses:
+            return ""
+        return f"{self._page.addresses[place]}{self._numbers[at]}"
 
 
 def _taken(texts: Text, of_row: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> Text:

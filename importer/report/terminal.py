@@ -26,7 +26,7 @@ _STYLES = {
     Status.READY: "green",
     Status.IN_DOUBT: "bold red",
 }
-_MEANINGS = {
+MEANINGS = {
     Status.CREATED: "posted, and the destination said so",
     Status.UPDATED: "posted, and the destination said so",
     Status.SKIPPED: "done already",
@@ -67,6 +67,7 @@ def show(
     _problems(console, "What needs attention", summary.errors, "red")
     _problems(console, "Warnings", summary.warnings, "yellow")
     _passed_over(console, summary)
+    _filed(console, summary)
     if summary.mails:
         asked = "would be" if summary.command == "check" else "was"
         who = f"{summary.mails:,} {_plural('customer', summary.mails)}"
@@ -98,6 +99,8 @@ def next_steps(
         steps.append((label, "bold", f"{errors} ({count:,} {_plural('row', count)})"))
     posting = again.format(shlex.join(manifest.name for manifest in summary.manifests))
     mending = f"mend the rows, then: {again.format(shlex.quote(errors))}"
+    if "xlsx" in summary.reports:
+        steps.append(("Marked: ", "bold", f"{summary.reports['xlsx']} (the bad cells marked)"))
     if rows[Status.FAILED] or rows[Status.NOT_SENT]:
         other = ", with another --report" if named_report else ""
         same = posting if later else f"run the same command again{other}"
@@ -157,7 +160,7 @@ def _counts(console: Console, summary: Summary) -> None:
             line = Text("  ")
             line.append(f"{status:10}", _STYLES.get(status, "yellow"))
             line.append(f"{rows:>12,}{fulfillments:>15,}")
-            line.append(f"  {_MEANINGS[status]}", "dim")
+            line.append(f"  {MEANINGS[status]}", "dim")
             _print(console, line)
 
 
@@ -203,8 +206,13 @@ def _how_read(console: Console, summary: Summary) -> None:
         columns = ", ".join(
             f"{column} = '{printable(header)}'" for column, header in manifest.columns.items()
         )
+        written = (
+            f"{manifest.format}, sheet {printable(manifest.sheet)}"
+            if manifest.sheet
+            else f"{manifest.encoding}, delimiter {manifest.delimiter!r}"
+        )
         words = (
-            f"{printable(manifest.name)}: {manifest.encoding}, delimiter {manifest.delimiter!r}, "
+            f"{printable(manifest.name)}: {written}, "
             f"layout {manifest.layout}, {manifest.rows:,} rows, {columns}"
         )
         _print(console, Text(words, "dim"), 2)
@@ -216,19 +224,37 @@ def _passed_over(console: Console, summary: Summary) -> None:
         name = printable(manifest.name)
         if manifest.header_row > 1:
             notes.append(f"{name}: the header is row {manifest.header_row}; what stands above it is no data")
+        notes.extend(f"{name}: {printable(note)}" for note in manifest.notes)
         for column, others in manifest.other_columns.items():
             taken = printable(manifest.columns[column])
             shown = ", ".join(f"'{printable(header)}'" for header in others)
             notes.append(f"{name}: {column} is '{taken}'; not taken for it: {shown}")
-        if manifest.passed_over:
-            shown = ", ".join(map(str, manifest.passed_over[:_EXAMPLES_PER_CODE]))
-            more = "" if len(manifest.passed_over) <= _EXAMPLES_PER_CODE else " …"
-            are = "rows {} are totals" if len(manifest.passed_over) > 1 else "row {} is a total"
-            notes.append(f"{name}: {are.format(shown + more)}, no data")
+        if manifest.layout_fit:
+            notes.append(f"{name}: layout: {manifest.layout}, {manifest.layout_fit}")
+        for rows, one, several in (
+            (manifest.passed_over, "is a total", "are totals"),
+            (manifest.header_rows, "repeats the header", "repeat the header"),
+        ):
+            if rows:
+                shown = ", ".join(map(str, rows[:_EXAMPLES_PER_CODE]))
+                more = "" if len(rows) <= _EXAMPLES_PER_CODE else " …"
+                are = f"rows {shown}{more} {several}" if len(rows) > 1 else f"row {shown} {one}"
+                notes.append(f"{name}: {are}, no data")
     if notes:
         console.print()
         for note in notes:
             _print(console, Text(note, "dim"), 2)
+
+
+def _filed(console: Console, summary: Summary) -> None:
+    if not summary.files:
+        return
+    console.print()
+    console.print(Text("Files", "bold"))
+    for file in summary.files:
+        line = Text(f"{printable(file.name)} → {printable(file.to)}" if file.to else printable(file.name))
+        line.append(f"  {printable(file.why)}", "red" if file.is_fault else "dim")
+        _print(console, line, 2)
 
 
 def _say(console: Console, label: str, style: str, text: str) -> None:

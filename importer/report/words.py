@@ -11,6 +11,7 @@ import pyarrow as pa
 from importer import tracking
 from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of
 from schemas.codes import code_of
+from schemas.formulas import NO_RESULT
 from schemas.manifest import CANONICAL
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def describe(
     more = _MORE.get(name)
     if more is not None:
         known |= more(value, detail, row, account)
+    if name in _WITH_ADDRESS and row[ADDRESS]:
+        known["column"] += f" ({printable(row[ADDRESS])})"
     return code_of(name).message.format_map(known)
 
 
@@ -115,6 +118,11 @@ def _duplicate(value: str, detail: int, row: Mapping[str, str], account: Account
     return {"where": f"row {number} of {printable(manifest)}", "counted": counted}
 
 
+def _damage(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del row, detail, account
+    return {"value": "a formula without its result"} if value == NO_RESULT else {}
+
+
 def _conflict(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
     del value, row
     manifest, number = account.place(detail)
@@ -139,10 +147,12 @@ def _plain(value: str) -> str:
     return unicodedata.normalize("NFKC", wrapped[1] if wrapped else value)
 
 
-SOURCE, CARRIER = "import_source", "carrier"
+SOURCE, CARRIER, ADDRESS = "import_source", "carrier", "address"
 """What a row knows besides its canonical cells."""
 _COUNTED = {"sum": "; both are counted", "drop": "; counted once", "error": ""}
+_WITH_ADDRESS = frozenset({"spreadsheet-damage", "leading-zeros-lost"})
 _MORE = {
+    "spreadsheet-damage": _damage,
     "several-tracking-numbers": _several,
     "quantity-too-large": _sum,
     "duplicate-row": _duplicate,

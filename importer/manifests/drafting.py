@@ -1,0 +1,223 @@
+"""A layout file for a manifest that nobody has described: a draft, with its reasons as comments."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from importer import tracking
+from importer.errors import ManifestError
+from importer.manifests import delimited, encodings, layouts, recognition, workbook
+from schemas.manifest import CANONICAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from importer.manifests.layouts import Match
+    from importer.manifests.sources import Source
+
+    Text: TypeAlias = pa.Array[Any]
+
+_HEAD_CHARACTERS: Final = 262_144
+_BLOCKS: Final = 2  # some 32 MiB tell enough
+_NEEDED: Final = ("order_id", "sku", "quantity", "tracking_number")
+_MOST: Final = 0.8
+_NEARLY_ALL: Final = 0.95
+_FEW: Final = 0.5
+# Letters and digits mixed or more digits than a telephone number or an EAN has; no dates, no decimals.
+_LIKE_A_NUMBER: Final = r"^(?:\d{14,34}|[A-Z]{1,5}[A-Z0-9]*\d{6,}[A-Z]{0,2}|\d[A-Z][A-Z0-9]{10,30})$"
+_WHOLE: Final = r"^\s*[1-9]\d{0,3}(?:[.,]00?)?\s*$"
+_WITH_COMMA: Final = r"^\s*\d+,00?\s*$"
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column: the header, the cells that are not blank, and whether the canonical columns have it."""
+
+    header: str
+    cells: Text
+    taken: bool
+
+    def rate(self, judge: Callable[[Text], Text]) -> float:
+        """Which part of its cells ``judge`` says yes to, from 0 to 1."""
+        return (pc.sum(judge(self.cells)).as_py() or 0) / len(self.cells) if len(self.cells) else 0.0
+
+
+def draft(source: Source) -> str:
+    """A layout file for files like ``source``, to be looked through before it is used.
+
+    Raises:
+        ManifestError: the file can't be read, or has no rows to judge by.
+    """
+    form, blocks = _opened(source)
+    found = layouts.match(form.headers, layouts.load(None))
+    columns = _columns(form, list(islice(blocks, _BLOCKS)), found)
+    if not any(len(column.cells) for column in columns):
+        raise ManifestError(
+            f"{source.name}: no data below row {form.header_row}, so there is nothing to judge by"
+        )
+    lines = [*_title(source, form), *_know(form), *_named(form, found, columns), *_more(columns, found)]
+    return "\n".join(lines) + "\n"
+
+
+def _opened(source: Source) -> tuple[delimited.Form, Iterator[delimited.Records]]:
+    kind = workbook.format_of(source)
+    if kind:
+        opened = workbook.survey(source, kind, layouts.load(None), _NEEDED, None)
+        found = (opened.encoded, opened.form, opened.sheet)
+        rows = workbook.read(source, found, workbook.Reading(frozenset(), None))
+        return opened.form, (records for records, _ in rows)
+    encoded = encodings.survey(source, None)
+    head = next(iter(encodings.utf8_chunks(source, encoded)), b"")
+    text = head[: 4 * _HEAD_CHARACTERS].decode(errors="ignore")[:_HEAD_CHARACTERS]
+    form = delimited.detect(text, layouts.load(None), _NEEDED)
+    return form, delimited.read(encodings.utf8_chunks(source, encoded), form, source.name)
+
+
+def _columns(form: delimited.Form, blocks: Sequence[delimited.Records], found: Match) -> list[_Column]:
+    columns = []
+    for at, header in enumerate(form.headers):
+        if layouts.is_ours(header) or not layouts.fold(header):
+            continue
+        cells = pa.chunked_array(
+            [pc.utf8_trim_whitespace(block.columns[at]) for block in blocks], pa.string()
+        )
+        cells = cells.combine_chunks() if cells.num_chunks else pa.array([], pa.string())
+        columns.append(_Column(header, cells.filter(pc.not_equal(cells, "")), at in found.columns.values()))
+    return columns
+
+
+def _title(source: Source, form: delimited.Form) -> Iterator[str]:
+    name = re.sub(r"[^a-z0-9]+", "-", PurePath(source.name).name.partition(".")[0].lower()).strip("-")
+    yield f"# A draft, made from {_quoted(PurePath(source.name).name)}: look it through, then"
+    yield "# importer check MANIFEST --layout THIS-FILE"
+    for line in _known_already(form):
+        yield f"# {line}"
+    yield ""
+    yield f"name = {_quoted(name or 'mine')}"
+    yield f"title = {_quoted('Where these files come from')}"
+    if form.header_row > 1:
+        yield f"# header_row = {form.header_row}  # if the header is always in this row"
+
+
+def _known_already(form: delimited.Form) -> Iterator[str]:
+    try:
+        fit = recognition.recognise(form.headers, layouts.load(None), ("order_id", "tracking_number"), "")
+    except ManifestError as error:
+        yield str(error).removeprefix(": ")
+        return
+    if fit.of:
+        name = fit.layout.name
+        yield f"The layout {name} fits it already, {fit.words}: 'importer layouts show {name}'"
+
+
+def _know(form: delimited.Form) -> Iterator[str]:
+    headers = {layouts.fold(header): header for header in form.headers if not layouts.is_ours(header)}
+    yield ""
+    yield "[know]"
+    yield "# all headers of the file; move those that are not always there to 'also = [...]'"
+    yield "headers = ["
+    yield from (f"    {_quoted(header.strip())}," for key, header in headers.items() if key)
+    yield "]"
+
+
+def _named(form: delimited.Form, found: Match, columns: Sequence[_Column]) -> Iterator[str]:
+    yield ""
+    yield "[columns]"
+    for column in CANONICAL:
+        if column in found.columns:
+            yield from _by_header(column, form.headers[found.columns[column]], columns)
+        elif column in found.doubled or column in _NEEDED:
+            several = [form.headers[at] for at in found.doubled.get(column, ())]
+            yield from _by_content(column, [one for one in columns if not several or one.header in several])
+
+
+def _by_header(column: str, header: str, columns: Sequence[_Column]) -> Iterator[str]:
+    own = next(one for one in columns if one.header == header)
+    yield f"# by its header, which is a known name of {column}"
+    if column in _JUDGES and own.rate(_JUDGES[column]) < _FEW:
+        yield f"# but look at it: only {_percent(own, column)} {_LOOK[column]}"
+    yield f"{column} = [{_quoted(header.strip())}]"
+
+
+def _by_content(column: str, columns: Sequence[_Column]) -> Iterator[str]:
+    """The one column that has what ``column`` has, where there is one; else what may be it, as comments."""
+    judge = _JUDGES.get(column)
+    free = [one for one in columns if not one.taken and len(one.cells)]
+    likely = [one for one in free if judge is not None and one.rate(judge) >= _MOST]
+    if column == "tracking_number" and len(likely) == 1:
+        yield f"# by what is in it: {_percent(likely[0], column)} {_LOOK[column]}"
+        yield f"{column} = [{_quoted(likely[0].header.strip())}]"
+        return
+    yield f"# {column}: no header says it for sure; name the column and take the # away"
+    for one in likely:
+        yield f"# it may be {_quoted(one.header.strip())}: {_percent(one, column)} {_LOOK[column]}"
+    shown = ", ".join(_quoted(one.header.strip()) for one in likely or free)
+    yield f"# {column} = [{shown}]"
+
+
+def _more(columns: Sequence[_Column], found: Match) -> Iterator[str]:
+    at = found.columns.get("tracking_number")
+    numbers = [one for one in columns if one.rate(_is_tracking) >= _MOST] if at is None else []
+    numbers = numbers or [one for one in columns if one.taken and one.rate(_is_tracking) >= _MOST]
+    if numbers and "tracking_company" not in {*found.columns, *found.doubled}:
+        yield from _carrier(numbers[0])
+    commas = [
+        one for one in columns if one.taken and one.rate(_has_comma) >= _FEW and one.rate(_is_whole) >= _MOST
+    ]
+    if commas:
+        yield ""
+        first = commas[0].cells[0].as_py()
+        yield f"# {_quoted(commas[0].header.strip())} has numbers such as {_quoted(first)}:"
+        yield "# put this line above [know] if 2,0 is two"
+        yield "# decimal_comma = true"
+
+
+def _carrier(numbers: _Column) -> Iterator[str]:
+    carriers = tracking.judge(numbers.cells, None).carrier
+    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(carriers).to_pylist()}
+    carrier = max(counts, key=lambda name: counts[name])
+    if carrier and counts[carrier] >= _NEARLY_ALL * len(carriers):
+        yield ""
+        rate = f"{counts[carrier]:,} of {len(carriers):,}"
+        yield f"# no column names the carrier, and {rate} numbers are {carrier}'s"
+        yield "[constants]"
+        yield f"tracking_company = {_quoted(carrier)}"
+
+
+def _is_tracking(cells: Text) -> Text:
+    """Numbers that are surely a carrier's, and those that look like one."""
+    plain = pc.ascii_upper(pc.replace_substring_regex(cells, r"[\s-]+", ""))
+    sure = pc.not_equal(tracking.judge(plain, None).carrier, "")
+    return pc.or_(sure, pc.match_substring_regex(plain, _LIKE_A_NUMBER))
+
+
+def _is_whole(cells: Text) -> Text:
+    return pc.match_substring_regex(cells, _WHOLE)
+
+
+def _has_comma(cells: Text) -> Text:
+    return pc.match_substring_regex(cells, _WITH_COMMA)
+
+
+_JUDGES: Final[dict[str, Callable[[Text], Text]]] = {
+    "tracking_number": _is_tracking,
+    "quantity": _is_whole,
+}
+_LOOK: Final = {"tracking_number": "look like tracking numbers", "quantity": "are whole numbers"}
+
+
+def _percent(one: _Column, column: str) -> str:
+    return f"{100 * one.rate(_JUDGES[column]):.0f} % of {len(one.cells):,} cells"
+
+
+def _quoted(text: str) -> str:
+    """A TOML string on one line."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,305 @@
+"""Workbook → blocks of text columns of one of its sheets, numbered as the spreadsheet program shows them.
+
+What the cells are (a number, a date, an error) is written into their text, so that the rules of
+schemas.manifest judge it, in a report that is imported again as well: see cells.py.
+"""
+
+from __future__ import annotations
+
+import difflib
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
+
+from importer.errors import ManifestError
+from importer.manifests import delimited, encodings
+from importer.manifests.workbook import binary, cells, legacy, opendocument, openxml, safety
+from importer.manifests.workbook.oddities import Oddities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy.typing as npt
+    from python_calamine import CalamineSheet
+
+    from importer.manifests import layouts
+    from importer.manifests.sources import Source
+
+    Text: TypeAlias = pa.Array[Any]
+    Mask: TypeAlias = npt.NDArray[np.bool_]
+
+NAMES: Final = ("order_id", "sku", "tracking_number", "fulfillment_id")
+"""The canonical columns whose cells name something, so that every digit counts, and leading zeros do."""
+_ROWS_AT_ONCE = 50_000
+_SHOWN = 10
+
+format_of = safety.format_of
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The sheet that is read; ``width`` is how many columns it has, ``notes`` what a person is told of it."""
+
+    name: str
+    width: int
+    odd: Oddities
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A workbook, surveyed; ``above`` is the text that stands above the header."""
+
+    encoded: encodings.Encoded
+    form: delimited.Form
+    sheet: Sheet
+    above: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the columns of a sheet are read, by position: ``names`` name something, ``quantity`` counts."""
+
+    names: frozenset[int]
+    quantity: int | None
+
+
+def survey(
+    source: Source, form: str, layout: layouts.Layout, needed: Sequence[str], sheet: str | None
+) -> Found:
+    """Find the sheet that is the manifest, and its header row.
+
+    It is the one called ``sheet``, else the first (hidden ones last) that has the ``needed`` columns, else
+    that which has most of them.
+
+    Raises:
+        ManifestError: the workbook is damaged, encrypted, too large, or has no such sheet.
+    """
+    safety.check(source, form)
+    encoded = encodings.digest(source)
+    best: tuple[tuple[int, ...], delimited.Form, str, Sheet] | None = None
+    others: list[str] = []
+    with _opened(source, form) as book:
+        for name in book.chosen(sheet):
+            head, found = book.head(name)
+            header = delimited.header_among(enumerate(head, start=1), layout, needed)
+            if header is None:
+                continue
+            score, place = header
+            if best is not None and best[0][0] == 0 == score[0]:
+                others.append(name)
+            elif best is None or score[0] > best[0][0]:
+                above = "\n".join(cell for row in head[: place.header_row - 1] for cell in row if cell)
+                best = (score, place, above, found)
+    if best is None:
+        which = f"the sheet {sheet} is" if sheet else "all its sheets are"
+        raise ManifestError(f"{source.name}: {which} empty; a manifest has at least a header row")
+    _, place, above, found = best
+    notes = [*found.odd.notes(found.width), *(_not_read(other) for other in others)]
+    return Found(encoded, place, Sheet(found.name, found.width, found.odd, tuple(notes)), above)
+
+
+def read(
+    source: Source, found: tuple[encodings.Encoded, delimited.Form, Sheet], reading: Reading
+) -> Iterator[tuple[delimited.Records, dict[int, Mask]]]:
+    """The sheet's rows below the header, and by column which numbers of them may have lost leading zeros.
+
+    A number of a column of names may have, where the sheet shows it with some, or where it has fewer digits
+    than a text of its column that begins with a zero and is all digits.
+
+    Raises:
+        ManifestError: the file has changed since it was surveyed.
+    """
+    encoded, header, sheet = found
+    encodings.check_unchanged(source, encoded)
+    with _opened(source) as book:
+        loaded = book.load(sheet.name)
+        longest = _longest_zero_led(loaded, sheet, reading)
+        first = 0
+        for rows in _in_blocks(loaded, sheet):
+            records = _records(rows, first, sheet, reading)
+            lost = {at: _lost(rows, first, at, longest.get(at, 0), sheet) for at in reading.names}
+            below = max(header.header_row - first, 0)
+            first += len(rows)
+            if below < len(records):
+                yield (
+                    delimited.Records(
+                        [column.slice(below) for column in records.columns], records.first_row + below
+                    ),
+                    {at: mask[below:] for at, mask in lost.items()},
+                )
+    encodings.check_unchanged(source, encoded)
+
+
+class _Book:
+    """An open workbook: calamine's, and what calamine does not tell."""
+
+    def __init__(
+        self, source: Source, sheets: CalamineWorkbook, look: Callable[[str], Oddities | None]
+    ) -> None:
+        self._source = source
+        self._sheets = sheets
+        self._look = look
+        tables = [each for each in sheets.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
+        tables.sort(key=lambda each: each.visible != SheetVisibleEnum.Visible)
+        self._names = [each.name for each in tables]
+
+    def chosen(self, sheet: str | None) -> list[str]:
+        """The sheets in question."""
+        if sheet is None:
+            return self._names
+        if sheet in self._names:
+            return [sheet]
+        near = difflib.get_close_matches(sheet, self._names, n=1)
+        shown = ", ".join(f"'{name}'" for name in self._names[:_SHOWN])
+        more = f" and {len(self._names) - _SHOWN} more" if len(self._names) > _SHOWN else ""
+        guess = f"; did you mean '{near[0]}'?" if near else ""
+        raise ManifestError(f"{self._source.name}: has no sheet '{sheet}'; it has {shown}{more}{guess}")
+
+    def head(self, name: str) -> tuple[list[tuple[str, ...]], Sheet]:
+        """The sheet's first rows, and the sheet."""
+        odd = self._look(name) or Oddities()
+        safety.check_area(self._source, name, odd.rows, odd.columns)
+        loaded = self.load(name)
+        width = max((loaded.end or (0, -1))[1] + 1, odd.reach[1])
+        safety.check_area(self._source, name, loaded.total_height, width)
+        sheet = Sheet(name, width, odd)
+        rows = next(_in_blocks(loaded, sheet, delimited.HEADER_SEARCHED), [])
+        columns = _records(rows, 0, sheet, Reading(frozenset(), None)).columns
+        return [*zip(*(column.to_pylist() for column in columns), strict=True)], sheet
+
+    def load(self, name: str) -> CalamineSheet:
+        """The whole sheet."""
+        return self._sheets.get_sheet_by_name(name)
+
+
+@contextmanager
+def _opened(source: Source, form: str | None = None) -> Iterator[_Book]:
+    """The workbook, open; without its ``form``, nothing is told but what calamine tells.
+
+    Raises:
+        ManifestError: it can't be read; also where that comes out inside the context.
+    """
+    try:
+        with ExitStack() as stack:
+            file = stack.enter_context(source.path.open("rb"))
+            look = (
+                _look(source, form, stack) if form else _nothing
+            )  # before calamine: it would read an .ods as large as it is
+            # not by its path: calamine would go by the suffix
+            yield _Book(source, stack.enter_context(CalamineWorkbook.from_filelike(file)), look)
+    except PasswordError as error:
+        raise safety.encrypted(source.name) from error
+    except (CalamineError, KeyError) as error:
+        raise _damaged(source, error) from error
+    except OSError as error:
+        raise ManifestError(f"{source.name}: can't be read: {error.strerror or error}") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # calamine's own fault, on a file like no other
+            raise
+        raise _damaged(source, error) from error
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+def _look(source: Source, form: str, stack: ExitStack) -> Callable[[str], Oddities | None]:
+    """What tells by the name of a sheet what is odd in it."""
+    if form == "xls":
+        return legacy.look(source).get
+    archive = stack.enter_context(safety.opened(source))
+    if form == "ods":
+
+        def check(name: str, rows: int, columns: int) -> None:
+            safety.check_area(source, name, rows, columns)
+
+        return opendocument.look(archive, check).get
+    parts, look = (
+        (binary.parts(archive), binary.look) if form == "xlsb" else (openxml.parts(archive), openxml.look)
+    )
+    return lambda name: look(archive, parts[name], f"{source.name}, sheet {name}")
+
+
+def _damaged(source: Source, error: BaseException) -> ManifestError:
+    return ManifestError(
+        f"{source.name}: can't be read as a workbook: {error}; open it in a spreadsheet program and save it "
+        "again, or export it as CSV"
+    )
+
+
+def _not_read(sheet: str) -> str:
+    return f"the sheet '{sheet}' has the columns, too, and is not read; read it with --sheet"
+
+
+def _in_blocks(
+    loaded: CalamineSheet, sheet: Sheet, rows_at_once: int = _ROWS_AT_ONCE
+) -> Iterator[list[list[Any]]]:
+    """The sheet's rows from its first, each as wide as the sheet; also those that only ``odd`` knows."""
+    start = loaded.start
+    left = [""] * (start[1] if start else 0)
+    filled = loaded.total_height if start else 0
+    rows = (left + row for row in loaded.iter_rows()) if left else loaded.iter_rows()
+    more: Iterator[list[Any]] = repeat([], max(sheet.odd.reach[0] - filled, 0))
+    every = chain(rows, more)
+    while block := [*islice(every, rows_at_once)]:
+        yield [row + [""] * (sheet.width - len(row)) if len(row) < sheet.width else row for row in block]
+
+
+def _records(rows: Sequence[list[Any]], first: int, sheet: Sheet, reading: Reading) -> delimited.Records:
+    columns = []
+    for at, column in enumerate(zip(*rows, strict=True)):
+        text = cells.texts(column, is_name=at in reading.names or at == reading.quantity)
+        if at in reading.names and at in sheet.odd.scientific:
+            text = _shown_scientific(text, column, _within(sheet.odd.scientific[at], first, len(rows)))
+        found = sheet.odd.texts.get(at, {})
+        places = _within(found, first, len(rows))
+        if places.any():
+            texts = [found[first + place] for place in np.flatnonzero(places).tolist()]
+            text = pc.replace_with_mask(text, pa.array(places), pa.array(texts, pa.string()))
+        columns.append(text)
+    return delimited.Records(columns, first + 1)
+
+
+def _shown_scientific(text: Text, column: Sequence[Any], places: Mask) -> Text:
+    """As the sheet shows it: whoever typed it has not seen that it is whole."""
+    places &= cells.numbers_among(column)
+    places[[at for at in np.flatnonzero(places).tolist() if abs(column[at]) < 1]] = False
+    texts = [cells.scientific(column[at]) for at in np.flatnonzero(places).tolist()]
+    return pc.replace_with_mask(text, pa.array(places), pa.array(texts, pa.string())) if texts else text
+
+
+def _within(found: dict[int, str] | set[int], first: int, rows: int) -> Mask:
+    """Which of so many rows are among those found."""
+    mask = np.zeros(rows, dtype=bool)
+    if len(found) < rows:
+        mask[[at - first for at in found if first <= at < first + rows]] = True
+    else:
+        mask[:] = [at in found for at in range(first, first + rows)]
+    return mask
+
+
+def _longest_zero_led(loaded: CalamineSheet, sheet: Sheet, reading: Reading) -> dict[int, int]:
+    """By column, how long the longest text is that begins with a zero and is all digits."""
+    longest: dict[int, int] = {}
+    for rows in _in_blocks(loaded, sheet) if reading.names else ():
+        for at in reading.names:
+            column = {row[at] for row in rows}
+            for cell in column:
+                if type(cell) is str and cell[:1] == "0" and cell.isdecimal():
+                    longest[at] = max(longest.get(at, 0), len(cell))
+    return longest
+
+
+def _lost(rows: Sequence[list[Any]], first: int, at: int, longest: int, sheet: Sheet) -> Mask:
+    column = [row[at] for row in rows]
+    lost = _within(sheet.odd.padded.get(at, set()), first, len(rows))
+    if longest:
+        lost |= [type(cell) in {float, int} and 0 <= cell < 10 ** (longest - 1) for cell in column]
+    return lost

@@ -1,0 +1,266 @@
+"""What a layout fills in, and which rows it says are no data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer import manifests
+from importer.errors import ManifestError, SetupError
+from importer.manifests import layouts
+from importer.manifests.layouts import Layout
+from importer.manifests.sources import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEEDED = ("order_id", "sku", "quantity", "tracking_number")
+HEADER = "Order,SKU,Qty,Tracking,Zone"
+KNOW = '[know]\nheaders = ["Order", "Tracking", "Zone"]\n'
+COLUMNS = '[columns]\norder_id = "Order"\nsku = "SKU"\nquantity = "Qty"\ntracking_number = "Tracking"\n'
+FILL = 'fill_down = ["order_id", "tracking_number"]\n'
+REPORT = f"{HEADER},import_source,import_row"
+
+
+def layout(folder: Path, text: str) -> Layout:
+    path = folder / "ours.toml"
+    path.write_text(text, encoding="utf-8")
+    return layouts.load(str(path))
+
+
+def blocks(folder: Path, by: Layout, *lines: str) -> list[manifests.Block]:
+    path = folder / "day.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    surveyed = manifests.survey(Source("day.csv", path), by, NEEDED, None)
+    return list(manifests.blocks(surveyed))
+
+
+def values(folder: Path, text: str, *lines: str) -> list[dict[str, str]]:
+    """What each row says, by canonical column."""
+    (block,) = blocks(folder, layout(folder, text), *lines)
+    columns = {name: column.to_pylist() for name, column in block.values.items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def filled(folder: Path, *lines: str, header: str = HEADER) -> list[str]:
+    rows = values(folder, FILL + KNOW + COLUMNS, header, *lines)
+    return [f"{row['order_id']}/{row['tracking_number']}" for row in rows]
+
+
+def test_a_constant_fills_blank_cells_and_a_column_that_is_not_there(tmp_path: Path) -> None:
+    constants = '[constants]\ntracking_company = "UPS"\ntracking_company_code = "ups"\n'
+
+    rows = values(
+        tmp_path, COLUMNS + constants, f"{HEADER},Tracking Company", "1,A,2,T1,z,", "2,B,1,T2,z,DHL"
+    )
+
+    assert [(row["tracking_company"], row["tracking_company_code"]) for row in rows] == [
+        ("UPS", "ups"),
+        ("DHL", "ups"),
+    ]
+
+
+def test_what_is_filled_in_is_no_column_of_the_report(tmp_path: Path) -> None:
+    constants = '[constants]\ntracking_company = "UPS"\n'
+
+    (block,) = blocks(tmp_path, layout(tmp_path, FILL + COLUMNS + constants), HEADER, "1,A,2,T1,", ",B,1,,")
+
+    assert [column.to_pylist() for column in block.cells] == [
+        ["1", ""],
+        ["A", "B"],
+        ["2", "1"],
+        ["T1", ""],
+        ["", ""],
+    ]
+
+
+def test_the_quantity_is_one_where_the_layout_says_so_and_there_is_no_such_column(tmp_path: Path) -> None:
+    text = "quantity_default = 1\n" + COLUMNS
+
+    assert [row["quantity"] for row in values(tmp_path, text, "Order,SKU,Tracking", "1,A,T1")] == ["1"]
+    assert [row["quantity"] for row in values(tmp_path, text, HEADER, "1,A,,T1,")] == [""]
+    with pytest.raises(ManifestError, match="no column for quantity"):
+        values(tmp_path, COLUMNS, "Order,SKU,Tracking", "1,A,T1")
+
+
+@pytest.mark.parametrize(
+    ("cell", "meant"),
+    [("2,0", "2"), ("2,00", "2"), (" 12,0 ", " 12 "), ("2", "2"), ("2.0", "2.0")]
+    + [(cell, cell) for cell in ("2,5", "1,000", "1.000,0", ",0", "two")],
+)
+def test_a_round_number_with_a_decimal_comma_is_whole_and_others_stay(
+    tmp_path: Path, cell: str, meant: str
+) -> None:
+    (row,) = values(tmp_path, "decimal_comma = true\n" + COLUMNS, HEADER, f'1,A,"{cell}",T1,')
+
+    assert row["quantity"] == meant
+
+
+def test_a_decimal_comma_is_none_where_the_layout_does_not_say_so(tmp_path: Path) -> None:
+    (row,) = values(tmp_path, COLUMNS, HEADER, '1,A,"2,0",T1,')
+
+    assert row["quantity"] == "2,0"
+
+
+def test_a_parcel_s_further_rows_are_those_that_are_blank_below_it(tmp_path: Path) -> None:
+    assert filled(tmp_path, "1,A,1,T1,", ",B,1,,", ",C,1,T2,", ",D,1,,", "2,E,1,T3,", ",F,1,  ,") == [
+        *("1/T1", "1/T1", "1/T2", "1/T2", "2/T3", "2/T3")
+    ]
+
+
+def test_an_order_without_a_tracking_number_does_not_get_that_of_the_order_above(tmp_path: Path) -> None:
+    assert filled(tmp_path, "1,A,1,T1,", "2,B,1,,", ",C,1,,", "1,D,1,,") == ["1/T1", "2/", "2/", "1/"]
+
+
+def test_nothing_is_filled_down_into_the_first_row_or_from_a_torn_one(tmp_path: Path) -> None:
+    assert filled(tmp_path, ",A,1,,") == ["/"]
+    assert filled(tmp_path, "1,A,1,T1,", "9,x,1,T9,,too,many", ",B,1,,", "2,C,1,T2,", ",D,1,,")[2:] == [
+        *("/", "2/T2", "2/T2")
+    ]
+
+
+def test_rows_are_filled_down_over_blank_rows_and_never_without_the_layout(tmp_path: Path) -> None:
+    assert filled(tmp_path, "1,A,1,T1,", "", ",B,1,,") == ["1/T1", "1/T1"]
+    assert [row["order_id"] for row in values(tmp_path, COLUMNS, HEADER, "1,A,1,T1,", ",B,1,,")] == ["1", ""]
+
+
+def test_filling_down_goes_on_from_block_to_block(tmp_path: Path) -> None:
+    lines = ["1,A,1,T1,", *[f",{'B' * 2000},1,,"] * 20_000]
+    some = blocks(tmp_path, layout(tmp_path, FILL + COLUMNS), HEADER, *lines)
+    orders = {order for block in some for order in block.values["order_id"].to_pylist()}
+
+    assert len(some) > 1
+    assert orders == {"1"}
+
+
+def test_in_a_report_a_row_is_filled_only_from_the_row_that_stood_right_above_it(tmp_path: Path) -> None:
+    rows = [
+        "1,A,1,T1,z,a.csv,2",
+        ",B,1,,z,a.csv,3",
+        ",C,1,,z,a.csv,5",
+        "2,D,1,T2,z,a.csv,6",
+        ",E,1,,z,b.csv,7",
+    ]
+
+    assert filled(tmp_path, *rows, header=REPORT) == ["1/T1", "1/T1", "/", "2/T2", "/"]
+
+
+def test_in_a_report_rows_of_other_manifests_are_left_as_they_are(tmp_path: Path) -> None:
+    text = f'decimal_comma = true\n{FILL}{KNOW}{COLUMNS}[constants]\ntracking_company = "UPS"\n'
+    rows = ['1,A,"2,0",T1,z,a.csv,2', '2,B,"2,0",T2,,b.csv,2', ',C,"1,0",,,b.csv,3', ',D,"1,0",,,a.csv,3']
+
+    found = values(tmp_path, text, REPORT, *rows)
+
+    assert [(row["order_id"], row["quantity"], row["tracking_company"]) for row in found] == [
+        ("1", "2", "UPS"),
+        ("2", "2,0", ""),
+        ("", "1,0", ""),
+        ("", "1,0", ""),
+    ]
+
+
+def test_in_a_report_a_parcel_s_further_rows_are_of_the_layout_of_its_first(tmp_path: Path) -> None:
+    text = f'{FILL}{KNOW}{COLUMNS}[constants]\ntracking_company = "UPS"\n'
+
+    found = values(tmp_path, text, REPORT, "1,A,2,T1,z,a.csv,2", ",B,2,,,a.csv,3")
+
+    assert [(row["order_id"], row["tracking_company"]) for row in found] == [("1", "UPS"), ("1", "UPS")]
+
+
+def test_a_header_that_is_repeated_inside_the_file_is_no_row_and_is_told(tmp_path: Path) -> None:
+    lines = [
+        HEADER,
+        "1,A,1,T1,",
+        HEADER,
+        "2,B,1,T2,",
+        f"\ufeff{HEADER}",
+        "3,C,1,T3,",
+        "Order,SKU,Qty,Tracking,4",
+    ]
+
+    (block,) = blocks(tmp_path, layouts.load(None), *lines)
+
+    assert block.header_rows == (3, 5)
+    assert block.rows.tolist() == [2, 4, 6, 7]
+    assert block.passed_over == ()
+
+
+def test_a_file_with_nothing_but_repeated_headers_still_tells_them(tmp_path: Path) -> None:
+    (block,) = blocks(tmp_path, layouts.load(None), HEADER, HEADER)
+
+    assert (len(block), block.header_rows) == (0, (2,))
+
+
+def test_a_footer_is_no_data(tmp_path: Path) -> None:
+    footer = '[footer]\nbegins = ["Parcels in all", "Printed"]\n'
+    lines = ["1,A,1,T1,", "Parcels in all: 1", "Printed by,,,,x", ",Parcels in all,,4,"]
+
+    (block,) = blocks(tmp_path, layout(tmp_path, COLUMNS + footer), HEADER, *lines)
+
+    assert (block.rows.tolist(), block.passed_over) == ([2], (3, 4, 5))
+
+
+def test_a_row_that_names_an_order_or_a_number_is_no_footer(tmp_path: Path) -> None:
+    footer = '[footer]\nbegins = ["Printed"]\n'
+    lines = ["Printed,A,1,T1,", "Printed,,1,T10000,", "Printed,SKU-9,,,"]
+
+    (block,) = blocks(tmp_path, layout(tmp_path, COLUMNS + footer), HEADER, *lines)
+
+    assert (block.rows.tolist(), block.passed_over) == ([2, 3, 4], ())
+
+
+def test_the_header_is_in_the_row_that_the_layout_says(tmp_path: Path) -> None:
+    text = "header_row = 3\n" + COLUMNS
+
+    (row,) = values(tmp_path, text, "Order,SKU,Qty,Tracking,x", "a,b,c,d,e", HEADER, "1,A,1,T1,")
+
+    assert row == {"order_id": "1", "sku": "A", "quantity": "1", "tracking_number": "T1"}
+    with pytest.raises(ManifestError, match=r"row 3: no column for order_id"):
+        values(tmp_path, text, HEADER, "1,A,1,T1,", "2,A,1,T2,")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("decimal_coma = true", "unknown key 'decimal_coma'; known are name, title, columns, weak, know, "),
+        ('decimal_comma = "yes"', "decimal_comma: found 'yes', expected true or false"),
+        ("quantity_default = true", "quantity_default: found True, expected a whole number"),
+        ("quantity_default = 0", "quantity_default: found 0, expected 1 to 1000000"),
+        ("header_row = -1", "header_row: found -1, expected 1 to 1000000"),
+        (
+            '[constants]\nsku = "X"',
+            "[constants]: unknown key 'sku'; known are tracking_company, tracking_company_code",
+        ),
+        ("[constants]\ntracking_company = 1", "tracking_company: found 1, expected text"),
+        ("constants = 1", "constants: found 1, expected a table [constants]"),
+        ("know = []", "know: found [], expected a table [know]"),
+        ('[know]\nheader = ["A"]', "[know]: unknown key 'header'; known are headers, also, preamble, sheet"),
+        (
+            '[footer]\nbegins = ["-"]',
+            "[footer] begins: found '-', expected a header with a letter or digit in it",
+        ),
+        ('fill_down = ["order"]', "fill_down 'order' is not a canonical column; did you mean 'order_id'?"),
+        ('fill_down = ["sku"]', "fill_down: sku and quantity are of one row; leave them out"),
+    ],
+)
+def test_a_layout_file_that_says_what_it_may_not_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        layout(tmp_path, text)
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [None, *layouts.names()])
+def test_a_layout_that_was_kept_as_json_is_the_same(name: str | None) -> None:
+    kept = layouts.load(name)
+
+    assert layouts.from_json(json.loads(json.dumps(asdict(kept)))) == kept
+
+
+def test_a_layout_kept_by_an_earlier_version_is_read_as_it_was() -> None:
+    assert layouts.from_json({"name": "ours", "columns": {"nr": "order_id"}, "weak": {}}) == Layout(
+        "ours", {"nr": "order_id"}
+    )
