@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from importer.fulfillments import Options, Rows, group
+from importer.model import MAIL_ALONE
 from importer.sandbox import Sandbox, Store
 from tests.program import here, settle_in
 
@@ -19,7 +20,7 @@ UPS = "1Z5R89390357567127"
 UPS_PAGE = f"https://www.ups.com/track?tracknum={UPS}"
 FEDEX = "986578788855"
 FEDEX_PAGE = f"https://www.fedex.com/fedextrack/?trknbr={FEDEX}"
-COLUMNS = ("tracking_company", "tracking_company_code", "tracking_url", "fulfillment_id")
+COLUMNS = ("tracking_company", "tracking_company_code", "tracking_url", "fulfillment_id", MAIL_ALONE)
 
 
 def said(*rows: tuple[str, dict[str, str]], fill: bool = True) -> list[tuple[str, str, str]]:
@@ -77,7 +78,7 @@ def test_one_row_of_a_parcel_that_names_the_carrier_is_enough() -> None:
 
 
 def test_the_id_of_a_fulfillment_is_no_tracking_number() -> None:
-    assert said((UPS, {"fulfillment_id": UPS})) == [("", "", "")]
+    assert said((UPS, {"fulfillment_id": UPS, MAIL_ALONE: "yes"})) == [("", "", "")]
 
 
 MANIFEST = f"""\

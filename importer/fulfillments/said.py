@@ -57,9 +57,10 @@ class Said:
         such codes holds for all shops. A code that is said names the carrier, if no company does.
         """
         every = np.arange(len(numbers))
-        company, code, page, identity = (self._texts(name, every) for name in _TEXTS)
+        company, code, page = (self._texts(name, every) for name in _CARRIER)
+        mail_alone = pc.not_equal(self._texts(MAIL_ALONE, every), "")
         named = pc.if_else(pc.equal(company, ""), code, company)
-        carriers = tracking.bearers(pc.if_else(pc.equal(numbers, identity), "", numbers), named)
+        carriers = tracking.bearers(pc.if_else(mail_alone, "", numbers), named)
         pages = [tracking.url(*each) for each in zip(carriers.to_pylist(), numbers.to_pylist(), strict=True)]
         return Said(
             {
