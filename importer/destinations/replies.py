@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from importer.model import Answer
 
-# Bytes of a message; with our own words around what is quoted, it stays below 2 KB.
-LONG: Final = 1500
+# Bytes of what is quoted in a message: the first 2 KB of a reply, and of shorter things less.
+LONG: Final = 2048
 SHORT: Final = 100
 _BEGINNING: Final = 8192  # as much as is looked at to fill it: white space is run together
 
