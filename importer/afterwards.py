@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,7 +36,6 @@ KILLED: Final = "the run ended without a report (killed, or the machine went dow
 """What is said of a run that the ledger does not know to have ended."""
 
 _STOPPED = 4
-_LOOKED_UP = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +200,12 @@ _REFUSED_OR_NOT_SENT: Final = "the run ended before its turn, or refused it afte
 
 def _begun(batch: Batch, run: Run, ledger: Ledger) -> Iterator[tuple[Fulfillment, Entry]]:
     """The fulfillments that the run was the last to send; of several shares, the one to worry about."""
-    destination = run.destination
-    parcels = batch.grouping.each(batch.grouping.ready)
-    while some := list(islice(parcels, _LOOKED_UP)):
-        keys = [(part.order_id, parcel.key) for parcel in some for part in parcel.parts]
-        entries = ledger.entries(destination, keys)
-        for parcel in some:
-            found = (entries.get((part.order_id, parcel.key)) for part in parcel.parts)
-            mine = [entry for entry in found if entry is not None and entry.run_id == run.run_id]
-            if mine:
-                yield parcel, max(mine, key=lambda entry: _WORRIES.index(entry.state))
+    grouping = batch.grouping
+    for parcel, entries in delivery.remembered(grouping, grouping.ready, ledger, run.destination):
+        found = (entries.get((part.order_id, parcel.key)) for part in parcel.parts)
+        mine = [entry for entry in found if entry is not None and entry.run_id == run.run_id]
+        if mine:
+            yield parcel, max(mine, key=lambda entry: _WORRIES.index(entry.state))
 
 
 _WORRIES: Final = (

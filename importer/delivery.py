@@ -18,7 +18,7 @@ from importer.posts.client import Client
 from schemas.codes import code_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Future
 
     import numpy.typing as npt
@@ -98,24 +98,34 @@ def look_up(
         return Earlier(send, faulty=False)
     faulty = False
     tried: dict[int, Entry] = {}
-    parcels = grouping.each(grouping.ready)
+    for parcel, entries in remembered(grouping, grouping.ready, ledger, destination.identity):
+        settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
+        if settled is not None and settled.status is Status.IN_DOUBT and posting and destination.readable:
+            faulty, settled = True, None  # it is looked up
+        if settled is not None:
+            outcomes.put(parcel.index, settled)
+            send[parcel.index] = False
+            faulty = faulty or settled.status is not Status.SKIPPED
+        elif (entry := _tried(parcel, entries)) is not None:
+            tried[parcel.index] = entry
+            if posting and entry.state is State.IN_DOUBT:
+                outcomes.put(parcel.index, _in_doubt(entry))
+    return Earlier(send, faulty, tried)
+
+
+def remembered(
+    grouping: Grouping, chosen: npt.NDArray[np.bool_], ledger: Ledger, destination: str
+) -> Iterator[tuple[Fulfillment, dict[tuple[str, str], Entry]]]:
+    """The chosen fulfillments, each with the ledger's entries of it and its neighbours, by order and key.
+
+    Raises:
+        CannotGoOn: the ledger can't be read.
+    """
+    parcels = grouping.each(chosen)
     while some := list(islice(parcels, _LOOKED_UP)):
         keys = [(part.order_id, parcel.key) for parcel in some for part in parcel.parts]
-        entries = ledger.entries(destination.identity, keys)
-        for parcel in some:
-            settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
-            looks = posting and destination.readable and settled is not None
-            if looks and settled is not None and settled.status is Status.IN_DOUBT:
-                faulty, settled = True, None
-            if settled is not None:
-                outcomes.put(parcel.index, settled)
-                send[parcel.index] = False
-                faulty = faulty or settled.status is not Status.SKIPPED
-            elif (entry := _tried(parcel, entries)) is not None:
-                tried[parcel.index] = entry
-                if posting and entry.state is State.IN_DOUBT:
-                    outcomes.put(parcel.index, _in_doubt(entry))
-    return Earlier(send, faulty, tried)
+        entries = ledger.entries(destination, keys)
+        yield from ((parcel, entries) for parcel in some)
 
 
 def _tried(parcel: Fulfillment, entries: dict[tuple[str, str], Entry]) -> Entry | None:
@@ -216,15 +226,11 @@ def doubt(
         CannotGoOn: the ledger can't be read, either.
     """
     begun = np.zeros(len(grouping), dtype=bool)
-    parcels = grouping.each(unheard_of)
-    while some := list(islice(parcels, _LOOKED_UP)):
-        keys = [(part.order_id, parcel.key) for parcel in some for part in parcel.parts]
-        entries = ledger.entries(destination.identity, keys)
-        for parcel in some:
-            entry = entries.get((parcel.parts[0].order_id, parcel.key))
-            if entry is not None and entry.run_id == run_id:
-                outcomes.put(parcel.index, _as_recorded(entry))
-                begun[parcel.index] = True
+    for parcel, entries in remembered(grouping, unheard_of, ledger, destination.identity):
+        entry = entries.get((parcel.parts[0].order_id, parcel.key))
+        if entry is not None and entry.run_id == run_id:
+            outcomes.put(parcel.index, _as_recorded(entry))
+            begun[parcel.index] = True
     return begun
 
 

@@ -130,7 +130,8 @@ HALF = f'{{"order_id": 1001, "token": "{CANARY}", "status": "cr'.encode()
 HALF_MASKED = '{"order_id": 1001, "token": "***", "status": "cr'
 CUT_OFF = "HTTP 200, but the reply was cut off after N bytes"
 NO_JSON = "the destination answered 200 with what is no JSON object"
-TOO_LONG = "the destination answered 200 with a reply that was cut off"
+NOT_WHOLE = "the destination answered 200 with a reply that was cut off"
+TOO_LONG = "the destination answered 200 with a reply of more than 1 MB, which was not read any further"
 LOST = "the connection was lost after the request was sent"
 ESCAPED = r"\x00Gr\xf6\xdfe "
 NULLS = r"\x00" * 1000
@@ -201,7 +202,7 @@ CASES = {
     ),
     "a bomb": Case(bomb, f"{TOO_LONG} {shown((HALF_MASKED + NULLS)[:MOST] + '…')}"),
     "a coding that nobody knows": Case(
-        replying("200 OK", JSON, f"Content-Encoding: {CANARY}", body=HALF), f"{TOO_LONG} {shown()}"
+        replying("200 OK", JSON, f"Content-Encoding: {CANARY}", body=HALF), f"{NOT_WHOLE} {shown()}"
     ),
     "empty": Case(replying("200 OK", "Content-Length: 0"), f"{NO_JSON} (no content type, empty)"),
     "empty, and closed": Case(replying("200 OK", JSON), f"{NO_JSON} (application/json, empty)"),

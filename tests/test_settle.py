@@ -137,17 +137,24 @@ def test_what_a_dead_run_was_sending_is_listed_and_can_be_settled(capsys: Output
 
 
 def test_where_nothing_is_in_doubt_it_says_so(capsys: Output) -> None:
-    none = (settle(capsys, "--ledger", "L"), settle(capsys, "--ledger", "L", "--json"))
+    none = (settle(capsys), settle(capsys, "--json"))
     with Ledger("L"):
         pass
     empty = (settle(capsys, "--ledger", "L"), settle(capsys, "--ledger", "L", "--json"))
 
     assert [(each.status, each.out) for each in (*none, *empty)] == [
-        (0, "nothing is in doubt: there is no ledger at L\n"),
+        (0, f"nothing is in doubt: there is no ledger at {Path.cwd()}/state/importer/ledger.db\n"),
         (0, "[]\n"),
         (0, "nothing is in doubt in the ledger L\n"),
         (0, "[]\n"),
     ]
+
+
+def test_a_ledger_that_is_named_and_not_there_is_wrong_usage(capsys: Output) -> None:
+    ended = here(capsys, "settle", "--ledger", "typo.db")
+
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == "importer: --ledger typo.db: there is no ledger there\n"
 
 
 def test_the_list_can_be_of_one_destination(capsys: Output, platform: Platform) -> None:

@@ -69,6 +69,8 @@ def settle(
     _refuse_contradictions(names, source, created=created, not_created=not_created)
     destination = _identity(common, to, sandbox=sandbox)
     location = ledger or default_ledger()
+    if ledger is not None and not exists(ledger):
+        raise SetupError(f"--ledger {ledger}: there is no ledger there")
     if not names and source is None:
         return _list(
             common, location, destination, _again(common, to, ledger, sandbox=sandbox), as_json=as_json

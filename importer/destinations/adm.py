@@ -184,7 +184,7 @@ def _success(adm: Adm, fulfillment: Fulfillment, answer: Answer) -> Reading:
 def _trouble(adm: Adm, fulfillment: Fulfillment, answer: Answer) -> str:
     """What keeps the answer from being the documented one for this fulfillment; empty when nothing does."""
     if not answer.whole:
-        return "a reply that was cut off"
+        return replies.cut_off(answer)
     document = replies.document(answer)
     if document is None:
         return "what is no JSON object"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Bytes of what is quoted in a message: the first 2 KB of a reply, and of shorter things less.
 LONG: Final = 2048
 SHORT: Final = 100
+_READ_AT_MOST: Final = 1_000_000  # bytes; see REPLY_LIMIT of the client
 _BEGINNING: Final = 8192  # as much as is looked at to fill it: white space is run together
 
 
@@ -44,6 +45,13 @@ def came(answer: Answer, token: str) -> str:
     beginning = masked(bytes_as_text, token, torn=torn).encode("latin-1")
     words = shown(text(replace(answer, body=beginning)), token)
     return f"({kind}: '{words}')" if words else f"({kind}, empty)"
+
+
+def cut_off(answer: Answer) -> str:
+    """What is said of a reply that is not whole: whether it ended too early, or we had read enough of it."""
+    if len(answer.body) >= _READ_AT_MOST:
+        return "a reply of more than 1 MB, which was not read any further"
+    return "a reply that was cut off"
 
 
 def shown(text: str, token: str, most: int = LONG) -> str:

@@ -59,7 +59,7 @@ class Client:
         await self.close()
 
     async def send(self, request: Request) -> Answer | NoAnswer:
-        """Send ``request``, whose body is not empty, and read up to ``REPLY_LIMIT`` bytes of the reply."""
+        """Send ``request`` and read up to ``REPLY_LIMIT`` bytes of the reply."""
         exchange = self._exchange = _Exchange(request)
         try:
             async with asyncio.timeout(self._timeout):

@@ -39,7 +39,7 @@ def content(answer: Answer) -> dict[str, Any]:
     """
     document = replies.document(answer)
     if not answer.whole:
-        raise FormError("a reply that was cut off")
+        raise FormError(replies.cut_off(answer))
     if document is None:
         raise FormError("what is no JSON object")
     data = document.get("data", document)
