@@ -1,0 +1,1 @@
+"""EDI → raw rows and acknowledgments: bytes → segments → envelopes → lines, and answers to partners."""
