@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from importer.report.account import NUMBER_OF, Account, Examples, Outcomes, Position
 from importer.report.folder import made, refuse_existing
+from importer.report.page import WebPage
+from importer.report.sinks import Sink
 from importer.report.summary import SUMMARY, Filed, ManifestRead, Summary, publish, summarize
 from importer.report.table import ERRORS, ROWS, Page, Written, write
-from importer.report.workbook import WORKBOOK, Book
 from importer.report.workbook import opened as workbook
 
 if TYPE_CHECKING:
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 __all__ = [
     "NUMBER_OF",
     "Account",
-    "Book",
     "Examples",
     "Filed",
     "ManifestRead",
     "Outcomes",
     "Page",
     "Position",
+    "Sink",
     "Summary",
+    "WebPage",
     "Written",
     "made",
     "paths",
@@ -36,7 +38,7 @@ __all__ = [
 ]
 
 
-def paths(folder: Path, *, xlsx: bool = False) -> dict[str, str]:
-    """Where the files of a report stand in ``folder``; ``xlsx`` says that it has a workbook, too."""
-    names = {"rows": ROWS, "errors": ERRORS, "summary": SUMMARY, **({"xlsx": WORKBOOK} if xlsx else {})}
+def paths(folder: Path) -> dict[str, str]:
+    """Where the files stand in ``folder`` that every report has, but for those that sinks write."""
+    names = {"rows": ROWS, "errors": ERRORS, "summary": SUMMARY}
     return {kind: str(folder / name) for kind, name in names.items()}

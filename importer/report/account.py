@@ -79,9 +79,11 @@ class Account:
     """Everything that the report is made of, beside the manifests themselves.
 
     Per row: ``of_row`` (the fulfillment, -1: unknown), ``bad``, and ``repeats`` (an earlier manifest of the
-    run has the row, too). Per fulfillment: ``names``, ``held_by``
+    run, or EDI transaction, has the row, too). Per fulfillment: ``names``, ``held_by``
     (a row, -1: none), ``scope`` (what the two have in common) and ``outcomes``. ``findings`` and
     ``warnings`` are sorted by row. ``expected_order_id`` is the rule for order ids in words.
+    ``idle`` are those bad rows that need nobody's attention: nothing was shipped of them. ``segmented``
+    are the manifests whose rows are known by the numbers of their segments.
     """
 
     positions: list[Position]
@@ -98,6 +100,8 @@ class Account:
     outcomes: Outcomes
     expected_order_id: str
     duplicates: str = "sum"
+    idle: npt.NDArray[np.bool_] | None = None
+    segmented: frozenset[str] = frozenset()
 
     def status_of_fulfillments(self) -> npt.NDArray[np.uint8]:
         """Each fulfillment's status; one without a good row is as invalid as its rows."""
@@ -108,9 +112,16 @@ class Account:
     def status_of_rows(self) -> npt.NDArray[np.uint8]:
         """Each row's status, a place in STATUSES."""
         status = np.full(len(self.of_row), NUMBER_OF[Status.INVALID], dtype=np.uint8)
+        if self.idle is not None:
+            status[self.idle] = NUMBER_OF[Status.SKIPPED]
         good = ~self.bad
         status[good] = self.status_of_fulfillments()[self.of_row[good]]
         return status
+
+    @property
+    def faulty_rows(self) -> int:
+        """How many rows are not fine by themselves."""
+        return int((self.bad if self.idle is None else self.bad & ~self.idle).sum())
 
     def place(self, row: int) -> tuple[str, int]:
         """The manifest that has the run's ``row``, and the row's number there."""

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from importer.errors import CannotGoOn, SetupError
 from importer.report.files import UNFINISHED
+from importer.report.page import PAGE
 from importer.report.summary import SUMMARY
 from importer.report.table import ERRORS, ROWS
 from importer.report.workbook import WORKBOOK
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _LOCK = "run" + UNFINISHED
 # A run that was killed leaves some of these; one that can't write its report takes them away.
-_LEFTOVERS = frozenset((_LOCK, *(name + UNFINISHED for name in (ROWS, ERRORS, WORKBOOK, SUMMARY))))
+_LEFTOVERS = frozenset((_LOCK, *(name + UNFINISHED for name in (ROWS, ERRORS, WORKBOOK, PAGE, SUMMARY))))
 
 
 def refuse_existing(folder: Path) -> None:

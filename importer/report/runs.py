@@ -45,6 +45,7 @@ def show(console: Console, run: Run, states: Mapping[str, int]) -> None:
     for name, text in (
         ("run", run.run_id),
         ("command", run.command),
+        *([("by", run.who)] if run.who else []),
         ("destination", run.destination),
         ("manifests", ", ".join(run.manifests)),
         ("started", _time(run.started_at)),
@@ -64,6 +65,7 @@ def as_json(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "command": run.command,
+        "who": run.who,
         "destination": run.destination,
         "manifests": list(run.manifests),
         "report": run.report,

@@ -31,7 +31,8 @@ class ManifestRead:
     have been it, too, and are only carried through; ``passed_over`` are the numbers of rows of totals and
     footers, which are no data, ``header_rows`` those of rows that say the header again. ``layout_fit`` says
     how much of the layout the file has, "" where that is not counted. ``sheet`` is the one of a workbook
-    that was read, and ``notes`` what else a person should know of how it was.
+    that was read, and ``notes`` what else a person should know of how it was. ``argument`` is how a command
+    names it, or the archive that it is in. ``tracking_numbers`` counts the rows by whose numbers they have.
     """
 
     name: str
@@ -49,6 +50,8 @@ class ManifestRead:
     header_rows: tuple[int, ...] = ()
     sheet: str = ""
     notes: tuple[str, ...] = ()
+    argument: str = ""
+    tracking_numbers: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Summary:
     ``to_mend`` is how many rows errors.csv has. ``mails`` is how many customers the destination was, or would
     be, asked to mail; None where that is no longer known. ``ledger`` is the path of the ledger that was
     written, "" for a dry run. ``files`` says where each file went, None where none was to be moved.
+    ``filled_carriers`` counts the fulfillments whose carrier the tracking number told, by carrier.
+    ``attention`` is the same for runs in which the same fulfillments need attention for the same reasons.
     """
 
     run_id: str
@@ -91,6 +96,8 @@ class Summary:
     ledger: str = ""
     ledger_is_new: bool = False
     files: tuple[Filed, ...] | None = None
+    filled_carriers: dict[str, int] = field(default_factory=dict)
+    attention: str = ""
 
     @property
     def seconds(self) -> float:
@@ -114,6 +121,8 @@ class Summary:
             "exit_status": self.exit_status,
             "stopped_because": self.stopped_because,
             "mails": self.mails,
+            "filled_carriers": self.filled_carriers,
+            "attention": self.attention,
             "reports": self.reports,
             "ledger": self.ledger,
         }
@@ -165,6 +174,8 @@ def _manifest(manifest: ManifestRead) -> dict[str, Any]:
         "passed_over": list(manifest.passed_over),
         "header_rows": list(manifest.header_rows),
         "notes": list(manifest.notes),
+        "argument": manifest.argument,
+        "tracking_numbers": manifest.tracking_numbers,
     }
 
 

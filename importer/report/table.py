@@ -7,6 +7,7 @@ import io
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,11 +19,12 @@ from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of, number_of
 from importer.model import FINE, STATUSES
 from importer.report import words
 from importer.report.account import NUMBER_OF, UNTOLD, Account, Examples
+from importer.report.attention import Attention
 from importer.report.files import finish, sync, unfinished
-from importer.report.workbook import Mark
+from importer.report.sinks import Block, Mark, Outline
 from schemas.codes import code_of
 from schemas.formulas import FORMULA, PLAIN_NUMBER
-from schemas.manifest import CANONICAL, REPORT_COLUMNS
+from schemas.manifest import COLUMNS, REPORT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from importer.findings import Findings
-    from importer.report.workbook import Book
+    from importer.report.sinks import Sink
 
     Text: TypeAlias = pa.Array[Any]
 
@@ -42,7 +44,8 @@ _EXAMPLES = 3
 _ROWS_AT_ONCE = 50_000
 _BAD_QUOTING = "bad-quoting"
 _FINE = np.array([status in FINE for status in STATUSES])
-_CARRIER_MISMATCH = number_of("carrier-mismatch")
+_CARRIER_MISMATCH, _CHECK_DIGIT = map(number_of, ("carrier-mismatch", "tracking-check-digit"))
+_NUMBER_AND_COMPANY = ("tracking_number", "tracking_company")
 _STATUS_TEXTS = pa.array([str(status) for status in STATUSES])
 _SPECIAL = b'",\n\r=+-@\t'
 
@@ -69,16 +72,21 @@ class Page:
     ]
     meant: Mapping[str, int] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()
+    encoding: str = ""
 
 
 @dataclass(slots=True)
 class Written:
-    """What was written: rows by status, how many of them to errors.csv, and examples by code."""
+    """What was written: rows by status, how many of them to errors.csv, and examples by code.
+
+    ``attention`` is the same for runs in which the same needs attention.
+    """
 
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(map(str, STATUSES), 0))
     to_mend: int = 0
     errors: dict[str, Examples] = field(default_factory=dict)
     warnings: dict[str, Examples] = field(default_factory=dict)
+    attention: Attention = field(default_factory=Attention)
 
     @property
     def total(self) -> int:
@@ -86,10 +94,10 @@ class Written:
         return sum(self.rows.values())
 
 
-def write(account: Account, pages: Sequence[Page], folder: Path, book: Book | None = None) -> Written:
+def write(account: Account, pages: Sequence[Page], folder: Path, sinks: Sequence[Sink] = ()) -> Written:
     """Write both tables under unfinished names, see that the sums hold, and give them their names.
 
-    The same rows go into ``book``, which is finished with the summary.
+    The same rows go into ``sinks``, which are finished with the summary.
 
     Raises:
         CannotGoOn: a table can't be written, a manifest has changed since, or the sums don't hold.
@@ -103,7 +111,7 @@ def write(account: Account, pages: Sequence[Page], folder: Path, book: Book | No
             for file in (rows, errors):
                 file.write(_BOM)
                 _put(file, [pa.array([header], pa.string()) for header in plan.headers])
-            _write_rows(account, pages, plan, rows, errors, written, book)
+            _write_rows(account, pages, plan, rows, errors, written, sinks)
             for file in (rows, errors):
                 sync(file)
         check_sums(account, written)
@@ -155,6 +163,7 @@ class _Plan:
             if column and len(called[column]) == 1:
                 names[place] = next(iter(called[column]))
         self.width = len(names)
+        self.canonical = {column: place for (column, _, _), place in self._places.items() if column}
         self.headers = (*names, *REPORT_COLUMNS)
 
 
@@ -177,11 +186,12 @@ def _write_rows(
     rows: BinaryIO,
     errors: BinaryIO,
     written: Written,
-    book: Book | None,
+    sinks: Sequence[Sink],
 ) -> None:
     status = account.status_of_rows()
-    if book is not None:
-        book.begin(plan.headers, len(status), int((~_FINE[status] & ~account.repeats).sum()))
+    to_mend = int((~_FINE[status] & ~account.repeats).sum())
+    for sink in sinks:
+        sink.begin(Outline(plan.headers, plan.canonical, len(status), to_mend, account))
     stories = _Stories(account)
     start = 0
     for page, places in zip(pages, plan.of_page, strict=True):
@@ -198,13 +208,13 @@ def _write_rows(
             _count_all(written.warnings, *told.warnings(), page.name)
             _put(rows, columns)
             new = ~account.repeats[start:stop]
-            to_mend = attention & new
-            written.to_mend += int(to_mend.sum())
-            if to_mend.any():
-                mask = pa.array(to_mend)
+            block = Block(columns, new, attention, frozenset(misfits), partial(told.marks, places))
+            written.to_mend += int(block.to_mend.sum())
+            if block.to_mend.any():
+                mask = pa.array(block.to_mend)
                 _put(errors, [column.filter(mask) for column in columns])
-            if book is not None:
-                book.add(columns, new if book.has_all else to_mend, attention, told.marks(places))
+            for sink in sinks:
+                sink.add(block)
             start = stop
 
 
@@ -300,7 +310,8 @@ class _Told:
         self._headers = {name: page.headers[position] for name, position in page.canonical.items()}
         self._meant = {**page.canonical, **page.meant}
         self._held: dict[tuple[int, int], tuple[str, str, str]] = {}
-        self._carriers = self._mismatched()
+        self._carriers = self._of_numbers(_CARRIER_MISMATCH, words.carriers)
+        self._check_digits = self._of_numbers(_CHECK_DIGIT, words.check_digits)
         self._faulty = dict(self._findings(account.findings))
         self._warnings = dict(self._findings(account.warnings))
 
@@ -346,7 +357,7 @@ class _Told:
 
     def _position(self, at: int, column: int) -> int | None:
         """Where the cell stands that is meant; one that can't be told apart is its order id."""
-        name = "order_id" if at in self._misfits else "" if column == WHOLE_ROW else CANONICAL[column]
+        name = "order_id" if at in self._misfits else "" if column == WHOLE_ROW else COLUMNS[column]
         return self._page.canonical.get(name)
 
     def _said(
@@ -437,15 +448,25 @@ class _Told:
         if found:
             yield last, found
 
-    def _mismatched(self) -> dict[int, str]:
-        """The carriers that tracking numbers are of, where rows name another."""
-        mine = self._account.warnings.within(self._start, self._start + len(self._numbers))
-        at = (mine.rows - self._start)[mine.codes == _CARRIER_MISMATCH]
+    def _of_numbers(
+        self, code: int, tell: Callable[[Sequence[str], Sequence[str]], list[str]]
+    ) -> dict[int, str]:
+        """What there is to tell of the tracking numbers of rows with that code, and of the carriers named."""
+        ours = (
+            findings.within(self._start, self._start + len(self._numbers))
+            for findings in (self._account.findings, self._account.warnings)
+        )
+        at = np.unique(np.concatenate([mine.rows[mine.codes == code] for mine in ours])) - self._start
         if not len(at):
             return {}
-        columns = [self._meant[name] for name in ("tracking_number", "tracking_company")]
-        numbers, companies = (self._cells[position].take(pa.array(at)).to_pylist() for position in columns)
-        return dict(zip(at.tolist(), words.carriers(numbers, companies), strict=True))
+        return dict(zip(at.tolist(), tell(*map(partial(self._texts, at), _NUMBER_AND_COMPANY)), strict=True))
+
+    def _texts(self, at: npt.NDArray[np.int64], name: str) -> list[str]:
+        """What the rows say in a canonical column."""
+        if name not in self._meant:
+            return [""] * len(at)
+        texts: list[str] = self._cells[self._meant[name]].take(pa.array(at)).to_pylist()
+        return texts
 
     def _message(self, at: int, code: int, column: int, detail: int, row: dict[str, str]) -> str:
         if at in self._misfits and detail == NOTHING_MORE:
@@ -453,14 +474,16 @@ class _Told:
             if name == name_of(code):
                 known = words.ragged(cells, self._page.width)
                 return code_of(name).message.format_map(known)
-        row[words.SOURCE] = self._page.name
+        row[words.REPEATS] = "yes" if self._account.repeats[self._start + at] else ""
         row[words.CARRIER] = self._carriers.get(at, "")
+        row[words.CHECK_DIGIT] = self._check_digits.get(at, "")
+        row[words.ENCODING] = self._page.encoding
         row[words.ADDRESS] = self._address(at, column)
         return words.describe(code, column, detail, row, self._headers, self._account)
 
     def _address(self, at: int, column: int) -> str:
         """Where the cell stands in its workbook, "" where the manifest is none."""
-        place = None if column == WHOLE_ROW else self._page.canonical.get(CANONICAL[column])
+        place = None if column == WHOLE_ROW else self._page.canonical.get(COLUMNS[column])
         if place is None or not self._page.addresses:
             return ""
         return f"{self._page.addresses[place]}{self._numbers[at]}"
@@ -502,9 +525,11 @@ def _note(
     for number, count in enumerate(counts.tolist()):
         written.rows[str(STATUSES[number])] += count
     needing = pa.array(np.flatnonzero(attention))
-    codes, messages = (
-        told[REPORT_COLUMNS.index(name)].take(needing) for name in ("import_code", "import_message")
+    codes, messages, fulfillments = (
+        told[REPORT_COLUMNS.index(name)].take(needing)
+        for name in ("import_code", "import_message", "import_fulfillment")
     )
+    written.attention.add(codes, fulfillments)
     _count_all(written.errors, codes, messages, numbers[attention], manifest)
 
 

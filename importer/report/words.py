@@ -11,8 +11,8 @@ import pyarrow as pa
 from importer import tracking
 from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of
 from schemas.codes import code_of
-from schemas.formulas import NO_RESULT
-from schemas.manifest import CANONICAL
+from schemas.formulas import MARKS, NO_RESULT
+from schemas.manifest import COLUMNS, VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ def describe(
 ) -> str:
     """The message of a finding; ``row`` has the canonical cells, ``headers`` what they stand under."""
     name = name_of(code)
-    canonical = "" if column == WHOLE_ROW else CANONICAL[column]
+    canonical = "" if column == WHOLE_ROW else COLUMNS[column]
     value = row.get(canonical, "")
     known = {
         "column": printable(headers.get(canonical, canonical)),
@@ -82,14 +82,20 @@ def held(row: int, scope: str, account: Account) -> tuple[str, str, str]:
     """Code, message and hint for a row that another row holds back."""
     if scope == "batch":
         code = code_of("batch-held")
-        return code.name, code.message.format(bad=f"{int(account.bad.sum()):,}"), code.hint
-    manifest, number = account.place(row)
+        return code.name, code.message.format(bad=f"{account.faulty_rows:,}"), code.hint
     code = code_of("parcel-held")
     return (
         code.name,
-        code.message.format(where=f"row {number} of {printable(manifest)}", scope=scope),
+        code.message.format(where=place_of(row, account), scope=scope),
         code.hint,
     )
+
+
+def place_of(row: int, account: Account) -> str:
+    """``row 9 of FILE``; of an EDI file, it is a segment."""
+    manifest, number = account.place(row)
+    unit = "segment" if manifest in account.segmented else "row"
+    return f"{unit} {number} of {printable(manifest)}"
 
 
 def _several(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
@@ -113,20 +119,26 @@ def _sum(value: str, detail: int, row: Mapping[str, str], account: Account) -> d
 
 def _duplicate(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
     del value
-    manifest, number = account.place(detail)
-    counted = _COUNTED[account.duplicates] if manifest == row[SOURCE] else "; counted once"
-    return {"where": f"row {number} of {printable(manifest)}", "counted": counted}
+    counted = "; counted once" if row[REPEATS] else _COUNTED[account.duplicates]
+    return {"where": place_of(detail, account), "counted": counted}
 
 
 def _damage(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
     del row, detail, account
-    return {"value": "a formula without its result"} if value == NO_RESULT else {}
+    if value == NO_RESULT:
+        return {"value": "a formula without its result"}
+    mark, _, shown = value.partition(" ")
+    return {"value": f"{quoted(shown)}, {MARKS[mark]}"} if mark in MARKS else {}
+
+
+def _verdict(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del detail, row, account
+    return {"words": printable(value.partition(": ")[2] or value)}
 
 
 def _conflict(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
     del value, row
-    manifest, number = account.place(detail)
-    return {"where": f"row {number} of {printable(manifest)}"}
+    return {"where": place_of(detail, account)}
 
 
 def carriers(numbers: Sequence[str], companies: Sequence[str]) -> list[str]:
@@ -134,6 +146,34 @@ def carriers(numbers: Sequence[str], companies: Sequence[str]) -> list[str]:
     plain = ["".join(_plain(number).split()) for number in numbers]
     said = tracking.judge(pa.array(plain, pa.string()), pa.array(companies, pa.string()))
     return [str(carrier) for carrier in said.carrier.to_pylist()]
+
+
+def check_digits(numbers: Sequence[str], companies: Sequence[str]) -> list[str]:
+    """Whose check digit the tracking numbers fail, and which one was expected where that can be told."""
+    plain = ["".join(_plain(number).split()) for number in numbers]
+    rules = tracking.rules(pa.array(plain, pa.string()), pa.array(companies, pa.string()))
+    return [
+        (rule.carrier or _ANY_CARRIER)
+        + (f": found {rule.found}, expected {rule.expected}" if rule.expected else "")
+        for rule in rules
+    ]
+
+
+def _checked(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del value, detail, account
+    return {"rule": row[CHECK_DIGIT]}
+
+
+def _cut(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del detail, row, account
+    number = "".join(_plain(value).split()).upper()
+    meant = tracking.expected_length(number)
+    return {"carrier": meant.carrier, "found": str(len(number)), "expected": str(meant.length)}
+
+
+def _guessed(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
+    del value, detail, account
+    return {"encoding": row[ENCODING]}
 
 
 def _mismatch(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
@@ -147,8 +187,15 @@ def _plain(value: str) -> str:
     return unicodedata.normalize("NFKC", wrapped[1] if wrapped else value)
 
 
-SOURCE, CARRIER, ADDRESS = "import_source", "carrier", "address"
+REPEATS, CARRIER, ADDRESS, CHECK_DIGIT, ENCODING = (
+    "repeats",
+    "carrier",
+    "address",
+    "check digit",
+    "encoding",
+)
 """What a row knows besides its canonical cells."""
+_ANY_CARRIER = "its carrier"
 _COUNTED = {"sum": "; both are counted", "drop": "; counted once", "error": ""}
 _WITH_ADDRESS = frozenset({"spreadsheet-damage", "leading-zeros-lost"})
 _MORE = {
@@ -157,7 +204,11 @@ _MORE = {
     "quantity-too-large": _sum,
     "duplicate-row": _duplicate,
     "carrier-mismatch": _mismatch,
+    "tracking-check-digit": _checked,
+    "tracking-number-cut": _cut,
+    "encoding-guessed": _guessed,
     "tracking-number-conflict": _conflict,
     "fulfillment-id-conflict": _conflict,
     "carrier-conflict": _conflict,
+    **dict.fromkeys(VERDICTS.values(), _verdict),
 }

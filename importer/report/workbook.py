@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -19,10 +18,10 @@ from xlsxwriter.exceptions import FileCreateError, XlsxWriterException
 
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
-from importer.report import words
+from importer.report import phrases, words
 from importer.report.files import finish, sync, unfinished
-from importer.report.terminal import MEANINGS
-from schemas.codes import code_of
+from importer.report.phrases import MEANINGS
+from importer.report.sinks import Mark
 from schemas.formulas import GUARDED, GUARDED_NUMBER
 from schemas.manifest import REPORT_COLUMNS
 
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    import numpy.typing as npt
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
 
     from importer.report.account import Examples
+    from importer.report.sinks import Block, Outline
     from importer.report.summary import Summary
 
     Text: TypeAlias = pa.Array[Any]
@@ -65,16 +64,6 @@ _NARROW, _WIDE = 10, 60  # characters
 _STATUS, _WARNING = (REPORT_COLUMNS.index(name) for name in ("import_status", "import_warning"))
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What is wrong with a cell, or only odd: ``row`` counts within a block, ``column`` in the report."""
-
-    row: int
-    column: int
-    words: str
-    faulty: bool
-
-
 @contextmanager
 def opened(folder: Path) -> Iterator[Book]:
     """A workbook that is written to ``folder`` when it is finished; what is not leaves nothing.
@@ -97,8 +86,11 @@ def opened(folder: Path) -> Iterator[Book]:
 class Book:
     """The workbook of a report while it is written: ``begin``, ``add`` for each block, ``finish``."""
 
+    kind: Final = "xlsx"
+
     def __init__(self, folder: Path, scratch: str) -> None:
         self._folder = folder
+        self.path = folder / WORKBOOK
         self._target = _Target()
         self._workbook = Workbook(self._target, {**OPTIONS, "tmpdir": scratch})
         self._workbook.use_zip64()
@@ -112,43 +104,39 @@ class Book:
         self._cut = 0
         self._which = ""
         self._widths: list[int] = []
-        self.has_all = True
+        self._has_all = True
         self._has_any = True
 
-    def begin(self, headers: Sequence[str], rows: int, to_mend: int) -> None:
-        """Write the header, and choose which rows are taken: all ``rows``, or the ``to_mend`` among them.
+    def begin(self, outline: Outline) -> None:
+        """Write the header, and choose which rows are taken: all, or those that need attention.
 
         Raises:
             OSError: there is no room.
         """
-        self.has_all = rows <= ALL_ROWS
+        headers, to_mend = outline.headers, outline.to_mend
+        self._has_all = outline.rows <= ALL_ROWS
         self._has_any = to_mend <= MOST_ROWS and len(headers) <= MOST_COLUMNS
-        self._which = _which(rows, to_mend, has_all=self.has_all, has_any=self._has_any)
+        self._which = _which(outline.rows, to_mend, has_all=self._has_all, has_any=self._has_any)
         self._own = len(headers) - len(REPORT_COLUMNS)
         shown = headers if self._has_any else headers[self._own :]
         self._widths = [len(header) + 3 for header in shown]  # beside the filter's button
         for column, header in enumerate(_kept(pa.array(shown, pa.string())).to_pylist()):
             self._write(0, column, header, self._header)
 
-    def add(
-        self,
-        columns: Sequence[Text],
-        taken: npt.NDArray[np.bool_],
-        attention: npt.NDArray[np.bool_],
-        marks: Iterable[Mark],
-    ) -> None:
-        """Write the rows of a block that are ``taken``; those of ``attention`` are not fine.
+    def add(self, block: Block) -> None:
+        """Write the block's rows that are taken.
 
         Raises:
             OSError: there is no room.
         """
+        taken = block.new if self._has_all else block.to_mend
         rows = np.flatnonzero(taken) if self._has_any else np.empty(0, dtype=np.int64)
         if not len(rows):
             return
-        marked = _by_row(marks)
+        marked = _by_row(block.marks())
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
-            cells = [column.take(pa.array(some)) for column in columns]
+            cells = [column.take(pa.array(some)) for column in block.columns]
             self._widths = [
                 max(width, pc.max(pc.utf8_length(column)).as_py())
                 for width, column in zip(self._widths, cells, strict=True)
@@ -156,7 +144,7 @@ class Book:
             read_again = map(_kept, cells[: self._own])
             texts = zip(*(column.to_pylist() for column in (*read_again, *cells[self._own :])), strict=True)
             for row, line in zip(some.tolist(), texts, strict=True):
-                self._put(line, marked.get(row, {}), needs_attention=bool(attention[row]))
+                self._put(line, marked.get(row, {}), needs_attention=bool(block.attention[row]))
 
     def finish(self, summary: Summary) -> None:
         """Write what ``summary`` says on a sheet of its own, and give the workbook its name.
@@ -164,20 +152,19 @@ class Book:
         Raises:
             CannotGoOn: it can't be written.
         """
-        path = self._folder / WORKBOOK
         try:
             self._shape()
             self._tell(summary)
             self._workbook.set_properties(
                 {"title": f"run {summary.run_id}", "author": _AUTHOR, "created": summary.started_at}
             )
-            with unfinished(path).open("wb") as file:
+            with unfinished(self.path).open("wb") as file:
                 self._target.file = file
                 self._workbook.close()
                 if self._target.failure is not None:
                     raise self._target.failure
                 sync(file)
-            finish(path)
+            finish(self.path)
         except (OSError, XlsxWriterException) as error:
             raise _unwritable(self._folder, error) from error
 
@@ -385,10 +372,8 @@ def _put_problems(page: Lines, title: str, problems: Mapping[str, Examples]) -> 
         return
     page.put()
     page.put(title, "meaning", "rows", "what to do", heading=True)
-    for code, examples in sorted(problems.items(), key=lambda problem: -problem[1].count):
-        known = code_of(code)
-        hint = known.hint.replace("{delimiter}", "delimiter")
-        page.put(code, known.meaning if known.name == code else "", examples.count, hint)
+    for code, examples in phrases.by_weight(problems):
+        page.put(code, phrases.meaning(code), examples.count, phrases.hint(code))
 
 
 def _time(at: datetime) -> str:

@@ -1,0 +1,152 @@
+"""What terminal, page and workbook say in the same words: how a run ended, what a code means, what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from importer.model import FINE, STATUSES, Status
+from importer.report.words import printable
+from schemas.codes import code_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from importer.report.account import Examples
+    from importer.report.summary import ManifestRead, Summary
+
+MEANINGS: Final = {
+    Status.CREATED: "posted, and the destination said so",
+    Status.UPDATED: "posted, and the destination said so",
+    Status.SKIPPED: "done already",
+    Status.READY: "would be posted",
+    Status.INVALID: "the row is faulty",
+    Status.HELD: "fine, but held back by a faulty row",
+    Status.REJECTED: "refused: the data must be mended",
+    Status.FAILED: "surely not created; run again",
+    Status.IN_DOUBT: "sent, but it is not known whether it was created",
+    Status.NOT_SENT: "the run stopped before",
+}
+NOTHING_TO_DO: Final = {True: "there is no data row in them", False: "there is no manifest there"}
+"""What is said of a run without rows, by whether it had manifests."""
+_SEGMENTED: Final = frozenset(("x12", "edifact"))
+_HELD: Final = frozenset(("parcel-held", "batch-held"))
+_MESSAGE_CHARACTERS: Final = 300
+_NUMBERS_SHOWN: Final = 3
+_DONE: Final = {
+    "posted": (Status.CREATED, Status.UPDATED),
+    "done already": (Status.SKIPPED,),
+    "ready to be posted": (Status.READY,),
+}
+
+
+def size(summary: Summary) -> str:
+    """How much it was: manifests, rows and fulfillments."""
+    return ", ".join(
+        counted(count, noun)
+        for count, noun in (
+            (len(summary.manifests), "manifest"),
+            (summary.rows["total"], "row"),
+            (summary.fulfillments["total"], "fulfillment"),
+        )
+    )
+
+
+def sentence(summary: Summary) -> str:
+    """What happened, in one sentence: how many rows are done, and how many need somebody's attention."""
+    rows, total = summary.rows, summary.rows["total"]
+    if not total:
+        return f"{NOTHING_TO_DO[bool(summary.manifests)].capitalize()}: nothing to do"
+    done = {word: sum(rows[status] for status in statuses) for word, statuses in _DONE.items()}
+    parts = [(count, f"{_is(count)} {word}") for word, count in done.items() if count]
+    attention = total - sum(done.values())
+    if attention:
+        parts.append((attention, "needs attention" if attention == 1 else "need attention"))
+    if len(parts) == 1:
+        return f"{_all(total)} {parts[0][1]}"
+    *first, (last, word) = parts
+    listed = ", ".join(f"{count:,} {words}" for count, words in first)
+    return f"Of {counted(total, 'row')}, {listed} and {last:,} {word}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 row``, ``2,000 rows``."""
+    return f"{count:,} {plural(noun, count)}"
+
+
+def plural(noun: str, count: int) -> str:
+    """The noun for so many."""
+    return noun if count == 1 else f"{noun}s"
+
+
+def by_weight(problems: Mapping[str, Examples]) -> list[tuple[str, Examples]]:
+    """The codes in the order of mending: the most frequent first, held rows last, for they follow."""
+    return sorted(problems.items(), key=lambda problem: (problem[0] in _HELD, -problem[1].count))
+
+
+def unit(manifest: str, summary: Summary) -> str:
+    """What the manifest's rows are counted by: ``row``, or ``segment`` where it is EDI."""
+    edi = any(one.name == manifest and one.format in _SEGMENTED for one in summary.manifests)
+    return "segment" if edi else "row"
+
+
+def meaning(code: str) -> str:
+    """What the code means; "" for a destination's own, of which the messages tell."""
+    known = code_of(code)
+    return known.meaning if known.name == code else ""
+
+
+def cause(code: str) -> str:
+    """What the code means, with the number of a destination's own in its place."""
+    return code_of(code).meaning.replace("NNN", code.rpartition("-")[2])
+
+
+def hint(code: str) -> str:
+    """What to do about the code."""
+    return code_of(code).hint.replace("{delimiter}", "delimiter")
+
+
+def short(message: str) -> str:
+    """As much of it as a person reads; the whole is in the report."""
+    return message if len(message) <= _MESSAGE_CHARACTERS else f"{message[:_MESSAGE_CHARACTERS]}…"
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a person should know of how the manifests were read: what was passed over, what was chosen."""
+    return [note for manifest in summary.manifests for note in _notes(manifest)]
+
+
+def _notes(manifest: ManifestRead) -> list[str]:
+    name = printable(manifest.name)
+    found = []
+    if manifest.header_row > 1:
+        found.append(f"{name}: the header is row {manifest.header_row}; what stands above it is no data")
+    found.extend(f"{name}: {printable(note)}" for note in manifest.notes)
+    for column, others in manifest.other_columns.items():
+        taken = printable(manifest.columns[column])
+        shown = ", ".join(f"'{printable(header)}'" for header in others)
+        found.append(f"{name}: {column} is '{taken}'; not taken for it: {shown}")
+    if manifest.layout_fit:
+        found.append(f"{name}: layout: {manifest.layout}, {manifest.layout_fit}")
+    for rows, one, several in (
+        (manifest.passed_over, "is a total", "are totals"),
+        (manifest.header_rows, "repeats the header", "repeat the header"),
+    ):
+        if rows:
+            shown = ", ".join(map(str, rows[:_NUMBERS_SHOWN]))
+            more = "" if len(rows) <= _NUMBERS_SHOWN else " …"
+            are = f"rows {shown}{more} {several}" if len(rows) > 1 else f"row {shown} {one}"
+            found.append(f"{name}: {are}, no data")
+    return found
+
+
+def needing(rows: Mapping[str, int]) -> int:
+    """How many rows need somebody's attention, of the counts by status."""
+    return sum(rows[status] for status in STATUSES if status not in FINE)
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _all(total: int) -> str:
+    return "The only row" if total == 1 else f"All {total:,} rows"
