@@ -5,7 +5,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -21,6 +20,7 @@ from hypothesis import strategies as st
 from importer.errors import CannotGoOn, RunInProgress, SetupError
 from importer.ledger import NEXT, Ledger, Run, TransitionRefused, Verdict, exists, may_send, verdict
 from importer.model import Entry, Intent, Outcome, State, Status
+from tests.homes import Home, Homes, at, told_of
 
 ADM = "adm https://adm.example"
 NOW = datetime(2026, 11, 22, 5, 14, 59, 123456, UTC)
@@ -63,8 +63,8 @@ def being_sent(number: int = 1) -> Entry:
     return Entry(*key(number), State.SENDING, "c1", "run-1", "", "being sent", None, 0, NOW)
 
 
-def opened(folder: Path) -> Ledger:
-    return Ledger(folder / "ledger.db", now=lambda: NOW)
+def opened(home: Home) -> Ledger:
+    return Ledger(at(home), now=lambda: NOW)
 
 
 def state_of(ledger: Ledger, number: int = 1) -> State | None:
@@ -146,9 +146,9 @@ def reach(ledger: Ledger, state: State) -> None:
 @pytest.mark.parametrize("content", [SAME, OTHER])
 @pytest.mark.parametrize("state", State)
 def test_the_ledger_starts_what_the_verdict_lets_and_nothing_else(
-    tmp_path: Path, state: State, content: str, *, accept_doubt: bool
+    home: Home, state: State, content: str, *, accept_doubt: bool
 ) -> None:
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         reach(ledger, state)
         before = ledger.entries(ADM, [key()])
         allowed = may_send(before[key()], content, accept_doubt=accept_doubt)
@@ -163,8 +163,8 @@ def test_the_ledger_starts_what_the_verdict_lets_and_nothing_else(
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.status)
 @pytest.mark.parametrize("state", State)
-def test_only_what_is_being_sent_can_end(tmp_path: Path, state: State, end: Outcome) -> None:
-    with opened(tmp_path) as ledger:
+def test_only_what_is_being_sent_can_end(home: Home, state: State, end: Outcome) -> None:
+    with opened(home) as ledger:
         reach(ledger, state)
         before = ledger.entries(ADM, [key()])
         ended = ledger.record(intent(), end)
@@ -176,8 +176,8 @@ def test_only_what_is_being_sent_can_end(tmp_path: Path, state: State, end: Outc
             assert ledger.entries(ADM, [key()]) == before
 
 
-def test_what_was_never_begun_can_not_end(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger, pytest.raises(TransitionRefused) as refused:
+def test_what_was_never_begun_can_not_end(home: Home) -> None:
+    with opened(home) as ledger, pytest.raises(TransitionRefused) as refused:
         ledger.record(intent(), CREATED).result()
     assert str(refused.value) == (
         "ledger entry of order 1001, tracking number 1Z00000001: found nothing of it, expected it to be "
@@ -186,15 +186,15 @@ def test_what_was_never_begun_can_not_end(tmp_path: Path) -> None:
     )
 
 
-def test_a_run_can_not_end_what_another_one_is_sending(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_a_run_can_not_end_what_another_one_is_sending(home: Home) -> None:
+    with opened(home) as ledger:
         ledger.intend(intent()).result()
         assert isinstance(ledger.record(intent(run_id="run-2"), CREATED).exception(), TransitionRefused)
         assert ledger.entries(ADM, [key()]) == {key(): being_sent()}
 
 
-def test_a_refused_start_names_the_run_that_was_there_before(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_a_refused_start_names_the_run_that_was_there_before(home: Home) -> None:
+    with opened(home) as ledger:
         reach(ledger, State.CREATED)
         with pytest.raises(TransitionRefused) as refused:
             ledger.intend(intent(run_id="run-2")).result()
@@ -205,8 +205,8 @@ def test_a_refused_start_names_the_run_that_was_there_before(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("end", [FAILED, REJECTED, NOT_SENT], ids=lambda end: end.status)
-def test_what_was_in_doubt_stays_so_when_sending_it_again_fails(tmp_path: Path, end: Outcome) -> None:
-    with opened(tmp_path) as ledger:
+def test_what_was_in_doubt_stays_so_when_sending_it_again_fails(home: Home, end: Outcome) -> None:
+    with opened(home) as ledger:
         reach(ledger, State.IN_DOUBT)
         again = intent(run_id="run-2")
         ledger.intend(again, accept_doubt=True).result()
@@ -218,10 +218,10 @@ def test_what_was_in_doubt_stays_so_when_sending_it_again_fails(tmp_path: Path, 
         assert ledger.entries(ADM, [key()]) == {key(): entry(State.IN_DOUBT, run_id="run-2", outcome=kept)}
 
 
-def test_what_failed_by_a_500_and_is_refused_later_is_in_doubt(tmp_path: Path) -> None:
+def test_what_failed_by_a_500_and_is_refused_later_is_in_doubt(home: Home) -> None:
     failed = Outcome(Status.FAILED, "destination-500", "500 Server Error: later", 500, 5)
     unreachable = Outcome(Status.FAILED, "destination-unreachable", "refused", None, 5)
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         for run_id, end in (("run-1", failed), ("run-2", unreachable)):
             ledger.intend(intent(run_id=run_id)).result()
             assert ledger.record(intent(run_id=run_id), end).result() == end
@@ -234,8 +234,8 @@ def test_what_failed_by_a_500_and_is_refused_later_is_in_doubt(tmp_path: Path) -
         assert (kept.status, kept.code, kept.message) == (Status.IN_DOUBT, "outcome-unknown", message)
 
 
-def test_what_was_in_doubt_is_created_when_sending_it_again_says_so(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_what_was_in_doubt_is_created_when_sending_it_again_says_so(home: Home) -> None:
+    with opened(home) as ledger:
         reach(ledger, State.IN_DOUBT)
         again = intent(run_id="run-2")
         ledger.intend(again, accept_doubt=True).result()
@@ -243,8 +243,8 @@ def test_what_was_in_doubt_is_created_when_sending_it_again_says_so(tmp_path: Pa
         assert ledger.entries(ADM, [key()]) == {key(): entry(State.CREATED, run_id="run-2")}
 
 
-def test_what_only_reports_say_is_no_outcome_of_sending(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_what_only_reports_say_is_no_outcome_of_sending(home: Home) -> None:
+    with opened(home) as ledger:
         ledger.intend(intent()).result()
         for status in set(Status) - {end.status for end in ENDS}:
             with pytest.raises(ValueError, match=status):
@@ -264,9 +264,9 @@ def found_out(ledger: Ledger, *, created: bool, number: int = 1) -> Future[Entry
 @pytest.mark.parametrize("created", [True, False])
 @pytest.mark.parametrize("state", State)
 def test_a_person_can_settle_what_is_in_doubt_or_rejected_and_nothing_else(
-    tmp_path: Path, state: State, *, created: bool
+    home: Home, state: State, *, created: bool
 ) -> None:
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         reach(ledger, state)
         before = ledger.entries(ADM, [key()])[key()]
         settled = found_out(ledger, created=created)
@@ -284,8 +284,8 @@ def test_a_person_can_settle_what_is_in_doubt_or_rejected_and_nothing_else(
         assert ledger.entries(ADM, [key()]) == {key(): expected}
 
 
-def test_what_the_ledger_has_nothing_of_can_not_be_settled(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_what_the_ledger_has_nothing_of_can_not_be_settled(home: Home) -> None:
+    with opened(home) as ledger:
         refused = found_out(ledger, created=True).exception()
         assert isinstance(refused, TransitionRefused)
         assert str(refused) == (
@@ -295,8 +295,8 @@ def test_what_the_ledger_has_nothing_of_can_not_be_settled(tmp_path: Path) -> No
         assert ledger.is_empty(ADM)
 
 
-def test_what_a_person_found_there_is_never_sent_again(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_what_a_person_found_there_is_never_sent_again(home: Home) -> None:
+    with opened(home) as ledger:
         reach(ledger, State.IN_DOUBT)
         found_out(ledger, created=True).result()
         for content in (SAME, OTHER):
@@ -306,9 +306,9 @@ def test_what_a_person_found_there_is_never_sent_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.status)
 def test_what_a_person_found_not_to_be_there_is_sent_again_and_every_answer_is_believed(
-    tmp_path: Path, end: Outcome
+    home: Home, end: Outcome
 ) -> None:
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         for run_id, before in (("run-1", FAILED), ("run-2", DOUBTED)):
             ledger.intend(intent(run_id=run_id)).result()
             ledger.record(intent(run_id=run_id), before).result()
@@ -319,9 +319,9 @@ def test_what_a_person_found_not_to_be_there_is_sent_again_and_every_answer_is_b
         assert ledger.entries(ADM, [key()]) == {key(): entry(State(end.status), run_id="run-3", outcome=end)}
 
 
-def test_what_is_in_doubt_is_listed_by_destination_the_oldest_first(tmp_path: Path) -> None:
+def test_what_is_in_doubt_is_listed_by_destination_the_oldest_first(home: Home) -> None:
     times = iter(NOW + timedelta(minutes=minutes) for minutes in (3, 3, 1, 1, 2, 0, 0))
-    with Ledger(tmp_path / "ledger.db", now=lambda: next(times)) as ledger:
+    with Ledger(at(home), now=lambda: next(times)) as ledger:
         for number in (1, 2, 3):
             ledger.intend(intent(number)).result()
             if number < 3:
@@ -338,8 +338,8 @@ def test_what_is_in_doubt_is_listed_by_destination_the_oldest_first(tmp_path: Pa
         assert ledger.destinations() == [ADM, "adm sandbox"]
 
 
-def test_an_empty_ledger_has_no_doubts_and_no_destinations(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_an_empty_ledger_has_no_doubts_and_no_destinations(home: Home) -> None:
+    with opened(home) as ledger:
         assert (ledger.doubts(), ledger.destinations()) == ([], [])
 
 
@@ -358,15 +358,16 @@ steps = st.one_of(
 )
 
 
-@given(st.lists(steps, max_size=12))
-@settings(max_examples=100, deadline=None)
+@given(story=st.lists(steps, max_size=12))
+@settings(max_examples=50, deadline=None)
 def test_whatever_happens_nothing_done_or_in_doubt_or_rejected_is_sent_again(
+    homes: Homes,
     story: list[tuple[str, int, str, bool, Outcome | None]],
 ) -> None:
     done: set[int] = set()
     doubted: dict[int, str] = {}
     rejected: dict[int, str] = {}
-    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as ledger:
+    with homes() as home, opened(home) as ledger:
         for run, (what, number, content, accept_doubt, end) in enumerate(story):
             if what == "recover":
                 ledger.recover(ADM)
@@ -393,12 +394,12 @@ def test_whatever_happens_nothing_done_or_in_doubt_or_rejected_is_sent_again(
 # On the disk --------------------------------------------------------------------------------------------
 
 
-def test_what_was_begun_and_ended_is_there_after_opening_again(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_what_was_begun_and_ended_is_there_after_opening_again(home: Home) -> None:
+    with opened(home) as ledger:
         ledger.intend(intent(1)).result()
         ledger.intend(intent(2)).result()
         ledger.record(intent(2), REJECTED).result()
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         assert ledger.entries(ADM, [key(1), key(2), key(3)]) == {
             key(1): being_sent(1),
             key(2): entry(State.REJECTED, number=2, outcome=REJECTED),
@@ -414,27 +415,27 @@ def test_closing_writes_all_that_is_queued_into_the_one_file(tmp_path: Path) -> 
         assert ledger.outcomes("run-1") == {State.SENDING: 2000}
 
 
-def test_a_closed_ledger_takes_no_more(tmp_path: Path) -> None:
-    ledger = opened(tmp_path)
+def test_a_closed_ledger_takes_no_more(home: Home) -> None:
+    ledger = opened(home)
     ledger.close()
     ledger.close()
     assert str(ledger.intend(intent()).exception(timeout=0)) == (
-        f"ledger {tmp_path}/ledger.db: it is closed, so nothing more can be written to it"
+        f"ledger {at(home)}: it is closed, so nothing more can be written to it"
     )
 
 
-def test_what_is_queued_can_not_be_taken_back(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_what_is_queued_can_not_be_taken_back(home: Home) -> None:
+    with opened(home) as ledger:
         future = ledger.intend(intent())
         assert (future.cancel(), future.result(), state_of(ledger)) == (False, None, State.SENDING)
 
 
-def test_many_threads_can_write_at_once(tmp_path: Path) -> None:
+def test_many_threads_can_write_at_once(home: Home) -> None:
     def send(number: int) -> Outcome:
         ledger.intend(intent(number)).result()
         return ledger.record(intent(number), CREATED).result()
 
-    with opened(tmp_path) as ledger, ThreadPoolExecutor(16) as threads:
+    with opened(home) as ledger, ThreadPoolExecutor(16) as threads:
         assert list(threads.map(send, range(400))) == [CREATED] * 400
         assert ledger.outcomes("run-1") == {State.CREATED: 400}
 
@@ -457,8 +458,8 @@ def test_what_is_queued_together_is_committed_together(tmp_path: Path) -> None:
         assert commits(tmp_path) in {1, 2}
 
 
-def test_one_that_is_refused_does_not_hold_up_its_group(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_one_that_is_refused_does_not_hold_up_its_group(home: Home) -> None:
+    with opened(home) as ledger:
         reach(ledger, State.CREATED)
         futures = [ledger.intend(intent(number)) for number in (2, 1, 3, 3)]
         assert [type(future.exception()) for future in futures] == [
@@ -470,8 +471,8 @@ def test_one_that_is_refused_does_not_hold_up_its_group(tmp_path: Path) -> None:
         assert ledger.outcomes("run-1") == {State.CREATED: 1, State.SENDING: 2}
 
 
-def test_a_start_and_its_end_can_be_queued_together(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_a_start_and_its_end_can_be_queued_together(home: Home) -> None:
+    with opened(home) as ledger:
         futures: list[Future[None] | Future[Outcome]] = [
             ledger.intend(intent()),
             ledger.record(intent(), CREATED),
@@ -491,12 +492,12 @@ sys.stdin.read()
 """
 
 
-def test_what_a_killed_process_was_sending_is_in_doubt(tmp_path: Path) -> None:
-    with child(SENDS_AND_WAITS, tmp_path / "ledger.db", ADM) as process:
+def test_what_a_killed_process_was_sending_is_in_doubt(home: Home) -> None:
+    with child(SENDS_AND_WAITS, told_of(home), ADM) as process:
         assert line_of(process) == "sent"
         process.kill()
         process.wait()
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         assert state_of(ledger) is State.SENDING
         assert (ledger.recover("adm https://other.example"), ledger.recover(ADM), ledger.recover(ADM)) == (
             0,
@@ -624,17 +625,17 @@ def test_the_file_and_its_folder_are_for_their_owner_alone(tmp_path: Path) -> No
 # Reading ------------------------------------------------------------------------------------------------
 
 
-def test_any_number_of_keys_can_be_asked_for(tmp_path: Path) -> None:
+def test_any_number_of_keys_can_be_asked_for(home: Home) -> None:
     numbers = range(10_000)
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         futures = [ledger.intend(intent(number)) for number in numbers if number % 2]
         futures[-1].result()
         known = ledger.entries(ADM, [key(number) for number in reversed(numbers)] * 2)
         assert known == {key(number): being_sent(number) for number in numbers if number % 2}
 
 
-def test_destinations_know_nothing_of_each_other(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_destinations_know_nothing_of_each_other(home: Home) -> None:
+    with opened(home) as ledger:
         assert (ledger.is_empty(ADM), ledger.entries(ADM, [key()]), ledger.entries(ADM, [])) == (True, {}, {})
         ledger.intend(intent(destination="adm sandbox")).result()
         assert (ledger.is_empty(ADM), ledger.is_empty("adm sandbox")) == (True, False)
@@ -643,9 +644,9 @@ def test_destinations_know_nothing_of_each_other(tmp_path: Path) -> None:
         assert ledger.entries(ADM, [key()]) == {key(): being_sent()}
 
 
-def test_a_parcel_with_two_orders_is_known_by_each(tmp_path: Path) -> None:
+def test_a_parcel_with_two_orders_is_known_by_each(home: Home) -> None:
     shared = Intent(ADM, ("1001", "1002"), "1Z00000001", "c1", "run-1")
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         ledger.intend(shared).result()
         ledger.record(shared, CREATED).result()
         known = ledger.entries(ADM, [("1001", "1Z00000001"), ("1002", "1Z00000001")])
@@ -655,9 +656,9 @@ def test_a_parcel_with_two_orders_is_known_by_each(tmp_path: Path) -> None:
         }
 
 
-def test_a_parcel_is_not_sent_if_one_of_its_orders_may_not(tmp_path: Path) -> None:
+def test_a_parcel_is_not_sent_if_one_of_its_orders_may_not(home: Home) -> None:
     shared = Intent(ADM, ("1000", "1001", "1002"), "1Z00000001", "c2", "run-2")
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         reach(ledger, State.CREATED)
         assert isinstance(ledger.intend(shared).exception(), TransitionRefused)
         assert ledger.entries(ADM, [(order_id, "1Z00000001") for order_id in shared.order_ids]) == {
@@ -665,27 +666,27 @@ def test_a_parcel_is_not_sent_if_one_of_its_orders_may_not(tmp_path: Path) -> No
         }
 
 
-def test_a_message_that_no_database_takes_is_written_so_that_it_does(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_a_message_that_no_database_takes_is_written_so_that_it_does(home: Home) -> None:
+    with opened(home) as ledger:
         ledger.intend(intent()).result()
         ledger.record(intent(), Outcome(Status.REJECTED, "destination-422", "naïve \ud800 SKU")).result()
         assert ledger.entries(ADM, [key()])[key()].message == r"naïve \ud800 SKU"
 
 
-def test_times_are_kept_in_utc(tmp_path: Path) -> None:
+def test_times_are_kept_in_utc(home: Home) -> None:
     vienna = timezone(timedelta(hours=1))
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         ledger.intend(intent()).result()
         ledger.record(intent(), Outcome(Status.CREATED, at=NOW.astimezone(vienna))).result()
         at = ledger.entries(ADM, [key()])[key()].at
     assert (at, at.tzinfo) == (NOW, UTC)
 
 
-def test_reading_alone_sees_what_others_write_and_writes_nothing(tmp_path: Path) -> None:
-    with opened(tmp_path) as writing, Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
+def test_reading_alone_sees_what_others_write_and_writes_nothing(home: Home) -> None:
+    with opened(home) as writing, Ledger(at(home), readonly=True) as ledger:
         writing.intend(intent()).result()
         assert ledger.entries(ADM, [key()]) == {key(): being_sent()}
-        refused = f"ledger {tmp_path}/ledger.db: it was opened for reading only, so it can't be changed"
+        refused = f"ledger {at(home)}: it was opened for reading only, so it can't be changed"
         for change in (
             lambda: ledger.intend(intent(2)),
             lambda: ledger.record(intent(), CREATED),
@@ -788,12 +789,12 @@ def test_a_ledger_of_a_later_version_is_refused_unharmed(tmp_path: Path, *, read
     path = tmp_path / "ledger.db"
     with Ledger(path):
         pass
-    foreign(path, "UPDATE importer_ledger SET version = 3")
+    foreign(path, "UPDATE importer_ledger SET version = 4")
     before = path.read_bytes()
     with pytest.raises(CannotGoOn) as refused:
         Ledger(path, readonly=readonly)
     assert str(refused.value) == (
-        f"ledger {path}: found version 3, expected 2 or less: a later version of this program wrote it; "
+        f"ledger {path}: found version 4, expected 3 or less: a later version of this program wrote it; "
         "update this one"
     )
     assert path.read_bytes() == before
@@ -818,16 +819,14 @@ def test_a_place_where_no_file_can_be_made_is_refused(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "location", ["postgresql://importer:secret@db/ledger", Path("postgresql://db/ledger")]
-)
-def test_an_address_is_refused_without_repeating_its_password(location: str | Path) -> None:
-    for attempt in (lambda: Ledger(location), lambda: exists(location)):
+@pytest.mark.parametrize("where", ["mysql://importer:secret@db/ledger", Path("mysql://db/ledger")])
+def test_an_address_of_another_database_is_refused_without_repeating_its_password(where: str | Path) -> None:
+    for attempt in (lambda: Ledger(where), lambda: exists(where)):
         with pytest.raises(SetupError) as refused:
             attempt()
         assert str(refused.value) == (
-            "ledger: found an address that begins with postgresql://, expected the path of a file; a ledger "
-            "on a database server is not supported yet"
+            "ledger: found an address that begins with mysql://, expected the path of a file, or "
+            "postgresql://user@host/database"
         )
 
 
@@ -950,14 +949,14 @@ def run_at(number: int) -> Run:
     )
 
 
-def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_runs_are_listed_newest_first(home: Home) -> None:
+    with opened(home) as ledger:
         for number in (2, 1, 3):
             ledger.start_run(run_at(number))
         assert (ledger.runs(), ledger.runs(limit=1)) == ([run_at(3), run_at(2), run_at(1)], [run_at(3)])
 
 
-def test_a_run_is_remembered_with_its_end(tmp_path: Path) -> None:
+def test_a_run_is_remembered_with_its_end(home: Home) -> None:
     ended = Run(
         run_id="run-1",
         command="post",
@@ -970,7 +969,7 @@ def test_a_run_is_remembered_with_its_end(tmp_path: Path) -> None:
         stopped_because="the token was refused",
         summary='{"rows": {"total": 3}}',
     )
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         ledger.start_run(run_at(1))
         ledger.finish_run(
             "run-1",
@@ -979,12 +978,12 @@ def test_a_run_is_remembered_with_its_end(tmp_path: Path) -> None:
             stopped_because="the token was refused",
             summary='{"rows": {"total": 3}}',
         )
-    with Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
+    with Ledger(at(home), readonly=True) as ledger:
         assert (ledger.run("run-1"), ledger.run("run-2"), ledger.runs()) == (ended, None, [ended])
 
 
-def test_outcomes_count_what_the_run_was_the_last_to_touch(tmp_path: Path) -> None:
-    with opened(tmp_path) as ledger:
+def test_outcomes_count_what_the_run_was_the_last_to_touch(home: Home) -> None:
+    with opened(home) as ledger:
         for number in (1, 2, 3):
             ledger.intend(intent(number)).result()
         ledger.record(intent(1), CREATED).result()
@@ -997,9 +996,9 @@ def test_outcomes_count_what_the_run_was_the_last_to_touch(tmp_path: Path) -> No
         )
 
 
-def test_what_a_run_was_told_is_remembered(tmp_path: Path) -> None:
+def test_what_a_run_was_told_is_remembered(home: Home) -> None:
     given = {"manifests": [{"name": "ups ✓.csv", "path": None}], "partial": True, "layout": "generic"}
-    with opened(tmp_path) as ledger:
+    with opened(home) as ledger:
         ledger.start_run(replace(run_at(1), given=given))
         ledger.start_run(run_at(2))
         assert ledger.runs() == [run_at(2), replace(run_at(1), given=given)]

@@ -6,7 +6,6 @@ fulfillment it has kept itself, from what was sent and answered, and the ledger 
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,13 +26,20 @@ from hypothesis.stateful import (
 
 from importer.errors import RunInProgress
 from importer.ledger import Ledger, TransitionRefused
-from importer.model import Intent, Outcome, State, Status
+from importer.model import Event, Intent, Outcome, State, Status
+from tests.homes import Homes, at
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
 ADM = "adm https://adm.example"
 CONTENTS = ("c1", "c2")
+MEANT = {
+    Event.FOUND_IN_DOUBT: State.IN_DOUBT,
+    Event.SETTLED_CREATED: State.CREATED,
+    Event.SETTLED_NOT_CREATED: State.FAILED,
+}
+"""The state that an event came to that is not called as it."""
 Key = tuple[str, str]
 KEYS: tuple[Key, ...] = (("1001", "TRACK00001"), ("1001", "TRACK00002"), ("1002", "TRACK00001"))
 
@@ -79,10 +85,10 @@ class Moment(StrEnum):
 class Posting(RuleBasedStateMachine):
     """Runs that post, one after the other, with one ledger."""
 
-    def __init__(self) -> None:
+    def __init__(self, homes: Homes) -> None:
         super().__init__()
         self.world = ExitStack()
-        self.path = Path(self.world.enter_context(tempfile.TemporaryDirectory()), "ledger.db")
+        self.place = at(self.world.enter_context(homes()))
         self.runs = 0
         self.run = ExitStack()
         self.ledger: Ledger | None = None
@@ -111,8 +117,8 @@ class Posting(RuleBasedStateMachine):
 
     def alone(self, stack: ExitStack) -> Ledger:
         """Open the ledger, have it alone, and call in-doubt what a dead run was sending."""
-        ledger = stack.enter_context(Ledger(self.path))
-        stack.enter_context(ledger.lock(ADM))
+        ledger = stack.enter_context(Ledger(self.place))
+        stack.enter_context(ledger.lock(ADM, run_id=f"run-{self.runs}"))
         left = {key: content for key, (state, content) in self.story.items() if state is State.SENDING}
         assert ledger.recover(ADM) == len(left)
         self.story |= {key: (State.IN_DOUBT, content) for key, content in left.items()}
@@ -122,8 +128,19 @@ class Posting(RuleBasedStateMachine):
     @precondition(lambda self: self.hangs)
     @rule()
     def another_run_at_once(self) -> None:
-        with Ledger(self.path) as other, pytest.raises(RunInProgress), other.lock(ADM):
-            pass
+        with Ledger(self.place) as other:
+            if other.shared:
+                self.finds_nothing_to_do(other)
+                return
+            with pytest.raises(RunInProgress), other.lock(ADM):
+                pass
+
+    def finds_nothing_to_do(self, other: Ledger) -> None:
+        """Where runs are side by side, one leaves alone what another one is sending."""
+        with other.lock(ADM, run_id="another"):
+            assert other.recover(ADM) == 0
+            for key in [key for key, (state, _) in self.story.items() if state is State.SENDING]:
+                assert f"run run-{self.runs} " in other.claim(ADM, "another", [key]).result().by
 
     @property
     def hangs(self) -> bool:
@@ -209,9 +226,27 @@ class Posting(RuleBasedStateMachine):
     def compare(self, ledger: Ledger) -> None:
         entries = ledger.entries(ADM, KEYS)
         assert {key: (entry.state, entry.content) for key, entry in entries.items()} == self.story
+        last = {
+            found[1:]: happened[-1].event
+            for order_id in {order_id for order_id, _ in KEYS}
+            for found, happened in ledger.history(order_id=order_id).items()
+        }
+        assert {key: MEANT.get(event, event) for key, event in last.items()} == {
+            key: state for key, (state, _) in self.story.items()
+        }
 
 
-def test_no_sequence_of_answers_crashes_and_reruns_sends_again_what_was_answered_or_is_unknown() -> None:
+def test_no_sequence_of_answers_crashes_and_reruns_sends_again_what_was_answered_or_is_unknown(
+    homes: Homes,
+) -> None:
+    with homes() as home:
+        examples = 50 if isinstance(home, Path) else 15  # commits to a database take their time
+
+    class AtHome(Posting):
+        def __init__(self) -> None:
+            super().__init__(homes)
+
     run_state_machine_as_test(
-        Posting, settings=settings(max_examples=50, stateful_step_count=30, deadline=None)
+        AtHome,
+        settings=settings(max_examples=examples, stateful_step_count=30, deadline=None),
     )

@@ -1,12 +1,19 @@
 """The memory across runs, and the only SQL.
 
-``states`` says which state may follow which, as a table; ``store`` keeps them in a database; ``writer``
-makes changes durable, many with one commit; ``lock`` lets one run at a time post to a destination; and
-``ledger`` is what callers see of it.
+``states`` says which state may follow which, as a table; ``tables`` are those of the database, and ``schema``
+makes them. ``store`` keeps fulfillments and runs in them, ``history`` what became known of each fulfillment,
+``interchanges`` what EDI needs to have remembered; ``writer`` makes changes durable, many with one commit.
+A ledger is at one of the ``places``: a file (``sqlite``), where a ``lock`` lets one run at a time post to a
+destination, or a server (``postgresql``), where runs share the work, each with a lease (``leases``).
+``copying`` is for moving from one to the other, and ``ledger`` is what callers see of it all.
 """
 
+from importer.ledger.interchanges import Interchange
+from importer.ledger.leases import LEASE_SECONDS, Claimed
 from importer.ledger.ledger import Ledger, exists, utc_now
+from importer.ledger.places import Address, Location, location
 from importer.ledger.states import (
+    DONE,
     DOUBTED,
     NEXT,
     OUTCOME_UNKNOWN,
@@ -21,16 +28,23 @@ from importer.ledger.states import (
 from importer.ledger.store import Run
 
 __all__ = [
+    "DONE",
     "DOUBTED",
+    "LEASE_SECONDS",
     "NEXT",
     "OUTCOME_UNKNOWN",
     "SETTLED",
     "TAKEN_AT_ITS_WORD",
+    "Address",
+    "Claimed",
+    "Interchange",
     "Ledger",
+    "Location",
     "Run",
     "TransitionRefused",
     "Verdict",
     "exists",
+    "location",
     "may_be_settled",
     "may_send",
     "utc_now",

@@ -1,29 +1,33 @@
 """The ledger as the rest of the program sees it."""
 
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
-from importer.errors import CannotGoOn, SetupError
-from importer.ledger import store
-from importer.ledger.lock import Patience, only_run
+from importer.errors import CannotGoOn, ImporterError, RunInProgress, SetupError
+from importer.ledger import checkup, copying, history, interchanges, leases, store
+from importer.ledger.checkup import Checkup
+from importer.ledger.interchanges import Interchange
+from importer.ledger.leases import LEASE_SECONDS, Claim, Claimed, Release
+from importer.ledger.lock import Patience, holder, only_run
+from importer.ledger.places import Address, Location, location
+from importer.ledger.postgresql import Server
+from importer.ledger.sqlite import File
 from importer.ledger.states import NEXT
 from importer.ledger.store import Run
-from importer.ledger.writer import End, Settle, Start, Writer
-from importer.model import Entry, Intent, Outcome, State
+from importer.ledger.tables import Key
+from importer.ledger.writer import End, Settle, Start, Writer, keys_of
+from importer.model import Entry, Happening, Intent, Outcome, State
 
 T = TypeVar("T")
-
-_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")  # a Path has turned "://" into ":/"
 
 
 def utc_now() -> datetime:
@@ -31,52 +35,54 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def exists(location: str | Path) -> bool:
-    """Say whether there is a ledger, or anything else, at ``location``; an empty file is none.
+def exists(where: str | Location) -> bool:
+    """Say whether there is a ledger, or anything else, at ``where``; an empty file is none.
 
     Raises:
-        SetupError: ``location`` is an address, not a path.
+        SetupError: it is an address that can't be one of a ledger.
         CannotGoOn: it can't be told.
     """
-    path = _path(location)
-    with store.plainly(path):
-        return path.exists() and (not path.is_file() or path.stat().st_size > 0)
+    return _place(where).exists()
 
 
 class Ledger:
     """What is known of every fulfillment that any run sent or was about to send.
 
-    ``location`` is the path of its file, which is made, with its folder, if it is not there. A ``readonly``
-    ledger must be there and is never changed. ``now`` tells the time of what is written; ``clock`` (seconds)
-    and ``sleep`` are for waiting until another run has ended.
+    ``where`` is the path of its file, which is made, with its folder, if it is not there, or the address of a
+    database, where its tables are made; ``location`` is that, without a password. A ``readonly`` ledger must
+    be there and is never changed. ``now`` tells the time of what is written; ``clock`` (seconds) and
+    ``sleep`` are for waiting until another run has ended.
 
     Raises:
-        SetupError: ``location`` is an address, not a path.
+        SetupError: ``where`` is an address that can't be one of a ledger.
         CannotGoOn: what is there is not a ledger, or can't be opened or written.
     """
 
     location: str
+    shared: bool
+    """Whether runs post side by side with it; else ``lock`` lets one post at a time to a destination."""
 
     def __init__(
         self,
-        location: str | Path,
+        where: str | Location,
         *,
         readonly: bool = False,
         now: Callable[[], datetime] = utc_now,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.location = str(location)
-        self._path = _path(location)
+        self._place = _place(where)
+        self.location = str(where)
+        self.shared = self._place.shared
         self._now = now
         self._patience = Patience(clock, sleep)
         self._writer: Writer | None = None
         if readonly:
-            self._readers = store.open_for_reading(self._path)
+            self._readers = self._place.open_for_reading()
         else:
-            self._writer = Writer(*store.open_for_writing(self._path))
+            self._writer = Writer(self._place, *self._place.open_for_writing())
             try:
-                self._readers = store.readers(self._path)
+                self._readers = self._place.readers()
             except BaseException:
                 self._writer.close()
                 raise
@@ -93,30 +99,49 @@ class Ledger:
         if self._writer is not None:
             self._writer.close()
 
-    def lock(self, destination: str, *, wait: float = 0.0) -> AbstractContextManager[None]:
+    def lock(
+        self, destination: str, *, wait: float = 0.0, run_id: str = "", lease: float = LEASE_SECONDS
+    ) -> AbstractContextManager[None]:
         """Be the only run that posts to ``destination`` with this ledger, as long as the context lasts.
 
-        On entering the context, another run that is posting is waited for, up to ``wait`` seconds.
+        On entering the context, another run that is posting is waited for, up to ``wait`` seconds. With a
+        ``shared`` ledger nobody is: ``run_id`` is one of the runs that post, for the others dead if it says
+        nothing for ``lease`` seconds. Without a ``run_id`` it is no run that posts.
 
         Raises:
             RunInProgress: another run is still posting, on entering the context.
             CannotGoOn: the lock can't be made beside the ledger, or the ledger is read-only.
         """
-        self._writing()
-        return only_run(self._path, destination, self._now, wait, self._patience)
+        writer = self._writing()
+        if isinstance(self._place, File):
+            return only_run(self._place, destination, self._now, wait, self._patience)
+        return leases.held(writer, destination, run_id, lease) if run_id else nullcontext()
 
     def recover(self, destination: str) -> int:
         """Call in-doubt what dead runs were sending, and return how many orders' shares that were.
 
-        The caller holds the lock, so that all that is being sent was sent by runs that have ended.
+        The caller holds the lock, so that all that is being sent was sent by runs that have ended; with a
+        ``shared`` ledger, by them or by runs whose lease is not over.
 
         Raises:
             CannotGoOn: the ledger can't be written.
         """
-        done: Future[int] = self._writing().submit(
-            partial(store.recover, destination=destination, at=self._now())
-        )
+        call = leases.recover if self.shared else store.recover
+        done: Future[int] = self._writing().submit(partial(call, destination=destination, at=self._now()))
         return done.result()
+
+    def claim(self, destination: str, run_id: str, keys: Sequence[tuple[str, str]]) -> Future[Claimed]:
+        """Have the orders of ``keys`` for a run, in a ``shared`` ledger, unless another run has one of them.
+
+        The run holds the lock. The future has what is known of the fulfillments, now that nobody else can
+        touch them, or who has them. It fails with ``CannotGoOn`` if the claim can't be written.
+        """
+        return self._writing().submit(Claim(destination, run_id, tuple(keys), self._now()))
+
+    def release(self, destination: str, run_id: str, keys: Sequence[tuple[str, str]]) -> Future[None]:
+        """Let other runs have the orders of ``keys``; the future is as that of ``claim``."""
+        orders = tuple({order_id for order_id, _ in keys})
+        return self._writing().submit(Release(destination, run_id, orders))
 
     def entries(self, destination: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Entry]:
         """Return what is known of ``keys``, any number of pairs of order id and tracking number.
@@ -139,8 +164,18 @@ class Ledger:
         """
         return self._read(lambda connection: store.is_empty(connection, destination))
 
-    def intend(self, intent: Intent, *, accept_doubt: bool = False) -> Future[None]:
+    def intend(
+        self,
+        intent: Intent,
+        *,
+        accept_doubt: bool = False,
+        before: Sequence[Happening] = (),
+        sent: bool = True,
+    ) -> Future[None]:
         """Say that ``intent`` is about to be sent; it may be, once the future is done.
+
+        ``before`` is what became known of it since its last change, for its history; without ``sent`` nothing
+        is sent, and its end follows.
 
         The future fails with ``TransitionRefused`` if what is known of one of its orders does not allow it,
         and with ``CannotGoOn`` if it can't be written. ``accept_doubt`` lets what is in doubt be sent again.
@@ -148,10 +183,14 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger is read-only.
         """
-        return self._writing().submit(Start(intent, accept_doubt, self._now()))
+        return self._writing().submit(Start(intent, accept_doubt, self._now(), tuple(before), sent))
 
-    def record(self, intent: Intent, outcome: Outcome) -> Future[Outcome]:
+    def record(
+        self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening] = ()
+    ) -> Future[Outcome]:
         """Say how ``intent`` ended; it counts, once the future is done, as the outcome that the future holds.
+
+        ``before`` is what became known of it since its last change, for its history.
 
         That is ``outcome``, or in-doubt if an earlier attempt, of unknown outcome, may have done it. The
         future fails with ``TransitionRefused`` if this run was not sending it, and with ``CannotGoOn`` if it
@@ -163,7 +202,34 @@ class Ledger:
         """
         if State(outcome.status) not in NEXT[State.SENDING]:
             raise ValueError(outcome.status)
-        return self._writing().submit(End(intent, outcome, outcome.at or self._now()))
+        return self._writing().submit(End(intent, outcome, outcome.at or self._now(), tuple(before)))
+
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+        """Write down what became known of ``intent`` that changes nothing; its history has it, once done.
+
+        The future fails with ``CannotGoOn`` if it can't be written.
+
+        Raises:
+            CannotGoOn: the ledger is read-only.
+        """
+        noted = [(key, each) for key in keys_of(intent) for each in happened]
+        return self._writing().submit(partial(history.add, happened=noted))
+
+    def history(
+        self, *, order_id: str | None = None, tracking_number: str | None = None
+    ) -> dict[Key, list[Happening]]:
+        """Return what became known, from first to last, of all that has this order id, this number, or both.
+
+        The keys are destination, order id and tracking number. What a ledger from before version 3 knew of a
+        fulfillment is how it ended last.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+            ValueError: neither is given.
+        """
+        if order_id is None and tracking_number is None:
+            raise ValueError((order_id, tracking_number))
+        return self._read(lambda connection: history.told(connection, order_id, tracking_number))
 
     def doubts(self, destination: str | None = None) -> list[tuple[str, Entry]]:
         """Return what is in doubt or being sent, each with its destination; all, or that of ``destination``.
@@ -197,6 +263,78 @@ class Ledger:
         """
         key = (destination, order_id, tracking_number)
         return self._writing().submit(Settle(key, created, by, self._now()))
+
+    def interchange(self, standard: str, sender: str, receiver: str, control: str) -> Interchange | None:
+        """Return the first interchange that came with this control number, None if none did.
+
+        With the same content it is the same document, sent again or read by an earlier run.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+        """
+        return self._read(
+            lambda connection: interchanges.find(connection, standard, sender, receiver, control)
+        )
+
+    def remember_interchanges(self, came: Sequence[Interchange]) -> None:
+        """Remember the interchanges that a run has read; of several with one control number the first.
+
+        Raises:
+            CannotGoOn: the ledger can't be written.
+        """
+        self._writing().submit(partial(interchanges.remember, interchanges=tuple(came))).result()
+
+    def next_control_number(self, series: str) -> int:
+        """Take the next control number of ``series``, from 1 to 999,999,999; nobody else gets the same.
+
+        Raises:
+            CannotGoOn: the ledger can't be written.
+        """
+        number: Future[int] = self._writing().submit(partial(interchanges.next_number, series=series))
+        return number.result()
+
+    def peek_control_number(self, series: str) -> int:
+        """Return the control number of ``series`` that would be taken next, and leave it.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+        """
+        return self._read(lambda connection: interchanges.peek(connection, series))
+
+    def copy_to(self, other: "Ledger") -> dict[str, int]:
+        """Put all that it knows into ``other``, which is empty, and return how much it was of what.
+
+        Nothing is written to it meanwhile, and nobody sees the other one with a part of it.
+
+        Raises:
+            SetupError: the other one is not empty.
+            RunInProgress: a run is posting with this one.
+            CannotGoOn: this one can't be read, the other one not be written, or one of them is read-only.
+        """
+        refusal = SetupError(f"ledger {other.location}: it is not empty, and two can't become one")
+        if not other._read(copying.is_empty):  # noqa: SLF001 - a ledger knows another one
+            raise refusal
+        reading, writing = self._writing(), other._writing()  # noqa: SLF001 - a ledger knows another one
+
+        def hand_over(source: Connection) -> dict[str, int] | ImporterError:
+            if self.shared and (runs := leases.alive(source)):
+                return RunInProgress(f"{', '.join(runs)}: posting with this ledger; wait until it has ended")
+            copied: Future[dict[str, int]] = writing.submit(partial(receive, source=source))
+            try:
+                return copied.result()
+            except ImporterError as error:
+                return error
+
+        def receive(connection: Connection, source: Connection) -> dict[str, int] | ImporterError:
+            if not copying.is_empty(connection):
+                return refusal
+            return copying.copy(connection, source, self._place.plainly)
+
+        with ExitStack() as stack:
+            for destination in self.destinations():
+                stack.enter_context(self.lock(destination))
+            done: Future[dict[str, int]] = reading.submit(hand_over)
+            return done.result()
 
     def start_run(self, run: Run) -> None:
         """Remember a run that starts.
@@ -249,20 +387,36 @@ class Ledger:
         """
         return self._read(lambda connection: store.outcomes(connection, run_id))
 
+    def at_work(self, destination: str) -> list[str]:
+        """Return who posts to ``destination`` now, in words, as far as can be told without disturbing them.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+        """
+        if isinstance(self._place, File):
+            return holder(self._place, destination)
+        return self._read(partial(leases.alive, destination=destination))
+
+    def checkup(self) -> Checkup:
+        """Return whether it is well; for that a file is read from one end to the other.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+        """
+        return self._read(checkup.examine)
+
     def _read(self, question: Callable[[Connection], T]) -> T:
-        with store.plainly(self._path), self._readers.connect() as connection:
+        with self._place.plainly(), self._readers.connect() as connection:
             return question(connection)
 
     def _writing(self) -> Writer:
         if self._writer is None:
-            raise CannotGoOn(f"ledger {self._path}: it was opened for reading only, so it can't be changed")
+            raise CannotGoOn(
+                f"ledger {self._place.name}: it was opened for reading only, so it can't be changed"
+            )
         return self._writer
 
 
-def _path(location: str | Path) -> Path:
-    if address := _ADDRESS.match(str(location)):
-        raise SetupError(
-            f"ledger: found an address that begins with {address[1]}://, expected the path of a file; "
-            "a ledger on a database server is not supported yet"
-        )
-    return Path(os.path.realpath(location))  # so that a link and its target have one lock
+def _place(where: str | Location) -> Server | File:
+    found = location(where)
+    return Server(found) if isinstance(found, Address) else File(Path(os.path.realpath(found)))

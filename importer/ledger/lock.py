@@ -14,7 +14,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from importer.errors import RunInProgress
-from importer.ledger.store import plainly
+from importer.ledger.sqlite import File
 
 POLL_SECONDS: Final = 0.5
 """How often a run that waits looks whether the other one has ended."""
@@ -30,7 +30,7 @@ class Patience:
 
 @contextmanager
 def only_run(
-    ledger: Path, destination: str, now: Callable[[], datetime], wait: float, patience: Patience
+    ledger: File, destination: str, now: Callable[[], datetime], wait: float, patience: Patience
 ) -> Iterator[None]:
     """Hold the lock of ``destination`` beside ``ledger``, with a note of who has it since when.
 
@@ -38,11 +38,10 @@ def only_run(
         RunInProgress: another run, on this host or one that shares the disk, has it for ``wait`` seconds.
         CannotGoOn: the lock can't be made beside the ledger.
     """
-    name = f"{ledger.name}.{hashlib.sha256(destination.encode()).hexdigest()[:12]}"
-    note = ledger.with_name(f"{name}.json")
-    lock = FileLock(ledger.with_name(f"{name}.lock"), mode=0o600, thread_local=False)
+    note = _note(ledger, destination)
+    lock = FileLock(note.with_suffix(".lock"), mode=0o600, thread_local=False)
     try:
-        with plainly(ledger):
+        with ledger.plainly():
             if not _had(lock, wait, patience):
                 raise RunInProgress(
                     f"another run is posting to {destination} with this ledger{_holder(note)}; "
@@ -55,6 +54,33 @@ def only_run(
             with suppress(OSError):  # a note left behind does not lock
                 note.unlink(missing_ok=True)
         lock.release()
+
+
+def holder(ledger: File, destination: str) -> list[str]:
+    """Say which run has noted that it holds the lock of ``destination``; the lock itself is left alone.
+
+    What a run of this host left behind that is dead does not count.
+    """
+    note = _note(ledger, destination)
+    words = _holder(note).removeprefix(": ")
+    return [words] if words and not _is_dead(note) else []
+
+
+def _is_dead(note: Path) -> bool:
+    try:
+        who = json.loads(note.read_text(encoding="utf-8"))
+        if who["host"] == socket.gethostname():
+            os.kill(who["pid"], 0)
+    except PermissionError:
+        return False  # it is there, and somebody else's
+    except (OSError, ValueError, KeyError):
+        return True
+    return False
+
+
+def _note(ledger: File, destination: str) -> Path:
+    digest = hashlib.sha256(destination.encode()).hexdigest()[:12]
+    return ledger.path.with_name(f"{ledger.path.name}.{digest}.json")
 
 
 def _had(lock: FileLock, wait: float, patience: Patience) -> bool:

@@ -40,6 +40,8 @@ NEXT: Final[Mapping[State | None, frozenset[State]]] = {
     State.UPDATED: frozenset(),
 }
 """The states that may follow; None is what the ledger has nothing of. ``verdict`` narrows it by content."""
+DONE: Final = frozenset({State.CREATED, State.UPDATED})
+"""Where nothing follows any more."""
 DOUBTED: Final = frozenset({State.IN_DOUBT, State.SENDING})
 """Where the outcome is unknown; ``sending`` is so once its run has ended."""
 _MAY_BE_SETTLED: Final = frozenset({State.IN_DOUBT, State.REJECTED})

@@ -6,26 +6,32 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from importer.errors import CannotGoOn
-from importer.ledger import store
+from importer.errors import CannotGoOn, ImporterError
+from importer.ledger import history, leases, store
+from importer.ledger.leases import Claim, Release
+from importer.ledger.places import Guard, Place
 from importer.ledger.states import TransitionRefused, ended, found_out, settled, started
-from importer.ledger.store import Key, Place
-from importer.model import Entry, Intent, Outcome
+from importer.ledger.tables import Key
+from importer.model import Entry, Event, Happening, Intent, Outcome, State
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The fulfillment of ``intent`` is about to be sent."""
+    """The fulfillment of ``intent`` is about to be sent, or, if it is not ``sent``, to end unsent.
+
+    ``before`` became known since the last change of it.
+    """
 
     intent: Intent
     accept_doubt: bool
     at: datetime
+    before: tuple[Happening, ...] = ()
+    sent: bool = True
 
     def apply(self, entries: dict[Key, Entry]) -> None:
         """Change ``entries``, all of them or none.
@@ -38,19 +44,27 @@ class Start:
             for key in self.keys
         }
 
+    def happened(self, entry: Entry) -> tuple[Happening, ...]:
+        """What its history gets, where that of one order's share is ``entry`` now."""
+        if not self.sent:
+            return self.before
+        words = entry.message if entry.code else ""  # else there is nothing to say but that
+        return (*self.before, Happening(self.at, entry.run_id, Event.SENDING, 0, entry.code, words))
+
     @property
     def keys(self) -> list[Key]:
         """The keys of its entries, one for each order in the parcel."""
-        return _keys_of(self.intent)
+        return keys_of(self.intent)
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The fulfillment of ``intent`` has come to ``outcome``."""
+    """The fulfillment of ``intent`` has come to ``outcome``; ``before`` became known before that."""
 
     intent: Intent
     outcome: Outcome
     at: datetime
+    before: tuple[Happening, ...] = ()
 
     def apply(self, entries: dict[Key, Entry]) -> Outcome:
         """Change ``entries``, all of them or none, and return the outcome that they have now.
@@ -64,10 +78,14 @@ class End:
         entries |= {key: ended(entries.get(key), key[1], self.intent, outcome, self.at) for key in self.keys}
         return outcome
 
+    def happened(self, entry: Entry) -> tuple[Happening, ...]:
+        """What its history gets, where that of one order's share is ``entry`` now."""
+        return (*self.before, _as_happening(entry, _EVENTS[entry.state]))
+
     @property
     def keys(self) -> list[Key]:
         """The keys of its entries, one for each order in the parcel."""
-        return _keys_of(self.intent)
+        return keys_of(self.intent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,10 @@ class Settle:
         )
         return entries[self.key]
 
+    def happened(self, entry: Entry) -> tuple[Happening, ...]:
+        """What its history gets, where ``entry`` is what the ledger has of it now."""
+        return (_as_happening(entry, Event.SETTLED_CREATED if self.created else Event.SETTLED_NOT_CREATED),)
+
     @property
     def keys(self) -> list[Key]:
         """The key of its one entry."""
@@ -101,31 +123,50 @@ class Settle:
 Change = Start | End | Settle
 Statement = Callable[[Connection], Any]
 """What a transaction does besides; it returns what its future is to hold."""
+Operation = Change | Claim | Release | Statement
 
 
-def _keys_of(intent: Intent) -> list[Key]:
+_EVENTS: Final = {state: Event(state.value) for state in State}
+
+
+def _as_happening(entry: Entry, event: Event) -> Happening:
+    return Happening(
+        entry.at, entry.run_id, event, entry.attempts, entry.code, entry.message, entry.http_status
+    )
+
+
+def keys_of(intent: Intent) -> list[Key]:
+    """The keys of the entries of a parcel, one for each order in it."""
     return [(intent.destination, order_id, intent.tracking_number) for order_id in intent.order_ids]
 
 
 class Writer:
-    """The thread and its queue; it closes ``connection`` in the end.
+    """The thread and its queue; it closes ``connection``, which was opened at ``place``, in the end.
 
-    Once a commit has failed, or was made in files that are no longer at their ``place``, everything queued
-    since and later fails with the same words: what is on the disk then is for the next run to read.
+    Once a commit has failed, or was made where ``guard`` says that the next run does not look, everything
+    queued since and later fails with the same words: what is on the disk then is for the next run to read.
+    ``fence`` is asked at the beginning of each transaction whether anything may still be written.
     """
 
-    def __init__(self, connection: Connection, place: Place) -> None:
-        self._connection = connection
+    fence: Callable[[Connection], None] | None = None
+
+    def __init__(self, place: Place, connection: Connection, guard: Guard) -> None:
         self._place = place
-        self._path = place.path
-        self._queued: list[tuple[Change | Statement, Future[Any]]] = []
+        self._connection = connection
+        self._guard = guard
+        self._queued: list[tuple[Operation, Future[Any]]] = []
         self._waking = threading.Condition()
         self._closing = False
         self._broken: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
 
-    def submit(self, operation: Change | Statement) -> Future[Any]:
+    @property
+    def name(self) -> str:
+        """What messages call the ledger."""
+        return self._place.name
+
+    def submit(self, operation: Operation) -> Future[Any]:
         """Queue ``operation``; the future holds what it returned, once that is on the disk.
 
         The future fails with ``TransitionRefused`` if the entries do not allow the change (nothing else of
@@ -139,7 +180,7 @@ class Writer:
                 self._waking.notify()
                 return future
         future.set_exception(
-            CannotGoOn(f"ledger {self._path}: it is closed, so nothing more can be written to it")
+            CannotGoOn(f"ledger {self._place.name}: it is closed, so nothing more can be written to it")
         )
         return future
 
@@ -156,39 +197,55 @@ class Writer:
         with suppress(SQLAlchemyError):  # all that was promised is on the disk already
             self._connection.close()
 
-    def _next_group(self) -> Sequence[tuple[Change | Statement, Future[Any]]]:
+    def _next_group(self) -> Sequence[tuple[Operation, Future[Any]]]:
         with self._waking:
             while not self._queued and not self._closing:
                 self._waking.wait()
             group, self._queued = self._queued, []
             return group
 
-    def _write(self, group: Sequence[tuple[Change | Statement, Future[Any]]]) -> None:
+    def _write(self, group: Sequence[tuple[Operation, Future[Any]]]) -> None:
         results: list[Any] = []
         if self._broken is None:
             try:
                 with self._connection.begin():
+                    if self.fence is not None:
+                        self.fence(self._connection)
                     results = _apply(self._connection, [operation for operation, _ in group])
-                    self._place.check()  # undone, an outcome leaves its entry as being sent
-                self._place.check()
+                    self._guard.check()  # undone, an outcome leaves its entry as being sent
+                self._guard.check()
             except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
                 self._broken = error
         if self._broken is not None:
-            results = [_failure(self._path, self._broken) for _ in group]
+            results = [_failure(self._place, self._broken) for _ in group]
         for (_, future), result in zip(group, results, strict=True):
-            if isinstance(result, CannotGoOn):
+            if isinstance(result, ImporterError):
                 future.set_exception(result)
             else:
                 future.set_result(result)
 
 
-def _failure(path: Path, error: BaseException) -> CannotGoOn:
-    failure = store.unusable(path, error)
+def _failure(place: Place, error: BaseException) -> CannotGoOn:
+    failure = place.unusable(error)
     failure.__cause__ = error
     return failure
 
 
-def _apply(connection: Connection, operations: Iterable[Change | Statement]) -> list[Any]:
+def _apply(connection: Connection, operations: Sequence[Operation]) -> list[Any]:
+    """Do them in their order, but for what concerns other runs: that comes last, and all at once."""
+    claims = [each for each in operations if isinstance(each, Claim)]
+    releases = [each for each in operations if isinstance(each, Release)]
+    own = [each for each in operations if not isinstance(each, Claim | Release)]
+    results = iter(_apply_own(connection, own))
+    leases.release(connection, releases)
+    claimed = iter(leases.claim(connection, claims))
+    return [
+        next(claimed) if isinstance(each, Claim) else None if isinstance(each, Release) else next(results)
+        for each in operations
+    ]
+
+
+def _apply_own(connection: Connection, operations: Iterable[Change | Statement]) -> list[Any]:
     results: list[Any] = []
     changes: list[Change] = []
     for operation in operations:
@@ -203,8 +260,10 @@ def _apply(connection: Connection, operations: Iterable[Change | Statement]) -> 
 def _change(connection: Connection, changes: Sequence[Change]) -> list[Any]:
     before = _known(connection, changes)
     after = dict(before)
-    results = [_attempt(change, after) for change in changes]
+    happened: list[tuple[Key, Happening]] = []
+    results = [_attempt(change, after, happened) for change in changes]
     store.put(connection, {key: entry for key, entry in after.items() if before.get(key) is not entry})
+    history.add(connection, happened)
     return results
 
 
@@ -220,8 +279,12 @@ def _known(connection: Connection, changes: Sequence[Change]) -> dict[Key, Entry
     }
 
 
-def _attempt(change: Change, entries: dict[Key, Entry]) -> Outcome | Entry | TransitionRefused | None:
+def _attempt(
+    change: Change, entries: dict[Key, Entry], happened: list[tuple[Key, Happening]]
+) -> Outcome | Entry | TransitionRefused | None:
     try:
-        return change.apply(entries)
+        result = change.apply(entries)
     except TransitionRefused as refusal:
         return refusal
+    happened += [(key, each) for key in change.keys for each in change.happened(entries[key])]
+    return result

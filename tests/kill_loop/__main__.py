@@ -1,4 +1,4 @@
-"""``python -m tests.kill_loop [--seconds S] [--kills N] [--parcels N] [--scenario NAME]... [--seed N]``."""
+"""``python -m tests.kill_loop [--seconds S] [--kills N] [--parcels N] [--scenario NAME] [--postgresql]``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.kill_loop.ledgers import databases, files
 from tests.kill_loop.processes import Launcher
-from tests.kill_loop.scenarios import SCENARIOS, TOKEN_VARIABLE, Result, Terms, play
+from tests.kill_loop.scenarios import OF_FILES, SCENARIOS, TOKEN_VARIABLE, Result, Terms, play
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from tests.kill_loop.ledgers import Maker
 
 _ENDING_RUNS = 0.7  # of a scenario's time; the rest is for the run that finishes
 _COLUMNS = ("runs", "kills", "refused", "fulfillments", "doubled", "lost", "in_doubt", "in_flight")
@@ -26,9 +29,10 @@ _COLUMNS = ("runs", "kills", "refused", "fulfillments", "doubled", "lost", "in_d
 def main() -> int:
     """Play the scenarios and print what came of them; the exit status is 1 if the guarantee was broken."""
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="kill-loop-") as folder:
+    ledgers = databases() if options.postgresql else files()
+    with ledgers as ledger_in, tempfile.TemporaryDirectory(prefix="kill-loop-") as folder:
         _settle_in(Path(folder))
-        results = list(_play(options, Path(folder)))
+        results = list(_play(options, Path(folder), ledger_in))
     _print(options, results)
     return int(any(result.faults for result in results))
 
@@ -45,6 +49,7 @@ def _options() -> argparse.Namespace:
     add("--scenario", action="append", choices=list(SCENARIOS), help="only this one; may be repeated")
     add("--seed", type=int, default=secrets.randbelow(10**6), help="chooses the moments (default: random)")
     add("--concurrency", type=int, default=16, help="posts at a time (default 16)")
+    add("--postgresql", action="store_true", help="with ledgers in a database, by a server that is started")
     add("--json", action="store_true", help="print the results as a JSON list")
     add(
         "--careless",
@@ -65,10 +70,10 @@ def _settle_in(folder: Path) -> None:
     tempfile.tempdir = os.environ["TMPDIR"]
 
 
-def _play(options: argparse.Namespace, folder: Path) -> Iterator[Result]:
+def _play(options: argparse.Namespace, folder: Path, ledger_in: Maker) -> Iterator[Result]:
     last = time.monotonic() + options.seconds
-    names = options.scenario or list(SCENARIOS)
-    with Launcher(folder) as launcher:
+    names = options.scenario or [name for name in SCENARIOS if not (options.postgresql and name in OF_FILES)]
+    with ledger_in(folder) as rehearsed, Launcher(folder, rehearsed.options_to_post) as launcher:
         for position, name in enumerate(names):
             seconds = (last - time.monotonic()) / (len(names) - position) * _ENDING_RUNS
             terms = Terms(
@@ -79,7 +84,9 @@ def _play(options: argparse.Namespace, folder: Path) -> Iterator[Result]:
                 concurrency=options.concurrency,
                 careless=options.careless,
             )
-            yield play(name, terms, folder / f"{position}-{name}", launcher)
+            place = folder / f"{position}-{name}"
+            with ledger_in(place) as ledger:
+                yield play(name, terms, place, ledger, launcher)
 
 
 def _print(options: argparse.Namespace, results: Sequence[Result]) -> None:

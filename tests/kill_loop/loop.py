@@ -9,18 +9,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.kill_loop.verdict import SHOWN, Evidence, read_ledger, read_ledger_beside_others, report_faults
+from tests.kill_loop.verdict import SHOWN, Evidence, report_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from random import Random
 
+    from tests.kill_loop.ledgers import Ledger
     from tests.kill_loop.processes import Launcher, Process
     from tests.kill_loop.verdict import Known
     from tests.kill_loop.witness import Books
 
-LEDGER = "ledger.db"
 MANIFEST = "manifest.csv"
 FINISHED = frozenset({0, 6})
 """The exit statuses of a run that left nothing to do."""
@@ -58,6 +58,7 @@ class Loop:
 
     folder: Path
     rows: Sequence[str]
+    ledger: Ledger
     books: Books
     launcher: Launcher
     chance: Random
@@ -93,13 +94,13 @@ class Loop:
         """Another run's folder for its report, and its command line."""
         self.runs += 1
         report = f"run-{self.runs:05}"
-        return report, ["post", MANIFEST, "--ledger", LEDGER, "--report", report, *self.also]
+        return report, ["post", MANIFEST, *self.ledger.options_to_post, "--report", report, *self.also]
 
     def start(self, most_bytes: int | None = None) -> Run:
         """Start another run, that can write files of ``most_bytes``."""
         report, arguments = self.command()
         output = self.folder / "output" / report
-        return Run(report, self.launcher.start(self.folder, arguments, output, most_bytes))
+        return Run(report, self.launcher.start(self.folder, arguments, output, most_bytes, name=report))
 
     def moment(self) -> Callable[[], bool]:
         """Choose a moment from now: in a run's start, or after it has posted some."""
@@ -134,9 +135,7 @@ class Loop:
     def note_cut(self, run: Run, *, orderly: bool = False, beside_others: bool = False) -> None:
         """Take down what the run was sending when it was cut short: nothing, if that was ``orderly``."""
         self.cut_short += 1
-        sending = _sending(run, read_ledger(self.folder / LEDGER))
-        if beside_others:
-            sending |= _sending(run, read_ledger_beside_others(self.folder / LEDGER))
+        sending = _sending(run, self.ledger.read(run.report, beside_others=beside_others))
         self.in_flight += sending
         most = 0 if orderly else self.concurrency
         if len(sending) > most:
@@ -158,7 +157,7 @@ class Loop:
         if not (self.folder / report / "summary.json").exists():
             self.faults.append(f"{report}: there is no report")
             return
-        ledger = read_ledger(self.folder / LEDGER)
+        ledger = self.ledger.read()
         self.faults += list(report_faults(self.folder / report, self.rows, ledger))[:SHOWN]
 
     def has_report(self, run: Run) -> bool:
@@ -171,7 +170,7 @@ class Loop:
         return Evidence(
             wanted=frozenset(self.rows),
             created=self.books.created.copy(),
-            ledger=read_ledger(self.folder / LEDGER),
+            ledger=self.ledger.read(),
             in_flight=frozenset(self.in_flight),
         )
 

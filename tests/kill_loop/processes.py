@@ -86,10 +86,12 @@ class Process:
 class Launcher:
     """Starts importers, and ends those that are left when it is left.
 
-    ``seconds`` is what a run of one parcel takes. The process has one thread as long as it forks.
+    ``to_post`` names a ledger to rehearse with, ``seconds`` is what a run of one parcel takes. The process
+    has one thread as long as it forks.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, to_post: Sequence[str]) -> None:
+        self._to_post = to_post
         self._started: list[Process] = []
         self._folder = folder
         os.environ.update(_NO_THREADS)
@@ -108,12 +110,18 @@ class Launcher:
             process.wait()
 
     def start(
-        self, folder: Path, arguments: Sequence[str], output: Path, most_bytes: int | None = None
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        output: Path,
+        most_bytes: int | None = None,
+        name: str = "importer",
     ) -> Process:
-        """Start an importer that works in ``folder`` and can write files of ``most_bytes``."""
+        """Start an importer that works in ``folder``, can write files of ``most_bytes``, has a ``name``."""
 
         def run() -> int:
             os.chdir(folder)
+            os.environ["PGAPPNAME"] = name
             if most_bytes is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
             return self._run(arguments)
@@ -134,7 +142,7 @@ class Launcher:
 
             def run() -> int:
                 os.chdir(folder)
-                status = self._run(["-q", "post", "one.csv", "--ledger", "one.db", "--sandbox"])
+                status = self._run(["-q", "post", "one.csv", *self._to_post, "--sandbox"])
                 (self._folder / "modules").write_text("\n".join(sys.modules), encoding="utf-8")
                 return status
 

@@ -9,15 +9,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.kill_loop.loop import FINISHED, LEDGER, MANIFEST, Bounds, Loop
+from tests.kill_loop.ledgers import File
+from tests.kill_loop.loop import FINISHED, MANIFEST, Bounds, Loop
 from tests.kill_loop.processes import plainly
-from tests.kill_loop.verdict import SHOWN, read_ledger
+from tests.kill_loop.verdict import SHOWN
 from tests.kill_loop.witness import witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from tests.kill_loop.ledgers import Ledger
     from tests.kill_loop.processes import Launcher
     from tests.kill_loop.verdict import Evidence
 
@@ -49,7 +51,7 @@ def term(loop: Loop) -> None:
 
 def full(loop: Loop) -> None:
     """The ledger can grow by so much and no further."""
-    sizes = [path.stat().st_size for path in loop.folder.glob(f"{LEDGER}*")]
+    sizes = [path.stat().st_size for path in loop.folder.glob(f"{File.name}*")]
     room = loop.chance.randint(0, 2 * loop.share * _BYTES_EACH)
     run = loop.start(max(sizes, default=0) + room)
     status = run.process.wait()
@@ -59,7 +61,7 @@ def full(loop: Loop) -> None:
 
 
 def race(loop: Loop) -> None:
-    """Two at once: one posts, the other is refused or takes over; one is killed, and then the other."""
+    """Two at once: one posts, the other is refused or takes over, or they share; both are killed in turn."""
     pair = [loop.start()]
     time.sleep(loop.chance.uniform(0, loop.launcher.seconds))
     pair.append(loop.start())
@@ -72,6 +74,8 @@ _IN_A_RACE = FINISHED | {5}
 
 SCENARIOS: Mapping[str, Callable[[Loop], None]] = {"kill": kill, "term": term, "full": full, "race": race}
 """What is done again and again until there were enough kills."""
+OF_FILES = frozenset({"full"})
+"""Those that end runs by what only a file can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,8 @@ class Terms:
     careless: bool = False
 
 
-def play(name: str, terms: Terms, folder: Path, launcher: Launcher) -> Result:
-    """Play a scenario in ``folder``, which is empty."""
+def play(name: str, terms: Terms, folder: Path, ledger: Ledger, launcher: Launcher) -> Result:
+    """Play a scenario in ``folder``, which is empty, with an empty ``ledger``."""
     folder.mkdir()
     chance = random.Random(f"{terms.seed} {name}")  # noqa: S311 - moments that can be had again
     rows = _manifest(folder / MANIFEST, terms.parcels)
@@ -114,7 +118,7 @@ def play(name: str, terms: Terms, folder: Path, launcher: Launcher) -> Result:
         _configure(folder / "importer.toml", url, terms.concurrency)
         bounds = Bounds(terms.kills, time.monotonic() + terms.seconds)
         also = ["--retry-in-doubt"] if terms.careless else []
-        loop = Loop(folder, rows, books, launcher, chance, bounds, terms.concurrency, also)
+        loop = Loop(folder, rows, ledger, books, launcher, chance, bounds, terms.concurrency, also)
         while loop.goes_on:
             SCENARIOS[name](loop)
         evidence = _finish(loop)
@@ -174,7 +178,7 @@ def _finish(loop: Loop) -> Evidence:
 
 def _last_events(loop: Loop, names: Sequence[str]) -> list[str]:
     """What the platform and the ledger have of the first of ``names``."""
-    ledger = read_ledger(loop.folder / LEDGER)
+    ledger = loop.ledger.read()
     return [
         f"{name}: the platform has {' '.join(loop.books.of(name)) or None}, the ledger {ledger.get(name)}"
         for name in names[:SHOWN]
@@ -185,7 +189,7 @@ def _settle(loop: Loop, evidence: Evidence) -> None:
     """Tell the ledger what the platform knows of all that is in doubt: then the same command finishes it."""
     if evidence.in_doubt:
         _write_truth(loop.folder / _TRUTH, evidence)
-        command = ["settle", "--from", _TRUTH, "--ledger", LEDGER]
+        command = ["settle", "--from", _TRUTH, *loop.ledger.options]
         settling = loop.launcher.start(loop.folder, command, loop.folder / "output" / _TRUTH)
         status = settling.wait()
         if status != 0:

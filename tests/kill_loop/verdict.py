@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-import sqlite3
-import tempfile
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 SHOWN = 5
 """How many of many are named."""
@@ -87,39 +83,6 @@ class Evidence:
         for what, names in wrong.items():
             if names:
                 yield f"{len(names)} {what}: {', '.join(names[:SHOWN])}"
-
-
-def read_ledger(path: Path) -> dict[str, Known]:
-    """What the ledger has; it is read as a copy, so that the next run finds what this one left."""
-    with tempfile.TemporaryDirectory() as folder:
-        for part in path.parent.glob(f"{path.name}*"):
-            if part.name.endswith((".db", "-wal", "-journal")):
-                shutil.copyfile(part, Path(folder, part.name))
-        return _read(Path(folder, path.name), "rwc")
-
-
-def read_ledger_beside_others(path: Path) -> dict[str, Known]:
-    """What the ledger has for those who had it open when its writer was killed; {} if they just open it.
-
-    They do not see what the writer had written, but not yet entered in the index that is shared between
-    processes (https://www.sqlite.org/walformat.html), and nobody had been told of it.
-    """
-    try:
-        return _read(path, "ro")
-    except sqlite3.OperationalError:
-        return {}
-
-
-def _read(path: Path, mode: str) -> dict[str, Known]:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=0)) as ledger:
-        tables = {name for (name,) in ledger.execute("SELECT name FROM sqlite_master")}
-        if "fulfillments" not in tables:  # killed before there were any
-            return {}
-        found = ledger.execute(
-            "SELECT order_id || '/' || tracking_number, state, coalesce(report, ''), message "
-            "FROM fulfillments LEFT JOIN runs USING (run_id)"
-        )
-        return {name: Known(state, Path(report).name, message) for name, state, report, message in found}
 
 
 def report_faults(report: Path, rows: Sequence[str], ledger: Mapping[str, Known]) -> Iterator[str]:

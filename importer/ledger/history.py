@@ -1,0 +1,86 @@
+"""What became known of each fulfillment, and when; nothing of it is ever changed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, insert, literal, select
+
+from importer.ledger.tables import (
+    FULFILLMENTS,
+    HISTORY,
+    LAST_KNOWN,
+    Key,
+    marked,
+    text_of,
+    version_of,
+    writable,
+)
+from importer.model import Event, Happening
+
+_FIRST_VERSION: Final = 3
+_EVENTS: Final[Mapping[str, Event]] = {event.value: event for event in Event}
+_COLUMNS: Final = tuple(column.name for column in HISTORY.c if not column.primary_key)
+_LISTED: Final = ", ".join(_COLUMNS)
+# tens of thousands a minute: without what SQLAlchemy does for each
+_ADD: Final = f"INSERT INTO history ({_LISTED}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names alone
+
+
+def add(connection: Connection, happened: Sequence[tuple[Key, Happening]]) -> None:
+    """Write down what became known, in this order."""
+    if happened:
+        connection.exec_driver_sql(
+            marked(connection, _ADD), [(*key, *_parameters(each)) for key, each in happened]
+        )
+
+
+def found_in_doubt(connection: Connection, left: ColumnElement[bool], entry: Mapping[str, Any]) -> None:
+    """Write down that the fulfillments that are ``left`` are called in doubt, as ``entry`` says it."""
+    kept = FULFILLMENTS.c
+    values = {
+        "destination": kept.destination,
+        "order_id": kept.order_id,
+        "tracking_number": kept.tracking_number,
+        "at": literal(entry["at"]),
+        "run_id": kept.run_id,
+        "event": literal(Event.FOUND_IN_DOUBT.value),
+        "attempt": kept.attempts,
+        "code": literal(entry["code"]),
+        "message": literal(entry["message"]),
+    }
+    connection.execute(insert(HISTORY).from_select([*values], select(*values.values()).where(left)))
+
+
+def told(
+    connection: Connection, order_id: str | None, tracking_number: str | None
+) -> dict[Key, list[Happening]]:
+    """Return all that became known of what has these, in the order of its coming."""
+    wanted = {
+        f"{name} = ?": value
+        for name, value in (("order_id", order_id), ("tracking_number", tracking_number))
+        if value is not None
+    }
+    history = "history" if version_of(connection) >= _FIRST_VERSION else f"({LAST_KNOWN})"
+    order = "id" if history == "history" else "at"
+    found = f"SELECT {_LISTED} FROM {history} WHERE {' AND '.join(wanted)} ORDER BY {order}"  # noqa: S608 - names and question marks alone
+    happened: dict[Key, list[Happening]] = {}
+    for row in connection.exec_driver_sql(marked(connection, found), tuple(wanted.values())):
+        happened.setdefault((row[0], row[1], row[2]), []).append(_happening(row[3:]))
+    return happened
+
+
+def _parameters(each: Happening) -> tuple[object, ...]:
+    return (
+        text_of(each.at),
+        each.run_id,
+        each.event.value,
+        each.attempt,
+        writable(each.code),
+        writable(each.message),
+        each.http_status,
+    )
+
+
+def _happening(row: Iterable[Any]) -> Happening:
+    at, run_id, event, attempt, code, message, http_status = row
+    return Happening(datetime.fromisoformat(at), run_id, _EVENTS[event], attempt, code, message, http_status)

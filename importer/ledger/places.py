@@ -1,0 +1,126 @@
+"""Where a ledger can be, a file or a database on a server, and what each such place knows to do."""
+
+import re
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final, NoReturn, Protocol, TypeAlias
+
+from sqlalchemy import Connection, Engine
+
+from importer.errors import CannotGoOn, SetupError
+
+_SCHEMES: Final = ("postgresql", "postgres")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")  # a Path has turned "://" into ":/"
+_USER: Final = re.compile(r"(?<=://)([^:@/?]*):.+@")  # up to the last @, which a password may have, too
+_SECRETS: Final = re.compile(r"(?<=[?&])(password|sslpassword)=[^&]*")
+
+
+class Address:
+    """The address of a ledger on a database server, as libpq takes it; it shows itself without a password.
+
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+    """
+
+    __slots__ = ("_uri",)
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def reveal(self) -> str:
+        """The address itself, for the one who connects."""
+        return self._uri
+
+    @property
+    def has_password(self) -> bool:
+        """Whether there is anything in it that is not shown."""
+        return str(self) != self._uri
+
+    def __str__(self) -> str:
+        return _SECRETS.sub(r"\1=***", _USER.sub(r"\1:***@", self._uri))
+
+    def __repr__(self) -> str:
+        return f"Address({str(self)!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what may have a password in it is not pickled")
+
+
+Location: TypeAlias = Path | Address
+
+
+def location(text: str | Location) -> Location:
+    """Return the path or the address that ``text`` is.
+
+    Raises:
+        SetupError: it is an address of something else than PostgreSQL.
+    """
+    if isinstance(text, Address):
+        return text
+    found = _SCHEME.match(str(text))
+    if found is None:
+        return Path(text)
+    if isinstance(text, str) and text.startswith(tuple(f"{scheme}://" for scheme in _SCHEMES)):
+        return Address(text)
+    raise SetupError(
+        f"ledger: found an address that begins with {found[1]}://, expected the path of a file, or "
+        "postgresql://user@host/database"
+    )
+
+
+class Guard(Protocol):
+    """Sees, before and after each commit, that what is written is where the next run looks."""
+
+    def check(self) -> None:
+        """See to it.
+
+        Raises:
+            CannotGoOn: it is not.
+        """
+
+
+class Place(Protocol):
+    """Where a ledger is, and how it is opened there."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it; no password is in it."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether runs post side by side with it; else there is one at a time for a destination."""
+
+    def exists(self) -> bool:
+        """Say whether there is a ledger, or anything else, that is not empty.
+
+        Raises:
+            CannotGoOn: it can't be told.
+        """
+
+    def open_for_writing(self) -> tuple[Connection, Guard]:
+        """Open the ledger, or make one, and return the connection that writes, alone from begin to commit.
+
+        A ledger of an earlier version is brought to this one.
+
+        Raises:
+            CannotGoOn: it is not a ledger, or one of a later version, or can't be written.
+        """
+
+    def open_for_reading(self) -> Engine:
+        """Return connections that only read the ledger, which is there already.
+
+        Raises:
+            CannotGoOn: it is not a ledger, or one of a later version, or can't be read.
+        """
+
+    def readers(self) -> Engine:
+        """Return the connection for reading beside the one that writes; one caller at a time has it.
+
+        Raises:
+            CannotGoOn: it can't be had.
+        """
+
+    def plainly(self) -> AbstractContextManager[None]:
+        """Turn what a database, a disk or a network says into ``CannotGoOn``."""
+
+    def unusable(self, error: BaseException) -> CannotGoOn:
+        """Say where, what and what to do."""

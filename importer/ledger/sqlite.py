@@ -1,0 +1,277 @@
+"""The ledger as a file of SQLite's: where it may be, how it is opened, what its errors mean."""
+
+import errno
+import glob
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from importer.errors import CannotGoOn
+from importer.ledger import schema
+from importer.ledger.tables import version_of
+
+BUSY_SECONDS: Final = 30.0
+"""How long to wait for another process that is writing; a commit takes milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A ledger at ``path``; its real path, so that a link and its target have one lock."""
+
+    path: Path
+    shared = False
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Say whether there is anything at its path that is not an empty file."""
+        with self.plainly():
+            return self.path.exists() and (not self.path.is_file() or self.path.stat().st_size > 0)
+
+    def open_for_writing(self) -> tuple[Connection, "Files"]:
+        """Open it, or make it with its folder, and return what writes, and the files that are open."""
+        path = self.path
+        with self.plainly():
+            _expect_no_other_thing(path)
+            _make_file(path)
+            before = Files(path, Files.of(path).files[:1])
+            # FULL: a commit is on the disk when it returns; fullfsync: on macOS too
+            engine = _engine(
+                path, "mode=rw", "BEGIN IMMEDIATE", "PRAGMA synchronous=FULL", "PRAGMA fullfsync=ON"
+            )
+            connection = engine.connect()
+            try:
+                with connection.begin():
+                    if not inspect(connection).get_table_names():
+                        schema.make(connection)
+                    schema.migrate(connection, _expect_ledger(connection, path))
+                connection.connection.cursor().execute("PRAGMA journal_mode=WAL")
+                with connection.begin():
+                    version_of(connection)  # the write-ahead log is there once it has been looked into
+                before.check()
+            except BaseException:
+                connection.close()
+                raise
+            return connection, Files.of(path)
+
+    def open_for_reading(self) -> Engine:
+        """Return connections that only read it."""
+        with self.plainly():
+            _expect_no_other_thing(self.path)
+            try:
+                return _reading(self.path, "mode=ro")
+            except OperationalError:
+                # where the files that coordinate readers and writers can't be made beside it, the file alone
+                # tells everything unless commits are waiting in its write-ahead log
+                if _has_log(self.path):
+                    raise
+                return _reading(self.path, "mode=ro&immutable=1")
+
+    def readers(self) -> Engine:
+        """Return the connection for reading beside the one that writes; one caller at a time has it.
+
+        It is opened now and once, so that it reads what is written even where that is no longer at its path.
+        """
+        with self.plainly():
+            return _reading(self.path, "mode=ro", _ONE)
+
+    @contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Turn what SQLite or the disk says into ``CannotGoOn``.
+
+        Raises:
+            CannotGoOn: the block raised a database's or an operating system's error.
+        """
+        try:
+            yield
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+            raise self.unusable(error) from error
+
+    def unusable(self, error: BaseException) -> CannotGoOn:
+        """Say where, what and what to do."""
+        if isinstance(error, CannotGoOn):
+            return CannotGoOn(*error.args)
+        cause = getattr(error, "orig", None) or error
+        if isinstance(cause, OSError):
+            code = _AS_SQLITE_SAYS_IT.get(cause.errno, 0)
+        else:
+            code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # https://www.sqlite.org/rescode.html#pve
+        found, advice = _ADVICE.get(code, (f"{cause}", "mend that and run the same command again"))
+        return CannotGoOn(f"ledger {self.name}: {found}; {advice}")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files that are open, so that it can be told whether they still are where the next run looks.
+
+    ``files`` has their paths, and the device and inode that each had. SQLite goes on writing into a file that
+    was deleted or moved ("How To Corrupt An SQLite Database File", 4.4): what is committed there is lost.
+    """
+
+    path: Path
+    files: tuple[tuple[Path, int, int], ...]
+
+    @classmethod
+    def of(cls, path: Path) -> "Files":
+        """The files at ``path`` as they are now, with its write-ahead log if there is one."""
+        return cls(path, tuple(found for each in (path, _log(path)) if (found := _identity(each))))
+
+    def check(self) -> None:
+        """See that the files are the same.
+
+        Raises:
+            CannotGoOn: one of them is not.
+        """
+        if any(_identity(file[0]) != file for file in self.files):
+            raise CannotGoOn(
+                f"ledger {self.path}: its file was moved, deleted or replaced while it was in use; bring it "
+                "back, with the files beside it that begin with its name, and run the same command again: "
+                "without it everything would be sent again"
+            )
+
+
+def _identity(path: Path) -> tuple[Path, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return path, found.st_dev, found.st_ino
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+_AS_SQLITE_SAYS_IT: Final[Mapping[int | None, int]] = {
+    errno.EACCES: sqlite3.SQLITE_PERM,
+    errno.EPERM: sqlite3.SQLITE_PERM,
+    errno.ENOENT: sqlite3.SQLITE_CANTOPEN,
+    errno.ENOTDIR: sqlite3.SQLITE_CANTOPEN,
+    errno.EROFS: sqlite3.SQLITE_READONLY,
+    errno.ENOSPC: sqlite3.SQLITE_FULL,
+    errno.EDQUOT: sqlite3.SQLITE_FULL,
+    errno.EIO: sqlite3.SQLITE_IOERR,
+}
+_NO_ACCESS: Final = (
+    "it can't be opened or written here (a missing folder, no permission, or a read-only disk)",
+    "see to that and run the same command again; with another ledger everything would be sent again",
+)
+_ADVICE: Final[Mapping[int, tuple[str, str]]] = {
+    sqlite3.SQLITE_PERM: _NO_ACCESS,
+    sqlite3.SQLITE_READONLY: _NO_ACCESS,
+    sqlite3.SQLITE_CANTOPEN: _NO_ACCESS,
+    sqlite3.SQLITE_AUTH: _NO_ACCESS,
+    sqlite3.SQLITE_BUSY: (
+        f"another program kept it locked for {BUSY_SECONDS:.0f} seconds",
+        "end that program and run the same command again",
+    ),
+    sqlite3.SQLITE_FULL: ("the disk is full", "make room on it and run the same command again"),
+    sqlite3.SQLITE_IOERR: (
+        "the disk failed to read or write it, or a size limit was reached",
+        "see to the disk and run the same command again",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "it is damaged",
+        "bring it back from a backup; a new, empty ledger would send everything again",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        "found a file that is not a ledger, and left it as it is",
+        "bring back the one that was here, since a new one would send all again, or name another path",
+    ),
+}
+
+
+def _expect_no_other_thing(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "something that is not a file"
+        raise CannotGoOn(f"ledger {path}: found {kind}, expected a file; name another path for the ledger")
+
+
+def _make_file(path: Path) -> None:
+    for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(folder.parent)
+    _expect_no_trace(path)
+    try:
+        made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return  # and not opened here: closing it would drop the locks that SQLite holds in this process
+    os.close(made)
+    _sync_folder(path.parent)
+
+
+def _expect_no_trace(path: Path) -> None:
+    """See that there was no ledger here that is gone: a new one would have everything sent again."""
+    locks = [] if path.exists() else sorted(path.parent.glob(f"{glob.escape(path.name)}.*.lock"))
+    if locks:
+        raise CannotGoOn(
+            f"ledger {path}: it is gone, though there was one, as {locks[0].name} beside it shows; bring it "
+            "back from a backup, since with a new one everything would be sent again; or delete that file, "
+            "too, to begin anew"
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_NEW_EACH_TIME: Final[Mapping[str, Any]] = {"poolclass": NullPool}
+_ONE: Final[Mapping[str, Any]] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
+"""As ``create_engine`` has it; a second connection might find another file at the path."""
+
+
+def _engine(
+    path: Path, how: str, begin: str, *pragmas: str, pool: Mapping[str, Any] = _NEW_EACH_TIME
+) -> Engine:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?{how}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,  # sqlite3 begins no transactions of its own; the event below does
+            check_same_thread=False,
+        )
+        try:
+            for pragma in pragmas:
+                connection.execute(pragma)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, **pool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _reading(path: Path, how: str, pool: Mapping[str, Any] = _NEW_EACH_TIME) -> Engine:
+    engine = _engine(path, how, "BEGIN", pool=pool)
+    with engine.connect() as connection:
+        _expect_ledger(connection, path)
+    return engine
+
+
+def _has_log(path: Path) -> bool:
+    log = _log(path)
+    return log.exists() and log.stat().st_size > 0
+
+
+def _expect_ledger(connection: Connection, path: Path) -> int:
+    """Return its version, which is one that can be read."""
+    found = inspect(connection).get_table_names()
+    return schema.expect(connection, found, str(path), "an SQLite file", "name another path for the ledger")

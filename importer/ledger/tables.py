@@ -1,0 +1,169 @@
+"""The tables that the ledger keeps, and what makes those of an earlier version into these."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+VERSION: Final = 3
+"""Of the tables below; a ledger of a later one is not touched, one of an earlier one is brought to this."""
+
+Key = tuple[str, str, str]
+"""Destination, order id, tracking number."""
+
+TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Sorted by its bytes, in whatever database: as SQLite does it."""
+_ENDLESS: Final = Integer().with_variant(BigInteger, "postgresql")
+
+METADATA: Final = MetaData()
+SCHEMA: Final = Table("importer_ledger", METADATA, Column("version", Integer, nullable=False))
+FULFILLMENTS: Final = Table(
+    "fulfillments",
+    METADATA,
+    Column("destination", TEXT, primary_key=True),
+    Column("order_id", TEXT, primary_key=True),
+    Column("tracking_number", TEXT, primary_key=True),
+    Column("state", TEXT, nullable=False),
+    Column("content", TEXT, nullable=False),
+    Column("run_id", TEXT, nullable=False),
+    Column("code", TEXT, nullable=False),
+    Column("message", TEXT, nullable=False),
+    Column("http_status", Integer),
+    Column("attempts", Integer, nullable=False),
+    Column("at", TEXT, nullable=False),
+    sqlite_with_rowid=False,
+)
+BEING_SENT: Final = text("state = 'sending'")
+Index("fulfillments_by_run", FULFILLMENTS.c.run_id, FULFILLMENTS.c.state)
+Index(
+    "fulfillments_being_sent",
+    FULFILLMENTS.c.destination,
+    FULFILLMENTS.c.state,  # without it SQLite would rather read every entry of the destination
+    sqlite_where=BEING_SENT,
+    postgresql_where=BEING_SENT,
+)
+HISTORY: Final = Table(
+    "history",
+    METADATA,
+    Column("id", _ENDLESS, primary_key=True),  # in the order of their coming
+    Column("destination", TEXT, nullable=False),
+    Column("order_id", TEXT, nullable=False, index=True),
+    Column("tracking_number", TEXT, nullable=False, index=True),
+    Column("at", TEXT, nullable=False),
+    Column("run_id", TEXT, nullable=False),
+    Column("event", TEXT, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("code", TEXT, nullable=False),
+    Column("message", TEXT, nullable=False),
+    Column("http_status", Integer),
+)
+RUNS: Final = Table(
+    "runs",
+    METADATA,
+    Column("run_id", TEXT, primary_key=True),
+    Column("command", TEXT, nullable=False),
+    Column("destination", TEXT, nullable=False),
+    Column("manifests", JSON, nullable=False),
+    Column("report", TEXT, nullable=False),
+    Column("started_at", TEXT, nullable=False, index=True),
+    Column("finished_at", TEXT),
+    Column("exit_status", Integer),
+    Column("stopped_because", TEXT, nullable=False),
+    Column("summary", TEXT, nullable=False),
+    Column("given", JSON(none_as_null=True), info={"since": 2}),
+    Column("who", TEXT, info={"since": 3}),
+)
+INTERCHANGES: Final = Table(
+    "interchanges",
+    METADATA,
+    Column("standard", TEXT, primary_key=True),
+    Column("sender", TEXT, primary_key=True),
+    Column("receiver", TEXT, primary_key=True),
+    Column("control", TEXT, primary_key=True),
+    Column("content", TEXT, nullable=False),
+    Column("run_id", TEXT, nullable=False),
+    Column("source", TEXT, nullable=False),
+    Column("at", TEXT, nullable=False),
+    sqlite_with_rowid=False,
+)
+CONTROL_NUMBERS: Final = Table(
+    "control_numbers",
+    METADATA,
+    Column("series", TEXT, primary_key=True),
+    Column("last", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+LAST_KNOWN: Final = """
+    SELECT destination, order_id, tracking_number, at, run_id,
+        CASE WHEN code = 'settled' AND state = 'created' THEN 'settled-created'
+            WHEN code = 'settled' THEN 'settled-not-created' ELSE state END AS event,
+        attempts AS attempt, code, message, http_status
+    FROM fulfillments"""
+"""What ledgers from before version 3 have of the history of each fulfillment: how it ended last."""
+
+MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
+    2: ("ALTER TABLE runs ADD COLUMN given JSON",),
+    3: (
+        "ALTER TABLE runs ADD COLUMN who TEXT",
+        """CREATE TABLE history (
+            id INTEGER NOT NULL, destination TEXT NOT NULL, order_id TEXT NOT NULL,
+            tracking_number TEXT NOT NULL, at TEXT NOT NULL, run_id TEXT NOT NULL, event TEXT NOT NULL,
+            attempt INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, http_status INTEGER,
+            PRIMARY KEY (id))""",
+        f"""INSERT INTO history (destination, order_id, tracking_number, at, run_id, event, attempt, code,
+            message, http_status) {LAST_KNOWN} ORDER BY at""",
+        "CREATE INDEX ix_history_order_id ON history (order_id)",
+        "CREATE INDEX ix_history_tracking_number ON history (tracking_number)",
+        """CREATE TABLE interchanges (
+            standard TEXT NOT NULL, sender TEXT NOT NULL, receiver TEXT NOT NULL, control TEXT NOT NULL,
+            content TEXT NOT NULL, run_id TEXT NOT NULL, source TEXT NOT NULL, at TEXT NOT NULL,
+            PRIMARY KEY (standard, sender, receiver, control)) WITHOUT ROWID""",
+        """CREATE TABLE control_numbers (series TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (series))
+            WITHOUT ROWID""",
+    ),
+}
+"""What makes a ledger of each version out of one of the version before.
+
+Before version 4 all were SQLite files; what comes is for PostgreSQL, too.
+"""
+
+
+def version_of(connection: Connection) -> int:
+    """Return the version of the ledger's tables."""
+    return int(connection.execute(select(SCHEMA.c.version)).scalar_one())
+
+
+def marked(connection: Connection, statement: str) -> str:
+    """Return the statement with its question marks as the database's driver has them."""
+    return statement if connection.dialect.paramstyle == "qmark" else statement.replace("?", "%s")
+
+
+def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert that can say what is to be done where the key is there already."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+def writable(words: str) -> str:
+    """Return the words without lone surrogates and NULs, which JSON can carry and no database takes."""
+    words = words.replace("\0", "\\x00")
+    return words if words.isascii() else words.encode("utf-8", "backslashreplace").decode()
+
+
+def text_of(at: datetime) -> str:
+    """Return the time as the tables have it: UTC, in a form that sorts by time."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
