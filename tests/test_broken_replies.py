@@ -31,6 +31,12 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest(tmp_path / "m.csv", "1001,MUG,1,TRACK00000", "1002,MUG,0,TRACK00001", "1003,MUG,1,TRACK00002")
 
 
+@pytest.fixture(params=["own", "httpx"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each of those that speak HTTP, which are to tell the same."""
+    return str(request.param)
+
+
 class RawServer:
     """Reads one request of a connection, sends ``parts`` as they are, and closes or hangs up (``reset``)."""
 
@@ -276,9 +282,9 @@ INVALID = ("invalid", "quantity-below-one", "")
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_broken_reply_leaves_its_fulfillment_in_doubt_6(capsys: Output, case: Case) -> None:
+def test_a_broken_reply_leaves_its_fulfillment_in_doubt_6(capsys: Output, transport: str, case: Case) -> None:
     with RawServer(case.parts, reset=case.reset) as server:
-        configuration(Path("importer.toml"), server.url, timeout=case.timeout)
+        configuration(Path("importer.toml"), server.url, timeout=case.timeout, transport=transport)
         first = post(capsys, "first")
         requests = len(server.requests)
         second = post(capsys, "second")
@@ -298,9 +304,9 @@ def test_a_broken_reply_leaves_its_fulfillment_in_doubt_6(capsys: Output, case: 
     assert traces(first, second) == []
 
 
-def test_of_a_huge_reply_only_the_beginning_is_fetched(capsys: Output) -> None:
+def test_of_a_huge_reply_only_the_beginning_is_fetched(capsys: Output, transport: str) -> None:
     with RawServer(huge) as server:
-        configuration(Path("importer.toml"), server.url)
+        configuration(Path("importer.toml"), server.url, transport=transport)
         post(capsys, "report")
 
     assert len(server.delivered) == 2
@@ -318,11 +324,11 @@ STOPS = {
 
 @pytest.mark.parametrize("status", STOPS)
 def test_a_reply_that_broke_off_after_a_head_that_says_it_all_stops_the_run_4(
-    capsys: Output, status: str
+    capsys: Output, transport: str, status: str
 ) -> None:
     location = f"Location: /login?{CANARY}"
     with RawServer(replying(status, JSON, location, "Content-Length: 500", body=HALF)) as server:
-        configuration(Path("importer.toml"), server.url)
+        configuration(Path("importer.toml"), server.url, transport=transport)
         ended = post(capsys, "report")
 
     reason = STOPS[status].replace("URL", f"{server.url}/fulfillments/create")
@@ -335,10 +341,12 @@ def test_a_reply_that_broke_off_after_a_head_that_says_it_all_stops_the_run_4(
     assert traces(ended) == []
 
 
-def test_a_destination_that_is_too_busy_to_say_so_to_the_end_is_asked_again_later_1(capsys: Output) -> None:
+def test_a_destination_that_is_too_busy_to_say_so_to_the_end_is_asked_again_later_1(
+    capsys: Output, transport: str
+) -> None:
     busy = replying("429 Slow Down", JSON, "Retry-After: 0", "Content-Length: 500", body=HALF)
     with RawServer(busy) as server:
-        configuration(Path("importer.toml"), server.url)
+        configuration(Path("importer.toml"), server.url, transport=transport)
         ended = post(capsys, "report")
 
     failed = ("failed", "destination-429", "429", f"429 Too Many Requests {shown()}")

@@ -4,129 +4,53 @@ import asyncio
 import gzip
 import re
 import socket
+import ssl
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 import pytest
+import trustme
 
 from importer.model import Answer, NoAnswer, Reach, Request
 from importer.posts.client import REPLY_LIMIT, Client
+from tests.loopback import BODY, CREATED, LITTLE, PLENTY, Handler, hang, ok, read_request, replying, serving
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Connect = Callable[..., Client]
 
-PLENTY = 30.0
-LITTLE = 0.2
-BODY = b'{"order_id":1}'
-CREATED = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\nX-Request-Id: 7\r\n\r\n{"id": 255}'
 LOST = NoAnswer(Reach.SENT, "the connection was lost after the request was sent")
 
 
-class Server:
-    """Plays ``handler`` to every connection and keeps the requests that it has read."""
-
-    def __init__(self, handler: Handler) -> None:
-        self.handler = handler
-        self.port = 0
-        self.connections = 0
-        self.closed = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def request(self) -> Request:
-        return Request("POST", f"http://127.0.0.1:{self.port}/create?a=%2F", {"User-Agent": "tester"}, BODY)
-
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.ensure_future(self._play(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await self.handler(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client has gone, as it should from most of these servers
-        finally:
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-            self.closed.set()
-
-    async def stop(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+@pytest.fixture(params=["own", "httpx"])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """A client over each of the transports, which are to give the same."""
+    return partial(Client, stock=request.param == "httpx")
 
 
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[Server]:
-    server = Server(handler)
-    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
-    server.port = listener.sockets[0].getsockname()[1]
-    try:
-        yield server
-    finally:
-        listener.close()
-        await server.stop()
-        await listener.wait_closed()
-
-
-async def read_request(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-    return head + await reader.readexactly(int(length[1]) if length else 0)
-
-
-def replying(*parts: bytes) -> Handler:
-    """Reads a request, sends ``parts`` and closes."""
-
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-
-    return handler
-
-
-async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - never answers
-    await read_request(reader)
-    await asyncio.Event().wait()
-
-
-def reply_of(handler: Handler, timeout: float = PLENTY) -> Answer | NoAnswer:
+def reply_of(connect: Connect, handler: Handler, timeout: float = PLENTY) -> Answer | NoAnswer:
     """What one request to such a server comes to."""
 
     async def main() -> Answer | NoAnswer:
-        async with serving(handler) as server, Client({}, timeout) as client:
+        async with serving(handler) as server, connect({}, timeout) as client:
             return await client.send(server.request)
 
     return asyncio.run(main())
 
 
-def ok(body: bytes, **headers: str) -> bytes:
-    lines = {
-        "Content-Length": str(len(body)),
-        **{name.replace("_", "-"): text for name, text in headers.items()},
-    }
-    head = "".join(f"{name}: {text}\r\n" for name, text in lines.items())
-    return f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body
-
-
-def test_an_answer_comes_with_status_headers_and_body() -> None:
+def test_an_answer_comes_with_status_headers_and_body(connect: Connect) -> None:
     answer = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
-    assert reply_of(replying(CREATED)) == answer
+    assert reply_of(connect, replying(CREATED)) == answer
 
 
-def test_a_page_instead_of_json_is_an_answer_all_the_same() -> None:
+def test_a_page_instead_of_json_is_an_answer_all_the_same(connect: Connect) -> None:
     page = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html>\xff</html>"
-    assert reply_of(replying(page)) == Answer(502, {"content-type": "text/html"}, b"<html>\xff</html>")
+    assert reply_of(connect, replying(page)) == Answer(
+        502, {"content-type": "text/html"}, b"<html>\xff</html>"
+    )
 
 
-def test_the_request_is_sent_as_given_with_the_auth_header_and_little_else() -> None:
+def test_the_request_is_sent_as_given_with_the_auth_header_and_little_else(connect: Connect) -> None:
     async def main() -> tuple[bytes, int]:
         seen = bytearray()
 
@@ -134,7 +58,7 @@ def test_the_request_is_sent_as_given_with_the_auth_header_and_little_else() -> 
             seen.extend(await read_request(reader))
             writer.write(CREATED)
 
-        async with serving(handler) as server, Client({"X-ADM-Access-Token": "secret"}, PLENTY) as client:
+        async with serving(handler) as server, connect({"X-ADM-Access-Token": "secret"}, PLENTY) as client:
             await client.send(server.request)
             return bytes(seen), server.port
 
@@ -149,14 +73,14 @@ def test_the_request_is_sent_as_given_with_the_auth_header_and_little_else() -> 
     )
 
 
-def test_one_connection_carries_the_requests_one_after_the_other() -> None:
+def test_one_connection_carries_the_requests_one_after_the_other(connect: Connect) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await read_request(reader)
             writer.write(CREATED)
 
     async def main() -> int:
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             for _ in range(3):
                 await client.send(server.request)
             return server.connections
@@ -164,7 +88,7 @@ def test_one_connection_carries_the_requests_one_after_the_other() -> None:
     assert asyncio.run(main()) == 1
 
 
-def test_cookies_are_not_kept() -> None:
+def test_cookies_are_not_kept(connect: Connect) -> None:
     async def main() -> list[bytes]:
         seen: list[bytes] = []
 
@@ -173,7 +97,7 @@ def test_cookies_are_not_kept() -> None:
                 seen.append(await read_request(reader))
                 writer.write(ok(b"", Set_Cookie="session=1; Path=/"))
 
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             await client.send(server.request)
             await client.send(server.request)
         return seen
@@ -184,9 +108,11 @@ def test_cookies_are_not_kept() -> None:
 
 @pytest.mark.parametrize("location", ["http://127.0.0.1:1/elsewhere", "/", "http://[nowhere", ""])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_an_answer_and_is_not_followed(status: int, location: str) -> None:
+def test_a_redirect_is_an_answer_and_is_not_followed(connect: Connect, status: int, location: str) -> None:
     reply = f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
-    assert reply_of(replying(reply)) == Answer(status, {"location": location, "content-length": "0"}, b"")
+    assert reply_of(connect, replying(reply)) == Answer(
+        status, {"location": location, "content-length": "0"}, b""
+    )
 
 
 def free_port() -> int:
@@ -195,70 +121,84 @@ def free_port() -> int:
     return port
 
 
-async def _send(url: str, auth: dict[str, str] | None = None, seconds: float = PLENTY) -> Answer | NoAnswer:
-    async with Client(auth or {}, seconds) as client:
+async def _send(
+    connect: Connect, url: str, auth: dict[str, str] | None = None, seconds: float = PLENTY
+) -> Answer | NoAnswer:
+    async with connect(auth or {}, seconds) as client:
         return await client.send(Request("POST", url, {}, BODY))
 
 
-def test_a_refused_connection_sent_nothing() -> None:
+def test_a_refused_connection_sent_nothing(connect: Connect) -> None:
     port = free_port()
     words = f"can't connect to 127.0.0.1:{port}: connection refused"
-    assert asyncio.run(_send(f"http://127.0.0.1:{port}/")) == NoAnswer(Reach.NEVER_SENT, words)
+    assert asyncio.run(_send(connect, f"http://127.0.0.1:{port}/")) == NoAnswer(Reach.NEVER_SENT, words)
 
 
-def test_an_unknown_host_sent_nothing() -> None:
-    reply = asyncio.run(_send("https://nowhere.invalid/"))
+def test_an_unknown_host_sent_nothing(connect: Connect) -> None:
+    reply = asyncio.run(_send(connect, "https://nowhere.invalid/"))
     assert isinstance(reply, NoAnswer)
     assert reply.reach is Reach.NEVER_SENT
     assert reply.reason.startswith("can't connect to nowhere.invalid:443: ")
 
 
-def test_a_server_that_speaks_no_tls_was_sent_nothing() -> None:
+def test_a_server_that_speaks_no_tls_was_sent_nothing(connect: Connect) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     async def main() -> None:
         async with serving(handler) as server:
-            reply = await _send(f"https://127.0.0.1:{server.port}/")
+            reply = await _send(connect, f"https://127.0.0.1:{server.port}/")
         words = f"can't connect to 127.0.0.1:{server.port}: TLS: wrong version number"
         assert reply == NoAnswer(Reach.NEVER_SENT, words)
 
     asyncio.run(main())
 
 
-def test_a_server_that_closes_during_the_tls_handshake_was_sent_nothing() -> None:
+def test_a_server_that_closes_during_the_tls_handshake_was_sent_nothing(connect: Connect) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.transport.abort()
 
     async def main() -> NoAnswer | Answer:
         async with serving(handler) as server:
-            return await _send(f"https://127.0.0.1:{server.port}/")
+            return await _send(connect, f"https://127.0.0.1:{server.port}/")
 
     reply = asyncio.run(main())
     assert isinstance(reply, NoAnswer)
     assert reply.reach is Reach.NEVER_SENT
 
 
-def test_a_tls_handshake_that_takes_too_long_sent_nothing() -> None:
+def test_a_tls_handshake_that_takes_too_long_sent_nothing(connect: Connect) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - silent
         await reader.read()
 
     async def main() -> None:
         async with serving(handler) as server:
-            reply = await _send(f"https://127.0.0.1:{server.port}/", seconds=LITTLE)
+            reply = await _send(connect, f"https://127.0.0.1:{server.port}/", seconds=LITTLE)
         words = f"can't connect to 127.0.0.1:{server.port}: no connection within 0.2 s"
         assert reply == NoAnswer(Reach.NEVER_SENT, words)
 
     asyncio.run(main())
 
 
+def test_a_server_whose_certificate_nobody_vouches_for_was_sent_nothing(connect: Connect) -> None:
+    async def main() -> None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+        async with serving(replying(CREATED), tls) as server:
+            reply = await _send(connect, f"https://127.0.0.1:{server.port}/")
+        words = "its certificate is not trusted: unable to get local issuer certificate"
+        assert reply == NoAnswer(Reach.NEVER_SENT, f"can't connect to 127.0.0.1:{server.port}: {words}")
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("token", ["tok\nen", "tokén", "tok\x00en"])
-def test_a_token_that_cannot_be_sent_is_not_sent_and_not_shown(token: str) -> None:
+def test_a_token_that_cannot_be_sent_is_not_sent_and_not_shown(connect: Connect, token: str) -> None:
     async def main() -> Answer | NoAnswer:
         async with serving(replying(CREATED)) as server:
-            return await _send(f"http://127.0.0.1:{server.port}/", {"Token": token})
+            return await _send(connect, f"http://127.0.0.1:{server.port}/", {"Token": token})
 
     reply = asyncio.run(main())
     assert isinstance(reply, NoAnswer)
@@ -266,9 +206,9 @@ def test_a_token_that_cannot_be_sent_is_not_sent_and_not_shown(token: str) -> No
     assert re.fullmatch(r"the request can't be sent: \w+Error", reply.reason)
 
 
-def test_an_address_that_is_none_sent_nothing() -> None:
+def test_an_address_that_is_none_sent_nothing(connect: Connect) -> None:
     words = "the request can't be sent: InvalidURL"
-    assert asyncio.run(_send("http://shop:port/")) == NoAnswer(Reach.NEVER_SENT, words)
+    assert asyncio.run(_send(connect, "http://shop:port/")) == NoAnswer(Reach.NEVER_SENT, words)
 
 
 async def close_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - reads nothing
@@ -285,29 +225,29 @@ async def read_half_and_reset(reader: asyncio.StreamReader, writer: asyncio.Stre
     writer.transport.abort()
 
 
-def test_a_server_that_closes_without_reading_may_have_been_sent_it() -> None:
-    assert reply_of(close_at_once) == LOST
+def test_a_server_that_closes_without_reading_may_have_been_sent_it(connect: Connect) -> None:
+    assert reply_of(connect, close_at_once) == LOST
 
 
 @pytest.mark.parametrize("handler", [replying(), read_and_reset, read_half_and_reset])
-def test_a_server_that_reads_and_closes_was_sent_it(handler: Handler) -> None:
-    assert reply_of(handler) == LOST
+def test_a_server_that_reads_and_closes_was_sent_it(connect: Connect, handler: Handler) -> None:
+    assert reply_of(connect, handler) == LOST
 
 
-def test_a_server_that_speaks_something_else_was_sent_it() -> None:
+def test_a_server_that_speaks_something_else_was_sent_it(connect: Connect) -> None:
     words = "what came back is not HTTP: illegal status line: '220 mail.example.com \\xff'"
-    assert reply_of(replying(b"220 mail.example.com \xff\r\n\r\n")) == NoAnswer(Reach.SENT, words)
+    assert reply_of(connect, replying(b"220 mail.example.com \xff\r\n\r\n")) == NoAnswer(Reach.SENT, words)
     words = "what came back is not HTTP: illegal header line: 'X More'"
-    assert reply_of(replying(b"HTTP/1.1 200 OK\r\nX More\r\n\r\n")) == NoAnswer(Reach.SENT, words)
+    assert reply_of(connect, replying(b"HTTP/1.1 200 OK\r\nX More\r\n\r\n")) == NoAnswer(Reach.SENT, words)
 
 
-def test_headers_without_end_are_no_answer() -> None:
+def test_headers_without_end_are_no_answer(connect: Connect) -> None:
     words = "what came back is not HTTP: receive buffer too long"
     endless = replying(b"HTTP/1.1 200 OK\r\n", *[b"X-More: of it\r\n" * 10_000] * 4)
-    assert reply_of(endless) == NoAnswer(Reach.SENT, words)
+    assert reply_of(connect, endless) == NoAnswer(Reach.SENT, words)
 
 
-def test_a_reply_cut_anywhere_is_no_answer() -> None:
+def test_a_reply_cut_anywhere_is_no_answer(connect: Connect) -> None:
     async def main() -> list[Answer | NoAnswer]:
         cuts = iter(range(len(CREATED)))
 
@@ -315,7 +255,7 @@ def test_a_reply_cut_anywhere_is_no_answer() -> None:
             await read_request(reader)
             writer.write(CREATED[: next(cuts)])
 
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             return [await client.send(server.request) for _ in CREATED]
 
     head = CREATED.index(b"\r\n\r\n") + 4
@@ -335,7 +275,7 @@ def test_a_reply_cut_anywhere_is_no_answer() -> None:
     assert asyncio.run(main()) == [LOST] * head + cut_off
 
 
-def test_a_chunked_reply_cut_anywhere_is_no_answer() -> None:
+def test_a_chunked_reply_cut_anywhere_is_no_answer(connect: Connect) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{'id'\r\n3\r\n:2}\r\n0\r\n\r\n"
     head = chunked.index(b"\r\n\r\n") + 4
 
@@ -346,7 +286,7 @@ def test_a_chunked_reply_cut_anywhere_is_no_answer() -> None:
             await read_request(reader)
             writer.write(chunked[: next(cuts)])
 
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             return [await client.send(server.request) for _ in range(head, len(chunked))]
 
     replies = asyncio.run(main())
@@ -359,14 +299,57 @@ def test_a_chunked_reply_cut_anywhere_is_no_answer() -> None:
             f"HTTP 200, but the reply was cut off after {len(reply.begun.body)} bytes",
             Answer(200, {"transfer-encoding": "chunked"}, reply.begun.body, whole=False),
         )
-    assert reply_of(replying(chunked)) == Answer(200, {"transfer-encoding": "chunked"}, b"{'id':2}")
+    assert reply_of(connect, replying(chunked)) == Answer(200, {"transfer-encoding": "chunked"}, b"{'id':2}")
 
 
-def test_no_reply_before_the_deadline_is_no_answer() -> None:
-    assert reply_of(hang, LITTLE) == NoAnswer(Reach.SENT, "no reply within 0.2 s")
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ("Content-Length: 2\r\nContent-Length: 3", "conflicting Content-Length headers"),
+        ("Content-Length: 2, 3", "conflicting Content-Length headers"),
+        ("Content-Length: +2", "bad Content-Length"),
+        ("Content-Length: 2\r\n ,3", "conflicting Content-Length headers"),
+        ("Transfer-Encoding: chunked, chunked", "only Transfer-Encoding: chunked is supported"),
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip",
+            "multiple Transfer-Encoding headers",
+        ),
+    ],
+)
+def test_a_reply_that_may_end_in_two_places_is_no_answer(connect: Connect, headers: str, words: str) -> None:
+    reply = f"HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{{}}}}".encode()
+    told = NoAnswer(Reach.SENT, f"what came back is not HTTP: {words}")
+    assert reply_of(connect, replying(reply)) == told
 
 
-def test_a_reply_that_drips_past_the_deadline_is_no_answer() -> None:
+def test_interim_replies_are_passed_over(connect: Connect) -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"
+    answer = Answer(200, {"content-length": "11", "x-request-id": "7"}, b'{"id": 255}')
+    assert reply_of(connect, replying(interim, interim + CREATED)) == answer
+
+
+@pytest.mark.parametrize(
+    "reply", [ok(b"{}", Connection="close"), b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"]
+)
+def test_a_connection_that_is_to_be_closed_is_not_used_again(connect: Connect, reply: bytes) -> None:
+    async def main() -> tuple[list[bytes], int]:
+        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                await read_request(reader)
+                writer.write(reply)
+
+        async with serving(handler) as server, connect({}, PLENTY) as client:
+            replies = [await client.send(server.request) for _ in range(2)]
+            return [reply.body for reply in replies if isinstance(reply, Answer)], server.connections
+
+    assert asyncio.run(main()) == ([b"{}", b"{}"], 2)
+
+
+def test_no_reply_before_the_deadline_is_no_answer(connect: Connect) -> None:
+    assert reply_of(connect, hang, LITTLE) == NoAnswer(Reach.SENT, "no reply within 0.2 s")
+
+
+def test_a_reply_that_drips_past_the_deadline_is_no_answer(connect: Connect) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -375,7 +358,7 @@ def test_a_reply_that_drips_past_the_deadline_is_no_answer() -> None:
             await writer.drain()
             await asyncio.sleep(LITTLE / 20)
 
-    reply = reply_of(handler, LITTLE)
+    reply = reply_of(connect, handler, LITTLE)
     assert isinstance(reply, NoAnswer)
     assert reply.begun is not None
     dots = len(reply.begun.body)
@@ -386,17 +369,17 @@ def test_a_reply_that_drips_past_the_deadline_is_no_answer() -> None:
     )
 
 
-def test_what_came_of_a_coded_reply_that_was_cut_off_is_decoded() -> None:
+def test_what_came_of_a_coded_reply_that_was_cut_off_is_decoded(connect: Connect) -> None:
     page = gzip.compress(b"<html>" * 100, mtime=0)
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(page)}\r\n\r\n".encode()
-    reply = reply_of(replying(head, page[:-9]))
+    reply = reply_of(connect, replying(head, page[:-9]))
     assert isinstance(reply, NoAnswer)
     assert reply.begun is not None
     assert reply.begun.body.startswith(b"<html>")
     assert (reply.begun.status, reply.begun.whole) == (200, False)
 
 
-def test_a_huge_reply_is_read_to_the_limit_and_the_next_request_goes_through() -> None:
+def test_a_huge_reply_is_read_to_the_limit_and_the_next_request_goes_through(connect: Connect) -> None:
     async def main() -> tuple[list[Answer | NoAnswer], int]:
         huge = iter([True, False])
 
@@ -410,7 +393,7 @@ def test_a_huge_reply_is_read_to_the_limit_and_the_next_request_goes_through() -
                 writer.write(b"x" * 1_000_000)
                 await writer.drain()
 
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             replies = [await client.send(server.request), await client.send(server.request)]
             return replies, server.connections
 
@@ -436,7 +419,9 @@ def plain() -> Iterable[bytes]:
 
 
 @pytest.mark.parametrize("parts", [zeros, plain])
-def test_a_reply_of_any_size_takes_little_memory(parts: Callable[[], Iterable[bytes]]) -> None:
+def test_a_reply_of_any_size_takes_little_memory(
+    connect: Connect, parts: Callable[[], Iterable[bytes]]
+) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         for part in parts():
@@ -445,7 +430,7 @@ def test_a_reply_of_any_size_takes_little_memory(parts: Callable[[], Iterable[by
 
     tracemalloc.start()
     try:
-        reply = reply_of(handler)
+        reply = reply_of(connect, handler)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -455,7 +440,7 @@ def test_a_reply_of_any_size_takes_little_memory(parts: Callable[[], Iterable[by
     assert most < 20 * REPLY_LIMIT
 
 
-def test_content_that_a_reply_without_content_has_is_not_taken_for_the_next_reply() -> None:
+def test_content_that_a_reply_without_content_has_is_not_taken_for_the_next_reply(connect: Connect) -> None:
     async def main() -> list[Answer | NoAnswer]:
         replies = iter([b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}", CREATED])
 
@@ -464,7 +449,7 @@ def test_content_that_a_reply_without_content_has_is_not_taken_for_the_next_repl
                 await read_request(reader)
                 writer.write(next(replies))
 
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             return [await client.send(server.request), await client.send(server.request)]
 
     empty = Answer(204, {"content-length": "2"}, b"")
@@ -473,9 +458,9 @@ def test_content_that_a_reply_without_content_has_is_not_taken_for_the_next_repl
 
 
 @pytest.mark.parametrize(("length", "whole"), [(REPLY_LIMIT, True), (REPLY_LIMIT + 1, False)])
-def test_a_reply_of_just_the_limit_is_whole(length: int, whole: bool) -> None:  # noqa: FBT001 - a table's column
+def test_a_reply_of_just_the_limit_is_whole(connect: Connect, length: int, whole: bool) -> None:  # noqa: FBT001 - a table's column
     answer = Answer(200, {"content-length": str(length)}, b"x" * REPLY_LIMIT, whole)
-    assert reply_of(replying(ok(b"x" * length))) == answer
+    assert reply_of(connect, replying(ok(b"x" * length))) == answer
 
 
 @pytest.mark.parametrize(
@@ -493,23 +478,24 @@ def test_a_reply_of_just_the_limit_is_whole(length: int, whole: bool) -> None:  
     ],
 )
 def test_a_coding_that_was_not_asked_for_is_undone_within_bounds(
+    connect: Connect,
     coding: str,
     sent: bytes,
     body: bytes,
     whole: bool,  # noqa: FBT001 - a table's column
 ) -> None:
     headers = {"content-length": str(len(sent)), "content-encoding": coding}
-    assert reply_of(replying(ok(sent, Content_Encoding=coding))) == Answer(200, headers, body, whole)
+    assert reply_of(connect, replying(ok(sent, Content_Encoding=coding))) == Answer(200, headers, body, whole)
 
 
-def test_after_a_deadline_the_client_goes_on_with_another_connection() -> None:
+def test_after_a_deadline_the_client_goes_on_with_another_connection(connect: Connect) -> None:
     async def main() -> tuple[list[Answer | NoAnswer], int]:
         handlers = iter([hang, replying(CREATED), hang, replying(CREATED)])
 
         async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await next(handlers)(reader, writer)
 
-        async with serving(handler) as server, Client({}, LITTLE) as client:
+        async with serving(handler) as server, connect({}, LITTLE) as client:
             return [await client.send(server.request) for _ in range(4)], server.connections
 
     late = NoAnswer(Reach.SENT, "no reply within 0.2 s")
@@ -517,7 +503,7 @@ def test_after_a_deadline_the_client_goes_on_with_another_connection() -> None:
     assert asyncio.run(main()) == ([late, created, late, created], 4)
 
 
-def test_a_cancelled_request_says_how_far_it_got_and_the_client_goes_on() -> None:
+def test_a_cancelled_request_says_how_far_it_got_and_the_client_goes_on(connect: Connect) -> None:
     async def main() -> Answer | NoAnswer:
         reached = asyncio.Event()
 
@@ -529,7 +515,7 @@ def test_a_cancelled_request_says_how_far_it_got_and_the_client_goes_on() -> Non
             reached.set()
             await asyncio.Event().wait()
 
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             sending = asyncio.ensure_future(client.send(server.request))
             await reached.wait()
             sending.cancel()
@@ -542,7 +528,9 @@ def test_a_cancelled_request_says_how_far_it_got_and_the_client_goes_on() -> Non
     assert asyncio.run(main()) == created
 
 
-def test_a_request_cancelled_in_the_tls_handshake_was_not_sent_and_leaves_no_connection_open() -> None:
+def test_a_request_cancelled_in_the_tls_handshake_was_not_sent_and_leaves_no_connection_open(
+    connect: Connect,
+) -> None:
     async def main() -> None:
         reached, left = asyncio.Event(), asyncio.Event()
 
@@ -552,7 +540,7 @@ def test_a_request_cancelled_in_the_tls_handshake_was_not_sent_and_leaves_no_con
             await reader.read()
             left.set()
 
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             request = Request("POST", f"https://127.0.0.1:{server.port}/", {}, BODY)
             sending = asyncio.ensure_future(client.send(request))
             await reached.wait()
@@ -566,13 +554,15 @@ def test_a_request_cancelled_in_the_tls_handshake_was_not_sent_and_leaves_no_con
     asyncio.run(main())
 
 
-def test_a_request_cancelled_while_it_connects_was_not_sent_whatever_became_of_the_one_before() -> None:
+def test_a_request_cancelled_while_it_connects_was_not_sent_whatever_became_of_the_one_before(
+    connect: Connect,
+) -> None:
     async def main() -> list[Reach]:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, socket.socket() as waiting:
             # nobody accepts, and the one place to wait in is taken
             waiting.connect(deaf.getsockname())
             busy = Request("POST", f"http://127.0.0.1:{deaf.getsockname()[1]}/", {}, BODY)
-            async with serving(replying(CREATED)) as server, Client({}, PLENTY) as client:
+            async with serving(replying(CREATED)) as server, connect({}, PLENTY) as client:
                 reaches = [client.reach]
                 await client.send(server.request)
                 reaches.append(client.reach)
@@ -595,6 +585,7 @@ async def say_late(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.parametrize("last_words", [say_nothing, say_late])
 def test_a_connection_that_the_server_closed_while_idle_is_not_used_and_nothing_goes_twice(
+    connect: Connect,
     last_words: Callable[[asyncio.StreamWriter], Awaitable[None]],
 ) -> None:
     async def main() -> tuple[list[Answer | NoAnswer], list[bytes], int]:
@@ -607,7 +598,7 @@ def test_a_connection_that_the_server_closed_while_idle_is_not_used_and_nothing_
             await closing.wait()
             await last_words(writer)
 
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             replies = [await client.send(server.request)]
             closing.set()
             await server.closed.wait()
@@ -619,9 +610,9 @@ def test_a_connection_that_the_server_closed_while_idle_is_not_used_and_nothing_
     assert (replies, len(received), connections) == ([created, created], 2, 2)
 
 
-def test_a_connection_that_the_server_closes_upon_the_next_request_leaves_that_unknown_and_sent_once() -> (
-    None
-):
+def test_a_connection_that_the_server_closes_upon_the_next_request_leaves_that_unknown_and_sent_once(
+    connect: Connect,
+) -> None:
     async def main() -> tuple[list[Answer | NoAnswer], int, int]:
         requests = 0
 
@@ -634,7 +625,7 @@ def test_a_connection_that_the_server_closes_upon_the_next_request_leaves_that_u
             requests += 1
             writer.transport.abort()
 
-        async with serving(handler) as server, Client({}, PLENTY) as client:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
             replies = [await client.send(server.request), await client.send(server.request)]
             return replies, requests, server.connections
 
@@ -642,7 +633,7 @@ def test_a_connection_that_the_server_closes_upon_the_next_request_leaves_that_u
     assert asyncio.run(main()) == ([created, LOST], 2, 1)
 
 
-def test_no_request_is_ever_sent_twice() -> None:
+def test_no_request_is_ever_sent_twice(connect: Connect) -> None:
     async def main() -> list[int]:
         counts = []
         for ending in (b"", CREATED[:9], CREATED[:-1]):
@@ -657,7 +648,7 @@ def test_no_request_is_ever_sent_twice() -> None:
                 received.append(await read_request(reader))
                 writer.write(ending)
 
-            async with serving(handler) as server, Client({}, PLENTY) as client:
+            async with serving(handler) as server, connect({}, PLENTY) as client:
                 await client.send(server.request)
             counts.append(len(received))
         return counts
@@ -666,7 +657,13 @@ def test_no_request_is_ever_sent_twice() -> None:
 
 
 def through_proxy(
-    monkeypatch: pytest.MonkeyPatch, target: str, *, env_proxy: bool, handler: Handler, no_proxy: str = ""
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+    *,
+    env_proxy: bool,
+    handler: Handler,
+    no_proxy: str = "",
 ) -> Answer | NoAnswer:
     """What comes of a request to ``target`` with this handler as the proxy of the environment."""
 
@@ -676,26 +673,30 @@ def through_proxy(
                 monkeypatch.setenv(name, f"http://user:secret@127.0.0.1:{proxy.port}")
             for name in ("no_proxy", "NO_PROXY"):
                 monkeypatch.setenv(name, no_proxy)
-            async with Client({}, PLENTY, env_proxy=env_proxy) as client:
+            async with connect({}, PLENTY, env_proxy=env_proxy) as client:
                 return await client.send(Request("POST", target, {}, BODY))
 
     return asyncio.run(main())
 
 
-def test_the_proxy_of_the_environment_is_obeyed_only_where_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_of_the_environment_is_obeyed_only_where_asked_for(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = f"http://127.0.0.1:{free_port()}/"
-    proxied = through_proxy(monkeypatch, target, env_proxy=True, handler=replying(CREATED))
-    direct = through_proxy(monkeypatch, target, env_proxy=False, handler=replying(CREATED))
+    proxied = through_proxy(connect, monkeypatch, target, env_proxy=True, handler=replying(CREATED))
+    direct = through_proxy(connect, monkeypatch, target, env_proxy=False, handler=replying(CREATED))
     excepted = through_proxy(
-        monkeypatch, target, env_proxy=True, handler=replying(CREATED), no_proxy="127.0.0.1"
+        connect, monkeypatch, target, env_proxy=True, handler=replying(CREATED), no_proxy="127.0.0.1"
     )
     assert isinstance(proxied, Answer)
     assert isinstance(direct, NoAnswer)
     assert isinstance(excepted, NoAnswer)
 
 
-def test_a_proxy_that_opens_no_tunnel_was_sent_no_fulfillment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_opens_no_tunnel_was_sent_no_fulfillment(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refusing = replying(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-    reply = through_proxy(monkeypatch, "https://shop.invalid/", env_proxy=True, handler=refusing)
+    reply = through_proxy(connect, monkeypatch, "https://shop.invalid/", env_proxy=True, handler=refusing)
     words = "can't connect to shop.invalid:443: the proxy says 407 Proxy Authentication Required"
     assert reply == NoAnswer(Reach.NEVER_SENT, words)

@@ -2,13 +2,14 @@
 
 ``client`` sends one request, ``retries`` says what follows from its answer and ``budget`` whether the run can
 afford it; ``breaker`` sees when it is the destination that fails, ``width`` how many posts it bears at once,
-``pace`` when the next may go, and ``halt`` whether any may. ``posting`` joins them: the intent is in the
-ledger before a request leaves, and the outcome before anybody is told.
+``pace`` when the next may go, ``turns`` which one that is, and ``halt`` whether any may. ``posting`` joins
+them: the intent is in the ledger before a request leaves, and the outcome before anybody is told.
 """
 
 from importer.posts.halt import Deadline, Halt
 from importer.posts.posting import post_all
 from importer.posts.terms import DRAIN_SECONDS, GIVE_UP_SECONDS, Connection, Memory, Rules, Told
+from importer.posts.turns import Judge, Others
 
 __all__ = [
     "DRAIN_SECONDS",
@@ -16,7 +17,9 @@ __all__ = [
     "Connection",
     "Deadline",
     "Halt",
+    "Judge",
     "Memory",
+    "Others",
     "Rules",
     "Told",
     "post_all",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 from importer.model import Answer, NoAnswer, Reach, Request
+from importer.posts.transport import Progress, Transport
 
 if TYPE_CHECKING:
     import httpcore
@@ -27,6 +28,7 @@ REPLY_LIMIT: Final = 1_000_000
 _KEEPALIVE_SECONDS: Final = (
     4.0  # shorter than the usual 5 s of servers, so that a request rarely meets a closing one
 )
+_LATE: Final = (TimeoutError, httpx.TimeoutException)
 _INFLATABLE: Final = frozenset({"gzip", "x-gzip", "deflate"})
 
 
@@ -35,13 +37,17 @@ class Client:
 
     ``auth`` are the headers that let a request in; they are added here and stand in no ``Request``.
     ``timeout`` (seconds) is one deadline for connecting, sending and reading the whole reply.
-    ``env_proxy`` says whether ``HTTPS_PROXY`` and the like are obeyed.
+    ``env_proxy`` says whether ``HTTPS_PROXY`` and the like are obeyed. ``stock`` takes httpx's own transport,
+    which a proxy needs, too; it can't always tell what came unasked from an answer.
     """
 
-    def __init__(self, auth: Mapping[str, str], timeout: float, *, env_proxy: bool = False) -> None:
+    def __init__(
+        self, auth: Mapping[str, str], timeout: float, *, env_proxy: bool = False, stock: bool = False
+    ) -> None:
         self._auth = auth
         self._timeout = timeout
         self._env_proxy = env_proxy
+        self._is_stock = stock
         self._client: httpx.AsyncClient | None = None
         self._exchange: _Exchange | None = None
 
@@ -62,8 +68,9 @@ class Client:
         """Send ``request`` and read up to ``REPLY_LIMIT`` bytes of the reply."""
         exchange = self._exchange = _Exchange(request)
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await exchange.run(self._connection(request.url), self._auth)
+            client = self._connection(request.url)
+            async with asyncio.timeout(self._timeout if self._is_stock else None):  # ours keeps it by itself
+                answer = await exchange.run(client, self._auth, stock=self._is_stock)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, what may have been sent is an outcome
             await self._drop(exchange)
             return NoAnswer(exchange.reach, self._reason(exchange, error), exchange.begun)
@@ -89,16 +96,10 @@ class Client:
 
     def _connection(self, url: str) -> httpx.AsyncClient:
         if self._client is None:
-            transport = httpx.AsyncHTTPTransport(
-                verify=_trusted(self._env_proxy),
-                trust_env=self._env_proxy,
-                limits=httpx.Limits(
-                    max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_SECONDS
-                ),
-                proxy=_proxy(url) if self._env_proxy else None,
-            )
+            proxy = _proxy(url) if self._env_proxy else None
+            self._is_stock = self._is_stock or proxy is not None
             self._client = httpx.AsyncClient(
-                transport=transport,
+                transport=self._stock_transport(proxy) if self._is_stock else self._transport(),
                 timeout=None,  # noqa: S113 - one deadline over all of it is kept in ``send``
                 follow_redirects=False,
                 trust_env=False,
@@ -106,10 +107,23 @@ class Client:
             )
         return self._client
 
+    def _transport(self) -> Transport:
+        return Transport(trusted(self._env_proxy), self._timeout, REPLY_LIMIT, _KEEPALIVE_SECONDS)
+
+    def _stock_transport(self, proxy: str | None) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(
+            verify=trusted(self._env_proxy),
+            trust_env=self._env_proxy,
+            limits=httpx.Limits(
+                max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_SECONDS
+            ),
+            proxy=proxy,
+        )
+
     def _reason(self, exchange: "_Exchange", error: Exception) -> str:
         if exchange.reach is Reach.NEVER_SENT and exchange.response is None:
             return self._reason_unsent(exchange.request.url, error)
-        late = f" within {self._timeout:g} s" if isinstance(error, TimeoutError) else ""
+        late = f" within {self._timeout:g} s" if isinstance(error, _LATE) else ""
         if exchange.response is not None:
             cut = f"no end of the reply came{late}" if late else "the reply was cut off"
             return f"HTTP {exchange.response.status_code}, but {cut} after {len(exchange.received)} bytes"
@@ -120,7 +134,7 @@ class Client:
         return "the connection was lost after the request was sent"
 
     def _reason_unsent(self, url: str, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
+        if isinstance(error, _LATE):
             return f"can't connect to {_address(url)}: no connection within {self._timeout:g} s"
         if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.LocalProtocolError):
             return f"can't connect to {_address(url)}: {_cause(error)}"
@@ -133,14 +147,14 @@ class _Exchange:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.reach = Reach.NEVER_SENT
+        self.progress = Progress.NOT_CONNECTED
         self.response: httpx.Response | None = None
         self.received = bytearray()
         self._stream: httpcore.AsyncNetworkStream | None = None
 
-    async def run(self, client: httpx.AsyncClient, auth: Mapping[str, str]) -> Answer:
+    async def run(self, client: httpx.AsyncClient, auth: Mapping[str, str], *, stock: bool) -> Answer:
         try:
-            response = await client.send(self._prepared(auth), stream=True)
+            response = await client.send(self._prepared(auth, stock=stock), stream=True)
         except httpx.RemoteProtocolError:
             if self.begun is None:
                 raise
@@ -153,12 +167,17 @@ class _Exchange:
         return self._answer(response, complete=complete)
 
     @property
+    def reach(self) -> Reach:
+        """SENT once a byte of the request may have left."""
+        return Reach.SENT if self.progress >= Progress.WRITTEN else Reach.NEVER_SENT
+
+    @property
     def begun(self) -> Answer | None:
         """What has come of the reply, once its head is there."""
         return self._answer(self.response, complete=False) if self.response is not None else None
 
     def _answer(self, response: httpx.Response, *, complete: bool) -> Answer:
-        headers = dict(response.headers)
+        headers = dict(response.headers.items())
         body, whole = _decoded(headers.get("content-encoding", ""), bytes(self.received))
         return Answer(response.status_code, headers, body, whole and complete)
 
@@ -168,7 +187,7 @@ class _Exchange:
             with contextlib.suppress(Exception):  # as above
                 await self._stream.aclose()
 
-    def _prepared(self, auth: Mapping[str, str]) -> httpx.Request:
+    def _prepared(self, auth: Mapping[str, str], *, stock: bool) -> httpx.Request:
         # not built by the client, which would add headers and the cookies of earlier replies
         headers = {
             **self.request.headers,
@@ -178,11 +197,14 @@ class _Exchange:
         }
         return httpx.Request(
             self.request.method,
-            self.request.url,
+            _url(self.request.url),
             headers=headers,
-            content=self._body(),
-            extensions={"trace": self._see, "exchange": self},
+            content=self._body() if stock else self.request.body,
+            extensions={"exchange": self, **({"trace": self._see} if stock else {"progress": self._get})},
         )
+
+    def _get(self, progress: Progress) -> None:
+        self.progress = progress
 
     async def _see(self, event: str, about: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
@@ -190,7 +212,7 @@ class _Exchange:
 
     async def _body(self) -> AsyncIterator[bytes]:
         # asked for when the headers are out; without their body nobody can act on them
-        self.reach = Reach.SENT
+        self.progress = Progress.WRITTEN
         yield self.request.body
 
     async def _read(self, response: httpx.Response) -> bool:
@@ -227,13 +249,19 @@ def _protocol_error(error: Exception) -> str:
     return words[:1].lower() + words[1:]
 
 
+@functools.lru_cache(maxsize=100)
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)  # many posts go to one address, and taking it apart is half of making a request
+
+
 @functools.cache
-def _trusted(obey_environment: bool) -> ssl.SSLContext:  # noqa: FBT001 - functools.cache keys on it
+def trusted(obey_environment: bool) -> ssl.SSLContext:  # noqa: FBT001 - functools.cache keys on it
+    """Whose certificates are believed, as all requests have it."""
     return httpx.create_ssl_context(trust_env=obey_environment)
 
 
 def _proxy(url: str) -> str | None:
-    target, proxies = httpx.URL(url), urllib.request.getproxies()
+    target, proxies = _url(url), urllib.request.getproxies()
     if urllib.request.proxy_bypass(target.host):
         return None
     proxy = proxies.get(target.scheme) or proxies.get("all")
@@ -241,7 +269,7 @@ def _proxy(url: str) -> str | None:
 
 
 def _address(url: str) -> str:
-    target = httpx.URL(url)
+    target = _url(url)
     return f"{target.host}:{target.port or {'http': 80, 'https': 443}.get(target.scheme, '?')}"
 
 

@@ -1,12 +1,15 @@
 """What is known of an order, and of a parcel of it, while they are posted."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from importer.model import (
     Answer,
     Entry,
+    Event,
     Fulfillment,
+    Happening,
     Intent,
     Meaning,
     NoAnswer,
@@ -56,7 +59,7 @@ class Parcel:
     earlier run left that may have done it. ``writes`` counts the requests that have made it or may have,
     ``creates`` says whether the last one was for a new one, ``settles_at`` (seconds of a monotonic clock)
     when it can be seen at the latest, and ``mailed`` whether one asked to mail the customer. ``asked`` says
-    that the destination was reached for.
+    that the destination was reached for, ``news`` is what became known since the ledger was told last.
     """
 
     fulfillment: Fulfillment
@@ -70,6 +73,7 @@ class Parcel:
     creates: bool = False
     mailed: bool = False
     asked: bool = False
+    news: tuple[Happening, ...] = ()
     settles_at: float = float("-inf")
 
     def __post_init__(self) -> None:
@@ -99,6 +103,17 @@ class Parcel:
             return reading
         meaning = Meaning.CREATED if self.creates else Meaning.UPDATED
         return replace(reading, meaning=meaning, code="")
+
+    def learn(self, event: Event, at: datetime, told: Reading, attempt: int = 0) -> None:
+        """Keep for its history what was ``told`` of it."""
+        self.news += (
+            Happening(at, self.intent.run_id, event, attempt, told.code, told.message, told.http_status),
+        )
+
+    def pass_on(self) -> tuple[Happening, ...]:
+        """Hand out what became known, for the ledger to be told."""
+        news, self.news = self.news, ()
+        return news
 
     def interrupt(self, reason: str) -> None:
         """Say in the outcome that there would have been another attempt."""

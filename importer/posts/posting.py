@@ -4,17 +4,17 @@ import asyncio
 import random as chance
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from importer.destinations import Destination
 from importer.model import (
     Answer,
     Entry,
+    Event,
     Fulfillment,
     Intent,
     Look,
@@ -42,11 +42,11 @@ from importer.posts.retries import (
     not_sent,
     out_of_budget,
 )
-from importer.posts.terms import Connection, Memory, Rules, Told
+from importer.posts.terms import Connection, Memory, Rules, Told, committed
+from importer.posts.turns import Others, Turns
 from importer.posts.width import Width
 
-_T = TypeVar("_T")
-
+_NOT_DONE: Final = "it is not done there"
 _UNREACHABLE: Final = "destination-unreachable"
 _DONE: Final = frozenset({Status.CREATED, Status.UPDATED})
 _FAILING: Final = frozenset({Status.FAILED, Status.IN_DOUBT})
@@ -72,6 +72,7 @@ async def post_all(
     halt: Halt,
     *,
     earlier: Mapping[int, Entry] | None = None,
+    others: Others | None = None,
     says: Callable[[str], None] = _silent,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep,
@@ -84,7 +85,7 @@ async def post_all(
     side by side. ``orders`` is pulled on demand. ``told`` hears how each fulfillment ended that was begun or
     looked up, after it is in the ledger; ``says`` hears what all wait for, "" when that is over. The first
     post goes alone. ``earlier`` has, by the index of a fulfillment, what an earlier run left that may have
-    done it.
+    done it. With ``others``, runs post the same orders side by side, and each order is posted by one of them.
 
     Raises:
         CannotGoOn: the ledger takes no more; what was in flight has ended.
@@ -95,7 +96,8 @@ async def post_all(
         rules,
         told,
         halt,
-        earlier=earlier or {},
+        earlier={} if earlier is None else earlier,
+        others=others,
         says=says,
         clock=clock,
         sleep=sleep,
@@ -117,6 +119,7 @@ class _Posting:
         halt: Halt,
         *,
         earlier: Mapping[int, Entry],
+        others: Others | None,
         says: Callable[[str], None],
         clock: Callable[[], float],
         sleep: Callable[[float], Coroutine[Any, Any, None]],
@@ -129,6 +132,7 @@ class _Posting:
         self._told = told
         self._halt = halt
         self._earlier = earlier
+        self._others = others
         self._says = says
         self._clock = clock
         self._sleep = sleep
@@ -144,6 +148,7 @@ class _Posting:
         self._error: Exception | None = None
 
     async def run(self, orders: Iterator[Sequence[Fulfillment]], connect: Callable[[], Connection]) -> str:
+        turns = Turns(orders, self._others, self._halt, self._sleep, self._says)
         limits = [
             asyncio.ensure_future(limit)
             for limit in (self._end_in_time(), self._drain(), self._breaker.keep_time(self._sleep))
@@ -151,7 +156,7 @@ class _Posting:
         try:
             async with asyncio.TaskGroup() as workers:
                 for number in range(self._rules.concurrency):
-                    workers.create_task(self._work(orders, connect, leads=number == 0))
+                    workers.create_task(self._work(turns, connect, leads=number == 0))
         finally:
             for limit in limits:
                 limit.cancel()
@@ -178,30 +183,27 @@ class _Posting:
         await self._sleep(self._rules.drain)
         self._halt.now()
 
-    async def _work(
-        self, orders: Iterator[Sequence[Fulfillment]], connect: Callable[[], Connection], *, leads: bool
-    ) -> None:
+    async def _work(self, turns: Turns, connect: Callable[[], Connection], *, leads: bool) -> None:
         try:
             if not leads:
                 await self._first_ended.wait()
-            await self._post_orders(orders, connect)
+            await self._post_orders(turns, connect)
         except Exception as error:  # noqa: BLE001 - raised again when the other workers' requests have ended
             self._error = self._error or error
             self._halt.stop(str(error))
         finally:
             self._first_ended.set()
 
-    async def _post_orders(
-        self, orders: Iterator[Sequence[Fulfillment]], connect: Callable[[], Connection]
-    ) -> None:
+    async def _post_orders(self, turns: Turns, connect: Callable[[], Connection]) -> None:
         connection: Connection | None = None
         try:
-            while not self._halt.reason and (fulfillments := next(orders, None)) is not None:
+            while not self._halt.reason and (turn := await turns.next()) is not None:
                 connection = connection or connect()
                 order = Order(connection)
-                for fulfillment in fulfillments:
+                for fulfillment in turn.left:
                     if not self._halt.reason:
                         await self._post(fulfillment, order)
+                turns.done(turn)
         finally:
             if connection is not None:
                 await connection.close()
@@ -259,8 +261,10 @@ class _Posting:
         await self._settle(parcel, end)
 
     async def _last_look(self, parcel: Parcel, order: Order) -> End | None:
+        parcel.learn(Event.TRIED, self._now(), parcel.history[-1], len(parcel.history))
         order.forget()
         found = await self._find(parcel, order)
+        self._learn(parcel, found)
         if isinstance(found, Write) or found.meaning is not Meaning.THERE:
             return None
         parcel.history += (parcel.seen(found),)
@@ -276,14 +280,22 @@ class _Posting:
                 order.forget()
                 found = await self._find(parcel, order)
             if isinstance(found, Write):
+                if parcel.is_in_doubt and order.requests > asked:
+                    self._learn(parcel, found)
                 reading = await self._write(found, parcel, order)
             else:
+                self._learn(parcel, found)
                 reading = parcel.seen(found)
                 self._width.heard(reading.meaning, begun, self._clock())
             if order.requests > asked:  # else nobody has answered
                 parcel.asked = True
                 heard(reading)
             return reading
+
+    def _learn(self, parcel: Parcel, found: Write | Reading) -> None:
+        """Keep what a look has told; that it is yet to be written tells something, too."""
+        told = Reading(Meaning.READY, message=_NOT_DONE) if isinstance(found, Write) else found
+        parcel.learn(Event.LOOKED_UP, self._now(), told)
 
     def _unsettled(self, write: Write, parcel: Parcel) -> float:
         """Seconds until a create of unknown outcome can be taken for one that was not done if it isn't seen.
@@ -351,9 +363,9 @@ class _Posting:
             self._asked_to_wait = False
             self._says("")
 
-    async def _intend(self, parcel: Parcel) -> None:
-        doubt = self._rules.accept_doubt or parcel.is_in_doubt
-        await _committed(self._ledger.intend(parcel.intent, accept_doubt=doubt))
+    async def _intend(self, parcel: Parcel, *, sent: bool = True) -> None:
+        doubt, news = self._rules.accept_doubt or parcel.is_in_doubt, parcel.pass_on()
+        await committed(self._ledger.intend(parcel.intent, accept_doubt=doubt, before=news, sent=sent))
         parcel.sending = True
 
     async def _settle(self, parcel: Parcel, end: End) -> None:
@@ -361,14 +373,16 @@ class _Posting:
         attempts = len(parcel.history)
         outcome = Outcome(end.status, end.code, end.message, end.http_status, attempts, self._now())
         if not parcel.sending and (parcel.recorded or outcome.status in _DONE):
-            await self._intend(parcel)
+            await self._intend(parcel, sent=False)
         if parcel.sending:
-            outcome = await _committed(self._ledger.record(parcel.intent, outcome))
+            outcome = await committed(self._ledger.record(parcel.intent, outcome, before=parcel.pass_on()))
             parcel.sending, parcel.recorded = False, True
         elif parcel.doubtful:
             words = f"an earlier run left it in doubt, and that it still is: {outcome.message}"
             outcome = replace(outcome, status=Status.IN_DOUBT, code=OUTCOME_UNKNOWN, message=words)
         parcel.outcome = outcome
+        if (news := parcel.pass_on()) and not self._rules.ask:
+            await committed(self._ledger.note(parcel.intent, news))
 
     async def _send(self, order: Order, request: Request) -> Answer | NoAnswer:
         order.requests += 1
@@ -416,8 +430,3 @@ def _is_refused_for_now(reply: Answer | NoAnswer) -> bool:
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
     }
-
-
-async def _committed(future: Future[_T]) -> _T:
-    # shielded: cancelling this run must not cancel what the ledger is about to set
-    return await asyncio.shield(asyncio.wrap_future(future))

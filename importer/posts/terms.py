@@ -1,11 +1,16 @@
 """What the posting of a run goes by, what it needs of others, and what it tells."""
 
+import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from importer.model import Answer, Intent, NoAnswer, Outcome, Reach, Request
+from importer.ledger import Claimed
+from importer.model import Answer, Fulfillment, Happening, Intent, NoAnswer, Outcome, Reach, Request
 from importer.posts.halt import Deadline
+
+_T = TypeVar("_T")
 
 GIVE_UP_SECONDS: Final = 300.0
 DRAIN_SECONDS: Final = 30.0
@@ -34,13 +39,28 @@ class Rules:
 
 
 class Memory(Protocol):
-    """What posting needs of the ledger."""
+    """What posting needs of the ledger; ``before`` is what became known since it was told last."""
 
-    def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
-        """Done once it is on disk that ``intent`` is about to be sent."""
+    def intend(
+        self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
+    ) -> Future[None]:
+        """Done once it is on disk that ``intent`` is about to be sent, or, if not ``sent``, about to end."""
 
-    def record(self, intent: Intent, outcome: Outcome) -> Future[Outcome]:
+    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Future[Outcome]:
         """Done once it is on disk how ``intent`` ended, with what may be said of it after earlier runs."""
+
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+        """Done once it is on disk what became known of ``intent`` that changes nothing."""
+
+
+class Claims(Protocol):
+    """What posting needs of a ledger that other runs post with, too."""
+
+    def claim(self, order: Sequence[Fulfillment]) -> Future[Claimed]:
+        """Have an order's fulfillments to itself, unless another run has them."""
+
+    def release(self, order: Sequence[Fulfillment]) -> Future[None]:
+        """Let other runs have them."""
 
 
 class Connection(Protocol):
@@ -67,3 +87,9 @@ class Told:
     outcome: Outcome
     recorded: bool = True
     mailed: bool = False
+
+
+async def committed(future: Future[_T]) -> _T:
+    """Wait for the ledger's ``future`` and return what it holds, or raise what it failed with."""
+    # shielded: cancelling this run must not cancel what the ledger is about to set
+    return await asyncio.shield(asyncio.wrap_future(future))
