@@ -1,0 +1,352 @@
+"""What the doctor finds, and what it says is to be done."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import threading
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from importer import doctor
+from importer.doctor import Asked, Check, Verdict, World
+from importer.ledger import Ledger
+from importer.model import Intent, Outcome, Status
+from importer.sandbox import Sandbox, Shop, Store
+from tests.program import Platform, configuration, here, settle_in
+from tests.receivers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Output = pytest.CaptureFixture[str]
+
+CONFIG, LEDGER = Path("importer.toml"), Path("ledger.db")
+TOKEN = "a-token-3f9c"  # noqa: S105 - of these tests' own platforms
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle_in(tmp_path, monkeypatch)
+
+
+def examined(*, to: str | None = None, layouts: tuple[str, ...] = (), **world: Any) -> dict[str, Check]:  # noqa: ANN401 - as World has them
+    """All checks by what was checked."""
+    asked = Asked(None, to, LEDGER, Path("reports"), layouts)
+    surroundings = World({"ADM_TOKEN": TOKEN, "XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]}, **world)
+    return {check.what: check for check in doctor.examine(asked, surroundings)}
+
+
+def verdicts(checks: dict[str, Check]) -> dict[str, Verdict]:
+    return {what: check.verdict for what, check in checks.items()}
+
+
+def shop(url: str) -> None:
+    CONFIG.write_text(
+        f'[destinations.shop]\nkind = "shoplazza"\nbase_url = "{url}"\ntoken_env = "ADM_TOKEN"\n'
+    )
+
+
+def test_a_machine_where_all_is_well() -> None:
+    with Sandbox(Store.any_order(), token=TOKEN, shop=Shop.any_order()) as sandbox:
+        shop(sandbox.url)
+        with Ledger(LEDGER):
+            pass
+        checks = examined()
+
+    assert verdicts(checks) == dict.fromkeys(
+        [
+            "configuration",
+            "shop: configuration",
+            "shop: connection",
+            "shop: credentials",
+            "shop: clock",
+            "disk of the ledger",
+            "disk of the reports",
+            "disk for what is unpacked",
+            "ledger",
+            "in doubt",
+            "shop: lock",
+            "layouts",
+            "extras",
+        ],
+        Verdict.FINE,
+    )
+    assert doctor.exit_status([*checks.values()]) == 0
+
+
+def test_a_machine_where_nothing_was_set_up_yet() -> None:
+    checks = examined()
+
+    assert verdicts(checks) == {
+        "configuration": Verdict.TO_DO,
+        "disk of the ledger": Verdict.FINE,
+        "disk of the reports": Verdict.FINE,
+        "disk for what is unpacked": Verdict.FINE,
+        "ledger": Verdict.FINE,
+        "layouts": Verdict.FINE,
+        "extras": Verdict.FINE,
+    }
+    assert checks["ledger"].found == "ledger.db: none yet; the first run makes it"
+    assert [path.name for path in Path().iterdir()] == []
+    assert doctor.exit_status([*checks.values()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "words"),
+    [
+        ("[destinations", "configuration", "not TOML"),
+        ("[destinations.adm]\nbase_ulr = 1", "configuration", "did you mean base_url?"),
+        ("[destinations.adm]", "adm: configuration", "base_url: missing"),
+        (
+            '[destinations.adm]\nbase_url = "https://x.example"\ntoken_env = "NONE"',
+            "adm: configuration",
+            "the environment variable NONE is not set or empty",
+        ),
+    ],
+)
+def test_a_configuration_that_is_wrong(text: str, what: str, words: str) -> None:
+    CONFIG.write_text(text)
+
+    checks = examined()
+
+    assert checks[what].verdict is Verdict.WRONG
+    assert words in checks[what].found
+    assert doctor.exit_status([*checks.values()]) == 2
+
+
+def test_only_the_destination_that_was_asked_for_is_looked_at() -> None:
+    with Platform() as platform:
+        CONFIG.write_text(
+            f'[destinations.adm]\nbase_url = "{platform.url}"\ntoken_env = "ADM_TOKEN"\n[destinations.b]\n'
+        )
+        CONFIG.write_text(CONFIG.read_text() + 'kind = "adm"\n')
+        checks = examined(to="adm")
+
+    assert [what for what in checks if what.startswith("b:")] == []
+    assert [(seen.method, seen.path, seen.headers.get("X-ADM-Access-Token")) for seen in platform.seen] == [
+        ("GET", "/", None)
+    ]
+    assert checks["adm: credentials"].verdict is Verdict.UNCHECKED
+
+
+def test_a_token_that_the_platform_does_not_let_in_is_wrong_and_not_shown() -> None:
+    with Sandbox(Store.any_order(), token="another", shop=Shop.any_order()) as sandbox:  # noqa: S106 - as above
+        shop(sandbox.url)
+        checks = examined()
+
+    assert checks["shop: credentials"].verdict is Verdict.WRONG
+    assert "the destination refuses the token" in checks["shop: credentials"].found
+    assert TOKEN not in str(checks)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict", "found"),
+    [
+        (29, Verdict.FINE, "within 30 s of the destination's"),
+        (3600, Verdict.TO_DO, "3,600 s ahead of the destination's"),
+        (-31, Verdict.TO_DO, "31 s behind the destination's"),
+    ],
+)
+def test_a_clock_that_differs_from_the_destinations(seconds: int, verdict: Verdict, found: str) -> None:
+    theirs = datetime(2024, 4, 30, 2, tzinfo=UTC)
+
+    clock = doctor.clock("adm", f"{theirs:%a, %d %b %Y %H:%M:%S GMT}", theirs + timedelta(seconds=seconds))
+
+    assert (clock.verdict, clock.found) == (verdict, found)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Tue, 99 Apr 2024 00:00:00 GMT"])
+def test_a_destination_that_does_not_say_what_time_it_is(date: str) -> None:
+    assert doctor.clock("adm", date, NOW).verdict is Verdict.UNCHECKED
+
+
+def test_a_destination_that_cannot_be_reached() -> None:
+    port = free_port()
+    configuration(CONFIG, f"http://127.0.0.1:{port}")
+
+    checks = examined()
+
+    assert checks["adm: connection"] == Check(
+        "adm: connection",
+        Verdict.TO_DO,
+        f"127.0.0.1:{port} can't be reached: connection refused",
+        "see to network and firewall, or correct base_url",
+    )
+    assert checks["adm: clock"].verdict is Verdict.UNCHECKED
+
+
+def test_a_host_that_nobody_knows() -> None:
+    configuration(CONFIG, "https://nobody.invalid")
+
+    found = examined()["adm: connection"]
+
+    assert found.verdict is Verdict.TO_DO
+    assert found.found.startswith("the name nobody.invalid is not known: ")
+
+
+@contextmanager
+def secured(authority: trustme.CA, until: datetime) -> Iterator[int]:
+    """A server that speaks TLS on loopback, as far as the end of the handshake; its port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", not_after=until).configure_cert(context)
+
+    def serve() -> None:
+        while True:
+            try:
+                connection = server.accept()[0]
+            except OSError:
+                return
+            with closing(connection):
+                try:
+                    context.wrap_socket(connection, server_side=True).close()
+                except OSError:
+                    continue
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def trust(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.mark.parametrize(("days", "verdict"), [(400, Verdict.FINE), (5, Verdict.TO_DO)])
+def test_a_certificate_and_how_long_it_holds(days: int, verdict: Verdict) -> None:
+    authority, until = trustme.CA(), NOW + timedelta(days=days)
+    with secured(authority, until) as port:
+        configuration(CONFIG, f"https://localhost:{port}")
+        checks = examined(trust=lambda _: trust(authority))
+
+    assert checks["adm: connection"].verdict is Verdict.FINE
+    assert (checks["adm: certificate"].verdict, checks["adm: certificate"].found) == (
+        verdict,
+        f"it holds until {until:%Y-%m-%d}",
+    )
+
+
+def test_a_certificate_that_is_not_trusted() -> None:
+    with secured(trustme.CA(), NOW + timedelta(days=90)) as port:
+        configuration(CONFIG, f"https://localhost:{port}")
+        found = examined()["adm: certificate"]
+
+    assert found.verdict is Verdict.TO_DO
+    assert found.found.startswith("the certificate of localhost is not trusted: ")
+
+
+def test_a_ledger_with_something_in_doubt() -> None:
+    intent = Intent("adm sandbox", ("1",), "T", "content", "R")
+    with Ledger(LEDGER, now=lambda: NOW - timedelta(days=2)) as ledger:
+        ledger.intend(intent).result()
+        ledger.record(intent, Outcome(Status.IN_DOUBT, "outcome-unknown", "no answer")).result()
+
+    found = examined(now=lambda: NOW)["in doubt"]
+
+    assert found == Check(
+        "in doubt",
+        Verdict.TO_DO,
+        "1 fulfillment, the oldest for 2.0 days",
+        "look them up on the platform, then: importer settle",
+    )
+
+
+def test_a_ledger_that_is_none() -> None:
+    LEDGER.write_text("not a ledger, but long enough to be taken for something")
+
+    found = examined()["ledger"]
+
+    assert found.verdict is Verdict.TO_DO
+    assert "a file that is not a ledger" in found.found
+
+
+def test_a_ledger_that_is_damaged() -> None:
+    with Ledger(LEDGER) as ledger:
+        for number in range(2000):
+            ledger.intend(Intent("adm sandbox", (f"{number}",), "T", "content", "R"))
+    content = bytearray(LEDGER.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 8192] = bytes(range(256)) * 32
+    LEDGER.write_bytes(content)
+
+    found = examined()["ledger"]
+
+    assert found.verdict is Verdict.TO_DO
+    assert "damaged" in found.found
+    assert "backup" in found.found + found.advice
+
+
+def test_who_is_posting_is_named_and_not_disturbed() -> None:
+    configuration(CONFIG, "http://127.0.0.1:9")
+    with Ledger(LEDGER) as ledger, ledger.lock("adm http://127.0.0.1:9"):
+        busy = examined()["adm: lock"]
+    idle = examined()["adm: lock"]
+
+    assert busy.found.startswith(f"posting now: host {socket.gethostname()}, pid {os.getpid()}, since ")
+    assert (busy.verdict, idle) == (
+        Verdict.FINE,
+        Check("adm: lock", Verdict.FINE, "nobody is posting"),
+    )
+
+
+def test_a_note_that_a_dead_run_left_behind_means_nothing() -> None:
+    configuration(CONFIG, "http://127.0.0.1:9")
+    with Ledger(LEDGER) as ledger:
+        with ledger.lock("adm http://127.0.0.1:9"):
+            (note,) = Path().glob("ledger.db.*.json")
+            told = json.loads(note.read_text())
+        note.write_text(json.dumps({**told, "pid": 2**22 + 1}))
+
+    assert examined()["adm: lock"].found == "nobody is posting"
+
+
+def test_layouts_of_ones_own() -> None:
+    Path("good.toml").write_text('name = "good"\ntitle = "Good"\n[columns]\norder_id = ["Auftrag"]\n')
+    Path("bad.toml").write_text("name = 1")
+
+    checks = examined(layouts=("good.toml", "bad.toml"))
+
+    assert checks["layout good.toml"].verdict is Verdict.FINE
+    assert checks["layout bad.toml"].verdict is Verdict.WRONG
+
+
+def test_a_folder_that_cannot_be_written() -> None:
+    Path("reports").write_text("a file")
+
+    found = examined()["disk of the reports"]
+
+    assert found.verdict is Verdict.TO_DO
+    assert found.found.endswith("reports can't be written: Not a directory")
+
+
+def test_the_doctor_says_what_to_do(capsys: Output) -> None:
+    ended = here(capsys, "doctor")
+
+    assert ended.status == 1
+    assert ended.out.startswith(
+        "✗ configuration  there is no importer.toml here or in the user's configuration folder\n"
+        "    → write one to post to a destination; importer post MANIFEST --sandbox needs none\n"
+        "✓ disk of the ledger  "
+    )
+
+
+def test_the_doctor_says_it_as_json(capsys: Output) -> None:
+    ended = here(capsys, "doctor", "--to", "nowhere", "--json")
+
+    found = json.loads(ended.out)
+    assert ended.status == 2
+    assert [check["verdict"] for check in found[:2]] == ["to-do", "wrong"]
+    assert {key for check in found for key in check} == {"what", "verdict", "found", "advice"}
