@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS: Final = 5.0
 """A file that was written to so recently may be written to again."""
+HOUR_SECONDS: Final = 3600.0
+"""So far a clock may be ahead of another; and so long no sender takes between two pieces of a file."""
 
 _ENDS_BYTES: Final = 4096
 # X12.5: ISA has its element separator at the 4th and its segment terminator at the 106th byte, and IEA ends
@@ -54,13 +57,14 @@ class Inbox:
 
     What is fine goes to ``archive``, what needs attention to ``quarantine``; without the folder it stays
     where it is. A file that can't be read stops the others only if it ``must_be_whole`` or there is no
-    quarantine. ``now`` is the wall clock, in UTC.
+    quarantine. ``now`` is the wall clock, in UTC; ``wait`` lets so many seconds pass.
     """
 
     archive: Path | None
     quarantine: Path | None
     now: Callable[[], datetime]
     must_be_whole: bool = False
+    wait: Callable[[float], None] = time.sleep
     _taken: list[_Taken] = field(default_factory=list)
     _left: list[Filed] = field(default_factory=list)
 
@@ -92,9 +96,12 @@ class Inbox:
         for path in sources.being_written(arguments):
             self._leave(str(path), f"still being written, as its name ends in {path.suffix}")
         located = sources.locate(arguments, standard_input, scratch)
+        stamped = _oldest_first(located)
+        if any(stamp and self._age(stamp) < -HOUR_SECONDS for _, stamp in stamped):
+            self.wait(SETTLE_SECONDS)  # such a time tells nothing; whether it changes meanwhile does
         taken: list[tuple[Source, Manifest]] = []
         faults: list[str] = []
-        for source, stamp in _oldest_first(located):
+        for source, stamp in stamped:
             try:
                 self._check_place(source)
                 if source.name in arguments or not self._is_unfinished(source, stamp):
@@ -145,16 +152,23 @@ class Inbox:
         """Whether the file is left alone, which is noted."""
         if stamp is None:
             return False
-        age = self.now().timestamp() - stamp[2] / 1e9
-        if abs(age) < SETTLE_SECONDS:
-            self._leave(source.name, f"still being written, it seems: less than {SETTLE_SECONDS:g} s ago")
-            return True
-        trailer = missing_trailer(source.path)
-        if trailer:
-            self._leave(
-                source.name, f"still being written, it seems: {trailer}, the end of the EDI, is missing"
-            )
-        return bool(trailer)
+        age = self._age(stamp)
+        why = ""
+        if -HOUR_SECONDS <= age <= -SETTLE_SECONDS:
+            why = f"it may still be being written: its time is {-age:.0f} s ahead of the clock here"
+        elif abs(age) < SETTLE_SECONDS:
+            why = f"still being written, it seems: less than {SETTLE_SECONDS:g} s ago"
+        elif source.origin is not None and _stamp(source.origin) != stamp:
+            why = "still being written, it seems: it has changed since this run began"
+        elif abs(age) < HOUR_SECONDS and (trailer := missing_trailer(source.path)):
+            why = f"still being written, it seems: {trailer}, the end of the EDI, is missing"
+        if why:
+            self._leave(source.name, why)
+        return bool(why)
+
+    def _age(self, stamp: _Stamp) -> float:
+        """Seconds since it was last written to; below 0 where it was by a clock that is ahead."""
+        return self.now().timestamp() - stamp[2] / 1e9
 
     def _read(
         self, source: Source, stamp: _Stamp | None, scratch: Path, terms: Terms
@@ -203,18 +217,31 @@ class Inbox:
         if folder is None:
             return Filed(file.name, "", f"stays: {why}, and no folder is named for that")
         if _stamp(file.path) != file.stamp:
-            return Filed(file.name, "", "stays: it was moved or written to in the meantime")
+            return Filed(file.name, "", _CHANGED)
         try:
-            target = _reserved(folder, file.path)
-            try:
-                file.path.replace(target)
-            except OSError:
-                target.unlink()
-                raise
+            target = carry(file.path, file.stamp, folder)
         except OSError as error:
             words = error.strerror or str(error)
             return Filed(file.name, "", f"could not be moved to {folder}: {words}", is_fault=True)
+        if target is None:
+            return Filed(file.name, "", _CHANGED)
         return Filed(file.name, str(target), why)
+
+
+def carry(path: Path, stamp: tuple[int, int, int], folder: Path) -> Path | None:
+    """Move the file of that ``stamp`` (see ``os.stat``: inode, size, time in ns) to ``folder``.
+
+    Whoever writes manifests may put another one in its place until the very moment of the move: then that
+    one is put back, under its name if nobody else has it by then, and None returned.
+
+    Raises:
+        OSError: it can't be moved.
+    """
+    target = _renamed(path, folder / path.name)
+    if _stamp(target) == stamp:
+        return target
+    _renamed(target, path)
+    return None
 
 
 def missing_trailer(path: Path) -> str:
@@ -234,6 +261,7 @@ def missing_trailer(path: Path) -> str:
 
 
 _NOWHERE: Final[_Stamp] = (0, 0, 0)
+_CHANGED: Final = "stays: it was moved or written to in the meantime"
 
 
 def _oldest_first(located: Sequence[Source]) -> list[tuple[Source, _Stamp | None]]:
@@ -255,12 +283,23 @@ def _last_segment(tail: bytes, terminator: bytes) -> bytes:
     return tail.rstrip().removesuffix(terminator).rstrip().rpartition(terminator)[2].strip()
 
 
-def _reserved(folder: Path, path: Path) -> Path:
-    """A name in ``folder`` that nobody had, and now this program has: renaming onto it takes nothing away."""
+def _renamed(path: Path, wanted: Path) -> Path:
+    """The file under the ``wanted`` name, or one like it that nobody had: no file is moved over another."""
+    target = _reserved(wanted)
+    try:
+        path.replace(target)
+    except OSError:
+        target.unlink()
+        raise
+    return target
+
+
+def _reserved(wanted: Path) -> Path:
+    """A name that nobody had, and now this program has: renaming onto it takes nothing away."""
     number = 1
     while True:
-        name = path.name if number == 1 else f"{path.stem}-{number}{path.suffix}"
+        name = wanted if number == 1 else wanted.with_stem(f"{wanted.stem}-{number}")
         with suppress(FileExistsError):
-            os.close(os.open(folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            return folder / name
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return name
         number += 1

@@ -70,6 +70,66 @@ _ALL = (
         "look whether another number, such as a tracking number, slipped into this column",
     ),
     Code(
+        "unit-of-measure",
+        "The quantity counts something else than pieces, such as cartons.",
+        "{column}: found {value}, expected pieces",
+        "write how many pieces that is; for all files of the partner, in the layout: [edi.units] CA = 12",
+    ),
+    Code(
+        "transaction-rejected",
+        "The EDI document that the line is from is damaged, so none of its lines is posted.",
+        "the document is rejected: {words}",
+        "have the partner send it again, the acknowledgment says why; or empty edi_verdict to post the row",
+    ),
+    Code(
+        "document-cancelled",
+        "The EDI document cancels a shipment, or is a test; its lines are not posted.",
+        "the document is not to be posted: {words}",
+        "look on the platform whether it was posted before, and cancel it there; a test needs nothing",
+    ),
+    Code(
+        "document-replaced",
+        "The EDI document changes or replaces an earlier one; its lines are not posted.",
+        "the document replaces or changes an earlier one: {words}",
+        "compare it with what was posted; empty edi_verdict to post the row",
+    ),
+    Code(
+        "line-not-shipped",
+        "The row says that nothing of it was shipped, or that the shipment was voided (a warning, skipped).",
+        "not sent, since nothing of it was shipped: {words}",
+        "nothing to do if that is so; the order keeps the line open",
+    ),
+    Code(
+        "interchange-again",
+        "The same EDI interchange came before in this run; its lines count once (a warning, skipped).",
+        "not sent, since the interchange it is from came twice: {words}",
+        "nothing to do; the first one's rows say what became of them",
+    ),
+    Code(
+        "split-unknown",
+        "The EDI line is in several parcels, and how much is in which is not said.",
+        "how much is in which parcel is not said: {words}",
+        "write one row per tracking number, each with its quantity, and empty edi_verdict",
+    ),
+    Code(
+        "order-without-lines",
+        "The EDI document confirms an order without saying which lines were shipped.",
+        "the document has no lines: {words}",
+        "ask the warehouse which SKUs were shipped, and write a row for each",
+    ),
+    Code(
+        "element-shifted",
+        "In the EDI line an element stands where another belongs, so its values can't be told.",
+        "elements stand in the wrong places: {words}",
+        "have the partner mend it; or write the row's values and empty edi_verdict",
+    ),
+    Code(
+        "short-shipped",
+        "Fewer were shipped than ordered; what was shipped is posted (a warning).",
+        "{column}: {value} shipped, fewer than ordered",
+        "nothing to do here; the order keeps the rest open",
+    ),
+    Code(
         "blank-tracking-number",
         "The tracking number is missing.",
         "{column}: blank, expected a tracking number",
@@ -276,8 +336,20 @@ _ALL = (
     Code(
         "tracking-check-digit",
         "The tracking number fails its carrier's check digit (an error with --strict-tracking).",
-        "{column}: {value} fails its carrier's check digit",
+        "{column}: {value} fails the check digit of {rule}",
         "compare the number with the label; a digit may be mistyped or rounded",
+    ),
+    Code(
+        "tracking-number-cut",
+        "The tracking number begins as a carrier's do, but has another length (see --strict-tracking).",
+        "{column}: {value} looks like a {carrier} number, but has {found} characters instead of {expected}",
+        "compare the number with the label; the file may be cut off, or a character mistyped",
+    ),
+    Code(
+        "encoding-guessed",
+        "The cell has characters beyond ASCII, and the encoding of the file was guessed (a warning).",
+        "{column}: read as {encoding}, which was guessed: {value}",
+        "compare it with the order; if it is wrong, name the encoding of the file with --encoding",
     ),
     Code(
         "leading-zeros-lost",
@@ -302,8 +374,13 @@ _ALL = (
 CODES: Final = {code.name: code for code in _ALL}
 WARNINGS: Final = (
     "duplicate-row",
+    "interchange-again",
     "leading-zeros-lost",
+    "line-not-shipped",
+    "short-shipped",
     "tracking-check-digit",
+    "tracking-number-cut",
+    "encoding-guessed",
     "carrier-mismatch",
     "tracking-number-on-several-orders",
 )

@@ -10,8 +10,8 @@ Fulfillment; 5 to 50 letters, digits and ``-`` for a tracking number is Shoplazz
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pandas as pd
 import pandera.pandas as pa
@@ -19,6 +19,11 @@ import pyarrow  # noqa: ICN001 - pa is pandera here
 import pyarrow.compute as pc
 from pandera.api.base.checks import CheckResult
 from pandera.backends.pandas.checks import PandasCheckBackend
+
+from schemas.formulas import MARKS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 TEXT: Final = pd.ArrowDtype(pyarrow.string())
 
@@ -33,6 +38,13 @@ CANONICAL: Final = (
     "fulfillment_id",
     "notify",
 )
+EDI_VERDICT: Final = "edi_verdict"
+"""The column that says why a line is not to be posted: EDI manifests have it, errors.csv has it again.
+
+It is filled in where a manifest of any kind says in a column of its own that a shipment was voided.
+"""
+COLUMNS: Final = (*CANONICAL, EDI_VERDICT)
+"""All columns that are judged."""
 REPORT_COLUMNS: Final = (
     "import_source",
     "import_row",
@@ -47,6 +59,18 @@ REPORT_COLUMNS: Final = (
     "import_at",
 )
 
+VERDICTS: Final = {
+    "rejected": "transaction-rejected",
+    "cancelled": "document-cancelled",
+    "replaces": "document-replaced",
+    "not shipped": "line-not-shipped",
+    "again": "interchange-again",
+    "split unknown": "split-unknown",
+    "no lines": "order-without-lines",
+    "shifted": "element-shifted",
+}
+"""How what stands in EDI_VERDICT begins, and the code for it."""
+
 MAX_QUANTITY: Final = 1_000_000
 NOTIFY: Final = {
     "yes": True,
@@ -59,13 +83,16 @@ NOTIFY: Final = {
     "0": False,
 }
 """What may stand in the column ``notify``, in any case, and what it means."""
+LINE: Final = ("sku", "quantity")
+"""What a line item is told by: where lines are optional, half of one is a fault all the same."""
 _MAX_ORDER_ID = str(2**63 - 1)
 _MAX_CHARACTERS = 255
+_JUDGED_IF_TAKEN = frozenset({"fulfillment_id", "notify"})
 
 # What spreadsheet programs leave in a cell whose true text is gone: #N/A and other errors in the languages
 # they speak, a date made of text such as APR72 likewise, scientific notation (Apache POI writes it without
 # a sign), and, since they keep 15 digits, zeros past the 15th.
-_ERROR_CELL = r"#(?:N/A|NV|N/D|I/T|[¡¿]?\p{Lu}{3,11}(?:/0)?[!?]|#+)|Err:5\d\d"
+_ERROR_CELL = rf"#(?:N/A|NV|N/D|I/T|[¡¿]?\p{{Lu}}{{3,11}}(?:/0)?[!?]|#+)|Err:5\d\d|(?:{'|'.join(MARKS)}) .*"
 # "Apr-72" and "24-Apr" in English, French, Spanish, Italian, Portuguese and Dutch. Those with a capital here
 # may have a small one; those without are words of other kinds with one ("Set-12", "Mars-24").
 _MONTHS = (
@@ -96,7 +123,7 @@ _DAMAGED_ID = rf"{_ERROR_CELL}|{_DATE_CELL}|{_SCIENTIFIC}|{_ROUNDED}"
 _DAMAGED_NUMBER = rf"{_ERROR_CELL}|{_DATE_CELL}"
 
 _BREAKS_A_LINE = r"[\p{Cc}\p{Zl}\p{Zp}]"
-_URL = r"(?i)https?://[^\pC\pZ]+"
+_URL = r"https?://[^\pC\pZ]+"
 
 WHITE_SPACE: Final = (
     r"[\s\v]"  # in RE2, \s lacks the vertical tab, a line break inside a cell to some databases
@@ -110,7 +137,97 @@ _SEVERAL_NUMBERS = (
     rf"{_NUMBER}(?:{_SEPARATOR}{_NUMBER})+(?:{_SEPARATOR})?|{_PART}{{8,50}}(?:{_JOINER}{_PART}{{8,50}})+"
 )
 
-Masks = Callable[["pyarrow.Array[Any]"], "pyarrow.Array[Any]"]
+
+def _up_to(number: str) -> str:
+    """The pattern of numbers of as many digits that are not greater, and of those that begin like one."""
+    less = (
+        rf"{number[:at]}[{int(at == 0)}-{int(digit) - 1}]\d{{{len(number) - at - 1}}}"
+        for at, digit in enumerate(number)
+        if int(digit) > int(at == 0)
+    )
+    return "|".join([*less, number])
+
+
+class Test(Protocol):
+    """What a rule asks of a cell, told so that others than pandera can ask it, too."""
+
+    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+        """Say of each cell whether it passes."""
+
+    def exported(self) -> dict[str, str | int | bool]:
+        """The same as plain data; patterns are RE2's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The whole cell is of the form."""
+
+    pattern: str
+    any_case: bool = False
+
+    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+        """Say of each cell whether it is."""
+        return pc.match_substring_regex(cells, f"^(?:{self.pattern})$", ignore_case=self.any_case)
+
+    def exported(self) -> dict[str, str | int | bool]:
+        """The pattern of the whole cell."""
+        return {"matches": f"^(?:{self.pattern})$", "any_case": self.any_case}
+
+
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """The cell is not of the form, or with ``anywhere`` has nothing of it.
+
+    Cells that have nothing of ``telling`` are surely not, which saves looking.
+    """
+
+    pattern: str
+    anywhere: bool = False
+    telling: str = ""
+
+    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+        """Say of each cell whether it is not."""
+        if self.telling:
+            worth_it = pc.match_substring_regex(cells, self.telling)
+            if not pc.any(worth_it).as_py():
+                return pc.invert(worth_it)
+        return pc.invert(pc.match_substring_regex(cells, self._whole))
+
+    def exported(self) -> dict[str, str | int | bool]:
+        """The pattern that must not be found."""
+        return {"lacks": self._whole}
+
+    @property
+    def _whole(self) -> str:
+        return self.pattern if self.anywhere else f"^(?:{self.pattern})$"
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """The cell has at most so many characters."""
+
+    characters: int
+
+    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+        """Say of each cell whether it has."""
+        return pc.less_equal(pc.utf8_length(cells), self.characters)
+
+    def exported(self) -> dict[str, str | int | bool]:
+        """The number of characters."""
+        return {"at_most": self.characters}
+
+
+@dataclass(frozen=True, slots=True)
+class NotBlank:
+    """There is something in the cell."""
+
+    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+        """Say of each cell whether there is."""
+        return pc.not_equal(cells, "")
+
+    def exported(self) -> dict[str, str | int | bool]:
+        """The pattern of a blank cell, which must not be found."""
+        return {"lacks": "^$"}
 
 
 class Rule(pa.Check):
@@ -137,26 +254,43 @@ Rule.register_backend(pd.Series, _RuleBackend)
 Rule.register_backend(pd.DataFrame, _RuleBackend)  # pandera hands a column over as (frame, name)
 
 
+def judged(columns: Collection[str], takes: Collection[str], optional: Collection[str]) -> dict[str, bool]:
+    """Which of a manifest's canonical ``columns`` are judged, and whether their cells may be blank.
+
+    ``takes`` names the further columns that the destination makes something of, ``optional`` those that it
+    can do without.
+    """
+    # where there is a tracking number, the fulfillment can be looked up
+    blank = {*optional, *(["fulfillment_id"] if "tracking_number" in columns else [])}
+    return {name: name in blank for name in columns if name in takes or name not in _JUDGED_IF_TAKEN}
+
+
+def rules(columns: Collection[str], *, order_id: str) -> dict[str, list[tuple[str, Test]]]:
+    """Code and test of each rule of these canonical ``columns``, in order of precedence.
+
+    ``order_id`` is ``integer`` (1 to 2^63-1) or ``string`` (1 to 255 characters).
+    """
+    known = _RULES | {"order_id": _ORDER_ID[order_id]}
+    return {name: known[name] for name in columns if name in known}
+
+
 def schema(columns: Collection[str], *, order_id: str, optional: Collection[str] = ()) -> pa.DataFrameSchema:
     """The schema for a manifest that has these canonical ``columns``.
 
-    ``order_id`` is ``integer`` (1 to 2^63-1) or ``string`` (1 to 255 characters). Cells of the ``optional``
-    columns may be blank.
+    ``order_id`` is as for ``rules``. Cells of the ``optional`` columns may be blank.
     """
-    rules = _RULES | {"order_id": _ORDER_ID[order_id]}
     return pa.DataFrameSchema(
         {
-            name: pa.Column(TEXT, [_rule(*rule, optional=name in optional) for rule in rules[name]])
-            for name in columns
-            if name in rules
+            name: pa.Column(TEXT, [_rule(*rule, optional=name in optional) for rule in found])
+            for name, found in rules(columns, order_id=order_id).items()
         }
     )
 
 
-def _rule(code: str, passes: Masks, *, optional: bool) -> Rule:
+def _rule(code: str, test: Test, *, optional: bool) -> Rule:
     def passing(column: pd.Series[str]) -> pd.Series[bool]:
         cells = pyarrow.array(column.array)
-        mask = passes(cells)
+        mask = test(cells)
         if optional:
             mask = pc.or_(mask, pc.equal(cells, ""))
         return pd.Series(mask.to_numpy(zero_copy_only=False), index=column.index)
@@ -164,80 +298,40 @@ def _rule(code: str, passes: Masks, *, optional: bool) -> Rule:
     return Rule(passing, error=code, ignore_na=False, name=code)
 
 
-def _matches(pattern: str) -> Masks:
-    return lambda cells: pc.match_substring_regex(cells, f"^(?:{pattern})$")
+def _plain_text(code: str) -> list[tuple[str, Test]]:
+    return [(code, AtMost(_MAX_CHARACTERS)), (code, Lacks(_BREAKS_A_LINE, anywhere=True))]
 
 
-def _lacks(pattern: str) -> Masks:
-    return lambda cells: pc.invert(pc.match_substring_regex(cells, f"^(?:{pattern})$"))
-
-
-def _not_blank(cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
-    return pc.not_equal(cells, "")
-
-
-def _at_most_2_63(cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
-    short = pc.match_substring_regex(cells, r"^0*[1-9]\d{0,17}(?:\.0)?$")
-    if pc.all(short).as_py():
-        return short
-    digits = pc.replace_substring_regex(cells, r"^0*([1-9]\d{18})(?:\.0)?$", r"\1")
-    long = pc.and_(
-        pc.match_substring_regex(digits, r"^[1-9]\d{18}$"),
-        pc.less_equal(digits, pyarrow.scalar(_MAX_ORDER_ID)),
-    )
-    return pc.or_(short, long)
-
-
-def _plain_text(cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
-    return pc.and_not(
-        pc.less_equal(pc.utf8_length(cells), _MAX_CHARACTERS),
-        pc.match_substring_regex(cells, _BREAKS_A_LINE),
-    )
-
-
-def _one_number(cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
-    splittable = pc.match_substring_regex(cells, r"[,;/|&\s\v]")
-    if not pc.any(splittable).as_py():
-        return pc.invert(splittable)
-    return _lacks(_SEVERAL_NUMBERS)(cells)
-
-
-_ORDER_ID: Final[dict[str, list[tuple[str, Masks]]]] = {
+_UNDAMAGED: Final = ("spreadsheet-damage", Lacks(_DAMAGED_ID))
+_ORDER_ID: Final[dict[str, list[tuple[str, Test]]]] = {
     "integer": [
-        ("blank-order-id", _not_blank),
-        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
-        ("bad-order-id", _at_most_2_63),
+        ("blank-order-id", NotBlank()),
+        _UNDAMAGED,
+        ("bad-order-id", Matches(rf"0*(?:[1-9]\d{{0,17}}|{_up_to(_MAX_ORDER_ID)})(?:\.0)?")),
     ],
-    "string": [
-        ("blank-order-id", _not_blank),
-        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
-        ("bad-order-id", _plain_text),
-    ],
+    "string": [("blank-order-id", NotBlank()), _UNDAMAGED, *_plain_text("bad-order-id")],
 }
-_RULES: Final[dict[str, list[tuple[str, Masks]]]] = {
-    "sku": [
-        ("blank-sku", _not_blank),
-        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
-        ("bad-sku", _plain_text),
-    ],
+_RULES: Final[dict[str, list[tuple[str, Test]]]] = {
+    "sku": [("blank-sku", NotBlank()), _UNDAMAGED, *_plain_text("bad-sku")],
     "quantity": [
-        ("blank-quantity", _not_blank),
-        ("spreadsheet-damage", _lacks(_DAMAGED_NUMBER)),
-        ("bad-quantity", _matches(r"-?\d+(?:\.0)?")),
-        ("quantity-below-one", _lacks(r"-.*|0+(?:\.0)?")),
-        ("quantity-too-large", _matches(r"0*(?:[1-9]\d{0,5}|1000000)(?:\.0)?")),
+        ("blank-quantity", NotBlank()),
+        ("spreadsheet-damage", Lacks(_DAMAGED_NUMBER)),
+        ("unit-of-measure", Lacks(r"\d+(?:\.\d+)? [A-Z][A-Z0-9]{0,2}")),
+        ("bad-quantity", Matches(r"-?\d+(?:\.0)?")),
+        ("quantity-below-one", Lacks(r"-.*|0+(?:\.0)?")),
+        ("quantity-too-large", Matches(r"0*(?:[1-9]\d{0,5}|1000000)(?:\.0)?")),
     ],
     "tracking_number": [
-        ("blank-tracking-number", _not_blank),
-        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
-        ("several-tracking-numbers", _one_number),
-        ("bad-tracking-number", _matches(_NUMBER)),
+        ("blank-tracking-number", NotBlank()),
+        _UNDAMAGED,
+        ("several-tracking-numbers", Lacks(_SEVERAL_NUMBERS, telling=r"[,;/|&\s\v]")),
+        ("bad-tracking-number", Matches(_NUMBER)),
     ],
-    "tracking_url": [("bad-tracking-url", _matches(f"(?:{_URL})?"))],
-    "fulfillment_id": [
-        ("blank-fulfillment-id", _not_blank),
-        ("spreadsheet-damage", _lacks(_DAMAGED_ID)),
-        ("bad-fulfillment-id", _plain_text),
+    "tracking_url": [("bad-tracking-url", Matches(f"(?:{_URL})?", any_case=True))],
+    "fulfillment_id": [("blank-fulfillment-id", NotBlank()), _UNDAMAGED, *_plain_text("bad-fulfillment-id")],
+    "notify": [("bad-notify", Matches(f"(?:{'|'.join(NOTIFY)})?", any_case=True))],
+    EDI_VERDICT: [
+        *((code, Lacks(f"^{begins}", anywhere=True)) for begins, code in VERDICTS.items()),
+        ("transaction-rejected", Matches("")),
     ],
-    "notify": [("bad-notify", _matches(f"(?i)(?:{'|'.join(NOTIFY)})?"))],
 }

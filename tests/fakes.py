@@ -16,7 +16,9 @@ from importer.ledger.states import ended, settled, started
 from importer.model import (
     Answer,
     Entry,
+    Event,
     Fulfillment,
+    Happening,
     Intent,
     LineItem,
     Look,
@@ -246,6 +248,7 @@ class FakeLedger:
     full_for: frozenset[str] = frozenset()
     entries: dict[str, Entry] = field(default_factory=dict)
     intents: list[Intent] = field(default_factory=list)
+    history: list[Event] = field(default_factory=list)
     doubt_accepted: list[bool] = field(default_factory=list)
     in_flight_at_most: int = 0
 
@@ -253,7 +256,9 @@ class FakeLedger:
     def states(self) -> dict[str, State]:
         return {name: entry.state for name, entry in self.entries.items()}
 
-    def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
+    def intend(
+        self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
+    ) -> Future[None]:
         self.intents.append(intent)
         self.doubt_accepted.append(accept_doubt)
 
@@ -261,17 +266,26 @@ class FakeLedger:
             entry = self.entries.get(_name(intent))
             order = intent.order_ids[0]
             self.entries[_name(intent)] = started(entry, order, intent, loop_now(), accept_doubt=accept_doubt)
+            self.history += [each.event for each in before] + [Event.SENDING] * sent
 
         return self._commit("intend", intent, begin)
 
-    def record(self, intent: Intent, outcome: Outcome) -> Future[Outcome]:
+    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Future[Outcome]:
         def finish() -> Outcome:
             entry = self.entries[_name(intent)]
             known = settled(entry, outcome)
             self.entries[_name(intent)] = ended(entry, intent.order_ids[0], intent, known, loop_now())
+            self.history += [*(each.event for each in before), Event(known.status)]
             return known
 
         return self._commit("record", intent, finish)
+
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+        del intent
+        self.history += [each.event for each in happened]
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
 
     def _commit(self, what: str, intent: Intent, change: Callable[[], _T]) -> Future[_T]:
         future: Future[_T] = Future()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer import manifests
+from importer.cli import run
 from importer.errors import ManifestError, SetupError
 from importer.manifests import layouts
 from importer.manifests.layouts import Layout
@@ -34,8 +35,11 @@ def layout(folder: Path, text: str) -> Layout:
 def blocks(folder: Path, by: Layout, *lines: str) -> list[manifests.Block]:
     path = folder / "day.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    surveyed = manifests.survey(Source("day.csv", path), by, NEEDED, None)
-    return list(manifests.blocks(surveyed))
+    return list(manifests.blocks(surveyed(path, by)))
+
+
+def surveyed(path: Path, by: Layout) -> manifests.Manifest:
+    return manifests.survey(Source(path.name, path), by, NEEDED, None)
 
 
 def values(folder: Path, text: str, *lines: str) -> list[dict[str, str]]:
@@ -59,22 +63,31 @@ def test_a_constant_fills_blank_cells_and_a_column_that_is_not_there(tmp_path: P
 
     assert [(row["tracking_company"], row["tracking_company_code"]) for row in rows] == [
         ("UPS", "ups"),
-        ("DHL", "ups"),
+        ("DHL", ""),
     ]
 
 
-def test_what_is_filled_in_is_no_column_of_the_report(tmp_path: Path) -> None:
+def test_a_carrier_that_the_file_names_under_any_known_header_wins_over_the_constant(tmp_path: Path) -> None:
+    text = COLUMNS + '[constants]\ntracking_company = "FedEx"\n'
+
+    rows = values(tmp_path, text, f"{HEADER},Shipping Carrier", "1,A,2,T1,z,USPS", "2,B,1,T2,z,")
+
+    assert [row["tracking_company"] for row in rows] == ["USPS", "FedEx"]
+
+
+def test_a_report_has_what_was_filled_down_but_no_column_that_the_layout_adds(tmp_path: Path) -> None:
     constants = '[constants]\ntracking_company = "UPS"\n'
 
     (block,) = blocks(tmp_path, layout(tmp_path, FILL + COLUMNS + constants), HEADER, "1,A,2,T1,", ",B,1,,")
 
     assert [column.to_pylist() for column in block.cells] == [
-        ["1", ""],
+        ["1", "1"],
         ["A", "B"],
         ["2", "1"],
-        ["T1", ""],
+        ["T1", "T1"],
         ["", ""],
     ]
+    assert block.filled_down == 1
 
 
 def test_the_quantity_is_one_where_the_layout_says_so_and_there_is_no_such_column(tmp_path: Path) -> None:
@@ -82,6 +95,9 @@ def test_the_quantity_is_one_where_the_layout_says_so_and_there_is_no_such_colum
 
     assert [row["quantity"] for row in values(tmp_path, text, "Order,SKU,Tracking", "1,A,T1")] == ["1"]
     assert [row["quantity"] for row in values(tmp_path, text, HEADER, "1,A,,T1,")] == [""]
+    assert [row["quantity"] for row in values(tmp_path, text, "Order,SKU,Pcs,Tracking", "1,A,12,T1")] == [
+        "12"
+    ]
     with pytest.raises(ManifestError, match="no column for quantity"):
         values(tmp_path, COLUMNS, "Order,SKU,Tracking", "1,A,T1")
 
@@ -107,8 +123,46 @@ def test_a_decimal_comma_is_none_where_the_layout_does_not_say_so(tmp_path: Path
 
 def test_a_parcel_s_further_rows_are_those_that_are_blank_below_it(tmp_path: Path) -> None:
     assert filled(tmp_path, "1,A,1,T1,", ",B,1,,", ",C,1,T2,", ",D,1,,", "2,E,1,T3,", ",F,1,  ,") == [
-        *("1/T1", "1/T1", "1/T2", "1/T2", "2/T3", "2/T3")
+        *("1/T1", "1/T1", "/T2", "/T2", "2/T3", "2/T3")
     ]
+
+
+def test_an_order_is_not_filled_down_into_a_row_with_another_number(tmp_path: Path) -> None:
+    lines = ["1,A,1,T1,", ",B,1,,", "1,C,1,T1,", ",D,1,T1,", ",E,1,T2,"]
+
+    rows = values(tmp_path, 'fill_down = ["order_id"]\n' + COLUMNS, HEADER, *lines)
+
+    assert [row["order_id"] for row in rows] == ["1", "1", "1", "1", ""]
+
+
+def test_a_number_is_not_filled_down_into_another_order(tmp_path: Path) -> None:
+    rows = values(
+        tmp_path, 'fill_down = ["tracking_number"]\n' + COLUMNS, HEADER, "1,A,1,T1,", "1,B,1,,", "2,C,1,,"
+    )
+
+    assert [row["tracking_number"] for row in rows] == ["T1", "T1", ""]
+
+
+def test_a_row_is_filled_only_where_the_columns_that_the_layout_names_are_as_above(tmp_path: Path) -> None:
+    text = 'fill_down = ["order_id"]\nfill_down_within = ["Zone"]\n' + COLUMNS
+    lines = ["1,A,1,T1,#1", ",B,1,T2,#1", ",C,1,T3,#2", ",D,1,T4,#2", ",E,1,T5,", "3,F,1,T6,", ",G,1,T7,"]
+
+    found = [row["order_id"] for row in values(tmp_path, text, HEADER, *lines)]
+
+    assert found == ["1", "1", "", "", "", "3", ""]
+    assert [row["order_id"] for row in values(tmp_path, text, HEADER.replace("Zone", "x"), *lines)] == [
+        "1",
+        "",
+        "",
+        "",
+        "",
+        "3",
+        "",
+    ]
+
+
+def test_nothing_is_filled_down_past_a_row_of_totals(tmp_path: Path) -> None:
+    assert filled(tmp_path, "1,A,1,T1,", ",B,1,,", "Subtotal,,2,,", ",C,1,,") == ["1/T1", "1/T1", "/"]
 
 
 def test_an_order_without_a_tracking_number_does_not_get_that_of_the_order_above(tmp_path: Path) -> None:
@@ -136,38 +190,85 @@ def test_filling_down_goes_on_from_block_to_block(tmp_path: Path) -> None:
     assert orders == {"1"}
 
 
-def test_in_a_report_a_row_is_filled_only_from_the_row_that_stood_right_above_it(tmp_path: Path) -> None:
-    rows = [
-        "1,A,1,T1,z,a.csv,2",
-        ",B,1,,z,a.csv,3",
-        ",C,1,,z,a.csv,5",
-        "2,D,1,T2,z,a.csv,6",
-        ",E,1,,z,b.csv,7",
-    ]
+def test_in_a_report_nothing_is_filled_down_again(tmp_path: Path) -> None:
+    rows = ["1,A,1,T1,z,a.csv,2", "1,B,1,T1,z,a.csv,3", ",C,1,,z,a.csv,4"]
 
-    assert filled(tmp_path, *rows, header=REPORT) == ["1/T1", "1/T1", "/", "2/T2", "/"]
+    assert filled(tmp_path, *rows, header=REPORT) == ["1/T1", "1/T1", "/"]
 
 
 def test_in_a_report_rows_of_other_manifests_are_left_as_they_are(tmp_path: Path) -> None:
     text = f'decimal_comma = true\n{FILL}{KNOW}{COLUMNS}[constants]\ntracking_company = "UPS"\n'
-    rows = ['1,A,"2,0",T1,z,a.csv,2', '2,B,"2,0",T2,,b.csv,2', ',C,"1,0",,,b.csv,3', ',D,"1,0",,,a.csv,3']
+    rows = ['1,A,"2,0",T1,z,a.csv,2', '2,B,"2,0",T2,,b.csv,2', '3,C,"1,0",T3,,b.csv,3']
 
     found = values(tmp_path, text, REPORT, *rows)
 
     assert [(row["order_id"], row["quantity"], row["tracking_company"]) for row in found] == [
         ("1", "2", "UPS"),
         ("2", "2,0", ""),
-        ("", "1,0", ""),
-        ("", "1,0", ""),
+        ("3", "1,0", ""),
     ]
 
 
-def test_in_a_report_a_parcel_s_further_rows_are_of_the_layout_of_its_first(tmp_path: Path) -> None:
-    text = f'{FILL}{KNOW}{COLUMNS}[constants]\ntracking_company = "UPS"\n'
+def test_in_a_report_a_row_is_of_the_layout_if_any_row_of_its_manifest_is(tmp_path: Path) -> None:
+    text = f'{KNOW}{COLUMNS}[constants]\ntracking_company = "UPS"\n'
 
-    found = values(tmp_path, text, REPORT, "1,A,2,T1,z,a.csv,2", ",B,2,,,a.csv,3")
+    found = values(tmp_path, text, REPORT, "1,A,2,T1,,a.csv,2", "2,B,2,T2,z,a.csv,3", "3,C,2,T3,,b.csv,2")
 
-    assert [(row["order_id"], row["tracking_company"]) for row in found] == [("1", "UPS"), ("1", "UPS")]
+    assert [row["tracking_company"] for row in found] == ["UPS", "UPS", ""]
+
+
+def test_the_header_of_a_report_is_its_first_row_whatever_the_layout_says(tmp_path: Path) -> None:
+    (row,) = values(tmp_path, "header_row = 3\n" + COLUMNS, REPORT, "1,A,1,T1,z,a.csv,4", "")
+
+    assert row == {"order_id": "1", "sku": "A", "quantity": "1", "tracking_number": "T1"}
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "errors.csv", "report.xlsx"])
+def test_a_report_imports_as_it_is_with_what_the_layout_says(tmp_path: Path, name: str) -> None:
+    text = (
+        f'decimal_comma = true\nheader_row = 3\n{FILL}{KNOW}{COLUMNS}[constants]\ntracking_company = "UPS"\n'
+    )
+    mine = layout(tmp_path, text)
+    lines = ["Our export", "", HEADER, '1,A,"0,0",T10001,', ',B,"2,0",,', ',C,"3,0",,x', '2,D,"0,0",T20002,']
+    path = tmp_path / "day.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    report = tmp_path / "report"
+    told = ["--layout", str(tmp_path / "ours.toml"), "--report", str(report), "--xlsx"]
+
+    assert run(["check", str(path), *told, "--ledger", str(tmp_path / "ledger.db")]) == 1
+
+    before = [block.values for block in manifests.blocks(surveyed(path, mine))]
+    after = [block.values for block in manifests.blocks(surveyed(report / name, mine))]
+    assert [{key: column.to_pylist() for key, column in one.items()} for one in after] == [
+        {key: column.to_pylist() for key, column in one.items()} for one in before
+    ]
+    assert before[0]["order_id"].to_pylist() == ["1", "1", "1", "2"]
+    assert before[0]["quantity"].to_pylist() == ["0", "2", "3", "0"]
+
+
+def test_a_shipment_that_the_file_says_was_voided_is_told_with_the_verdict(tmp_path: Path) -> None:
+    text = COLUMNS + '[void]\n"Zone" = ["gone"]\n'
+
+    found = values(
+        tmp_path, text, f"{HEADER},Status", "1,A,1,T1,Gone,", "2,B,1,T2,,CANCELLED ", "3,C,1,T3,N,ok"
+    )
+
+    assert [row["edi_verdict"] for row in found] == [
+        "not shipped: Zone is 'Gone'",
+        "not shipped: Status is 'CANCELLED'",
+        "",
+    ]
+
+
+def test_a_parcel_s_further_rows_were_voided_with_its_first(tmp_path: Path) -> None:
+    text = FILL + COLUMNS + '[void]\n"Zone" = ["Y"]\n'
+
+    (block,) = blocks(
+        tmp_path, layout(tmp_path, text), HEADER, "1,A,1,T1,Y", ",B,1,,", "2,C,1,T2,N", ",D,1,,"
+    )
+
+    assert block.values["edi_verdict"].to_pylist() == ["not shipped: Zone is 'Y'"] * 2 + ["", ""]
+    assert block.cells[4].to_pylist() == ["Y", "Y", "N", ""]
 
 
 def test_a_header_that_is_repeated_inside_the_file_is_no_row_and_is_told(tmp_path: Path) -> None:
@@ -218,7 +319,7 @@ def test_the_header_is_in_the_row_that_the_layout_says(tmp_path: Path) -> None:
     (row,) = values(tmp_path, text, "Order,SKU,Qty,Tracking,x", "a,b,c,d,e", HEADER, "1,A,1,T1,")
 
     assert row == {"order_id": "1", "sku": "A", "quantity": "1", "tracking_number": "T1"}
-    with pytest.raises(ManifestError, match=r"row 3: no column for order_id"):
+    with pytest.raises(ManifestError, match=r"row 3: the header is missing, since this row looks like data"):
         values(tmp_path, text, HEADER, "1,A,1,T1,", "2,A,1,T2,")
 
 
@@ -243,6 +344,12 @@ def test_the_header_is_in_the_row_that_the_layout_says(tmp_path: Path) -> None:
             "[footer] begins: found '-', expected a header with a letter or digit in it",
         ),
         ('fill_down = ["order"]', "fill_down 'order' is not a canonical column; did you mean 'order_id'?"),
+        (
+            'fill_down_within = ["Name"]',
+            "fill_down_within: there is no fill_down that it could be for",
+        ),
+        ("void = 1", "void: found 1, expected a table [void]"),
+        ("[void]\nVoided = 1", "[void] Voided: found 1, expected a header or a list of headers"),
         ('fill_down = ["sku"]', "fill_down: sku and quantity are of one row; leave them out"),
     ],
 )

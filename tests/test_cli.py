@@ -1,5 +1,6 @@
 """The program as a user meets it: options, exit statuses, and what another run of it does."""
 
+import getpass
 import json
 import os
 import socket
@@ -120,7 +121,7 @@ def test_some_rows_need_attention_1(capsys: Output) -> None:
         ("post m.csv --sandbox --concurrency 0", "--concurrency: found 0, expected a whole number"),
         ("post m.csv --sandbox --timeout 0", "--timeout: found 0.0, expected seconds"),
         ("post m.csv --sandbox --max-attempts 0", "--max-attempts: found 0, expected a whole number"),
-        ("post m.csv --sandbox --ledger postgresql://host/db", "an address that begins with postgresql://"),
+        ("post m.csv --sandbox --ledger mysql://host/db", "an address that begins with mysql://"),
         ("--config none.toml post m.csv", "none.toml: no such file, expected the configuration"),
         ("runs unknown", "run unknown: unknown; there is no ledger at"),
         ("deliver m.csv", "No such command 'deliver'"),
@@ -698,7 +699,12 @@ def test_json_is_one_object_and_the_same_as_in_the_report(capsys: Output) -> Non
     assert ended.summary["exit_status"] == ended.status == 0
     assert ended.summary["reports"] == {
         name: str(report / file)
-        for name, file in (("rows", "rows.csv"), ("errors", "errors.csv"), ("summary", "summary.json"))
+        for name, file in (
+            ("rows", "rows.csv"),
+            ("errors", "errors.csv"),
+            ("page", "report.html"),
+            ("summary", "summary.json"),
+        )
     }
 
 
@@ -866,7 +872,8 @@ def test_a_folder_that_is_there_and_empty_takes_the_report(capsys: Output) -> No
     Path("R").mkdir()
 
     assert here(capsys, "check", "m.csv", "--report", "R").status == 0
-    assert sorted(path.name for path in Path("R").iterdir()) == ["errors.csv", "rows.csv", "summary.json"]
+    names = {path.name for path in Path("R").iterdir()}
+    assert names == {"errors.csv", "report.html", "rows.csv", "summary.json"}
 
 
 def test_a_file_name_or_an_argument_never_steers_the_terminal(capsys: Output) -> None:
@@ -907,6 +914,7 @@ def test_earlier_runs_can_be_listed_and_looked_at(capsys: Output, sandbox: Sandb
     assert json.loads(here(capsys, "runs", ids[1], "--json").out) == {
         "run_id": ids[1],
         "command": "post",
+        "who": f"{getpass.getuser()}@{socket.gethostname()}",
         "destination": f"adm {sandbox.url}",
         "manifests": ["m.csv"],
         "report": str(Path(second.summary["reports"]["rows"]).parent),

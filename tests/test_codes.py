@@ -6,6 +6,7 @@ import re
 import string
 
 from schemas.codes import CODES, WARNINGS, code_of
+from schemas.manifest import VERDICTS
 
 # What people and scripts outside rely on. A name may be added here, but none may be taken away.
 PROMISED = {
@@ -17,6 +18,16 @@ PROMISED = {
     "bad-quantity",
     "quantity-below-one",
     "quantity-too-large",
+    "unit-of-measure",
+    "transaction-rejected",
+    "document-cancelled",
+    "document-replaced",
+    "line-not-shipped",
+    "interchange-again",
+    "split-unknown",
+    "order-without-lines",
+    "element-shifted",
+    "short-shipped",
     "blank-tracking-number",
     "bad-tracking-number",
     "several-tracking-numbers",
@@ -52,12 +63,15 @@ PROMISED = {
     "settled",
     "run-stopped",
     "tracking-check-digit",
+    "tracking-number-cut",
+    "encoding-guessed",
     "leading-zeros-lost",
     "carrier-mismatch",
     "tracking-number-on-several-orders",
 }
 OF_A_CELL = {"column", "value", "expected"}
 MORE = {
+    **{code: {"words"} for code in VERDICTS.values()},
     "several-tracking-numbers": {"count", "numbers"},
     "ragged-row": {"found", "expected", "surplus"},
     "duplicate-row": {"where", "counted"},
@@ -69,6 +83,9 @@ MORE = {
     "parcel-held": {"where", "scope"},
     "batch-held": {"bad"},
     "carrier-mismatch": {"carrier", "company"},
+    "tracking-check-digit": {"rule"},
+    "tracking-number-cut": {"carrier", "found"},
+    "encoding-guessed": {"encoding"},
     "already-there": {"words"},
     "no-fulfillment": {"words"},
     "ambiguous-fulfillment": {"words"},

@@ -132,10 +132,34 @@ def test_a_row_with_more_or_fewer_cells_is_a_misfit_and_the_rest_is_read_on(
     misfits = {
         number: Misfit(RAGGED, row)
         for number, row in enumerate(rows, start=2)
-        if len(row) != width and any(cell.strip() for cell in row)
+        if len(row) != width
+        and any(cell.strip() for cell in (row[form.named :] if len(row) == form.named else row))
     }
 
     assert read(cut(text.encode(), cuts), form) == Read(fitted(rows, width), misfits)
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_columns_without_a_header_at_the_end_may_be_missing_and_blank_cells_behind_be_too_many(
+    quote: str,
+) -> None:
+    lines = ["1,A,1,T1", "2,A,1,T2,,", f"{quote}3{quote},A,1,T3,,,,,", "4,A,1,T4,x", "5,A,1,T5,,,x", "6,A,1"]
+    header = "Order #,SKU,Qty,Tracking #"
+
+    for head, misfits in ((f"{header},,", {5, 6, 7}), (header, {5, 6, 7})):
+        form = detect(head + "\n")
+
+        found = read([("\n".join([head, *lines]) + "\n").encode()], form)
+
+        assert {*found.misfits} == misfits
+
+
+def test_blank_cells_behind_a_column_that_may_be_blank_may_be_a_shifted_row() -> None:
+    form = detect("Order #,SKU,Tracking #,Qty,Notes\n")
+
+    found = read([b"Order #,SKU,Tracking #,Qty,Notes\n1,A,T1,1,234,\n2,A,T2,1,,\n"], form)
+
+    assert {*found.misfits} == {2, 3}
 
 
 @given(st.text(st.sampled_from('",a\n\r'), max_size=30), CUTS)

@@ -58,7 +58,7 @@ def test_a_column_is_recognised_by_its_header_and_one_by_what_most_of_its_cells_
         "# by its header, which is a known name of order_id\n"
         'order_id = ["Order #"]\n'
         "# sku: no header says it for sure; name the column and take the # away\n"
-        '# sku = ["Thing", "Label", "Day"]\n'
+        '# sku = ["Thing"]\n'
         "# by its header, which is a known name of quantity\n"
         'quantity = ["Qty"]\n'
         "# by what is in it: 80 % of 5 cells look like tracking numbers\n"
@@ -100,6 +100,35 @@ def test_telephone_numbers_dates_and_barcodes_of_products_are_no_tracking_number
     text = drafted(tmp_path, "Order #,Phone,Day,EAN,Sum", rows)
 
     assert not [line for line in text.splitlines() if "look like tracking numbers" in line]
+
+
+def test_what_may_be_the_sku_is_told_by_content_and_numbers_of_other_kinds_are_left_out(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        f"4711;SO-10{at};{sku};{at};{number};030123456789;a{at}@b.de;2024-05-0{at};4006381333931;9,95"
+        for at, (sku, number) in enumerate(zip(["CUP-RED", "CUP-BLUE", "VASE"], NUMBERS, strict=False), 1)
+    ]
+
+    text = drafted(tmp_path, "Kunde;Beleg;Teil;Stk;Colli;Ruf;Wer;Wann;Code;Preis", rows)
+
+    assert [line for line in text.splitlines() if line.startswith(("# order_id = ", "# sku = "))] == [
+        '# order_id = ["Beleg", "Kunde"]',
+        '# sku = ["Beleg", "Teil", "Kunde"]',
+    ]
+
+
+def test_no_layout_is_drafted_for_a_file_without_a_header(tmp_path: Path) -> None:
+    rows = [f"2026010{at},SKU-{at},1,{number}" for at, number in enumerate(NUMBERS[:4])]
+
+    with pytest.raises(ManifestError) as caught:
+        drafted(tmp_path, rows[0], rows[1:])
+
+    assert str(caught.value) == (
+        "Day 7.csv, row 1: the header is missing, since this row looks like data: '20260100', 'SKU-0', '1', "
+        "'1Z999AA10300041001'; put a row above it that names the columns: "
+        "order_id, sku, quantity, tracking_number"
+    )
 
 
 def test_a_carrier_that_no_column_names_and_decimal_commas_are_told(tmp_path: Path) -> None:

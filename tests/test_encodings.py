@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,7 @@ from importer.errors import ManifestError
 from importer.manifests import encodings
 from importer.manifests.encodings import CHUNK_BYTES
 from importer.manifests.sources import Source
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.program import here, settle_in, table
 
 HEADER = "Order #,SKU,Qty,Tracking #\n"
 ADVICE = (
@@ -341,13 +339,13 @@ def zipped() -> bytes:
         (b"UNA:+.? 'UNB+UNOC:3", "the file is EDIFACT, not delimited text; export it as CSV"),
         (b"UNB+UNOC:3+123", "the file is EDIFACT, not delimited text; export it as CSV"),
         *(
-            (data, "the file is an HTML or XML document, not delimited text; export it as CSV")
-            for data in (
-                b"<!DOCTYPE html>\n<html>",
-                b"\r\n <HTML>",
-                codecs.BOM_UTF8 + b"<?xml version='1.0'?>",
-                b"<table border=1>",
-                codecs.BOM_UTF16_LE + "<html><table>".encode("utf-16-le"),
+            (data, f"the file is {what}; open it in a spreadsheet program and save it as .xlsx")
+            for data, what in (
+                (b"<!DOCTYPE html>\n<html>", "a web page"),
+                (b"\r\n <HTML>", "a web page"),
+                (codecs.BOM_UTF8 + b"<?xml version='1.0'?>", "an XML document"),
+                (b"<table border=1>", "a web page"),
+                (codecs.BOM_UTF16_LE + "<html><table>".encode("utf-16-le"), "a web page"),
             )
         ),
         (
@@ -419,3 +417,75 @@ def test_a_file_that_is_cut_within_a_character_while_it_is_read_is_refused(tmp_p
 
     with pytest.raises(ManifestError, match="changed while it was read"):
         list(chunks)
+
+
+def test_a_web_page_that_calls_itself_a_workbook_is_called_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "march.XLS"
+    path.write_bytes(b"<html><table><tr><td>order_id</td></tr></table></html>")
+
+    with pytest.raises(ManifestError) as caught:
+        encodings.survey(Source("march.XLS", path))
+
+    assert str(caught.value) == (
+        "march.XLS: the file is a web page that calls itself .XLS; open it in a spreadsheet program and save "
+        "it as .xlsx"
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named", "is_guessed"),
+    [
+        ("ascii", None, False),
+        ("utf-8", None, False),
+        ("utf-16", None, False),
+        ("utf-16-le", None, False),
+        ("cp1252", "cp1252", False),
+        ("cp1252", None, True),
+        ("gb18030", None, True),
+    ],
+)
+def test_an_encoding_that_nothing_in_the_file_tells_is_said_to_be_guessed(
+    tmp_path: Path,
+    encoding: str,
+    named: str | None,
+    is_guessed: bool,  # noqa: FBT001 - pytest hands it over
+) -> None:
+    word = {"ascii": "Cup", "gb18030": "收件人张三"}.get(encoding, "Größe")
+
+    encoded = encodings.survey(manifest(tmp_path, f"{HEADER}7001,{word},1,T10001\n".encode(encoding)), named)
+
+    assert encoded.is_guessed is is_guessed
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(
+    ("end", "is_cut"), [("\n", False), ("\r\n", False), ("\r", False), ("\n\x1a", False), ("", True)]
+)
+def test_whether_the_last_line_has_its_end_is_seen(
+    tmp_path: Path,
+    encoding: str,
+    end: str,
+    is_cut: bool,  # noqa: FBT001 - pytest hands it over
+) -> None:
+    assert encodings.survey(manifest(tmp_path, f"a,b\n1,2{end}".encode(encoding))).is_cut is is_cut
+
+
+def test_cells_that_hang_on_a_guess_are_warned_of_and_a_last_line_without_an_end_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle_in(tmp_path, monkeypatch)
+    rows = "1001,Größe,1,TRACK10001\n1002,Cup,1,TRACK10002\n1003,Maß,1,TRACK10003"
+    Path("m.csv").write_bytes(f"{HEADER}{rows}".encode("cp1252"))
+
+    guessed = here(capsys, "check", "m.csv", "--report", "R", "--json")
+    named = here(capsys, "check", "m.csv", "--encoding", "cp1252", "--json")
+
+    assert [row["import_warning"] for row in table(Path("R", "rows.csv"))] == [
+        "encoding-guessed: SKU: read as cp1252, which was guessed: 'Größe'",
+        "",
+        "encoding-guessed: SKU: read as cp1252, which was guessed: 'Maß'",
+    ]
+    assert (guessed.status, guessed.summary["warnings"]) == (0, {"encoding-guessed": 2})
+    notes = guessed.summary["manifests"][0]["notes"]
+    assert "the last line has no line end: the file may be cut off" in notes
+    assert named.summary["warnings"] == {}

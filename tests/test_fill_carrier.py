@@ -114,6 +114,7 @@ def test_a_run_sends_what_it_filled_in(tmp_path: Path, capsys: pytest.CaptureFix
 
     assert (ended.status, ended.err) == (0, "")
     assert sent == [("UPS", UPS_PAGE), ("", "")]
+    assert ended.summary["filled_carriers"] == {"UPS": 1}
 
 
 REFUSALS = (

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
+import re
 import subprocess
 import time
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from importer import inbox
+from importer.batches import Terms
+from importer.fulfillments import Options
+from importer.manifests import layouts
+from importer.model import STATUSES
 from tests.program import (
     HEADER,
     Ended,
@@ -103,7 +110,8 @@ def test_each_file_goes_where_its_rows_belong_and_the_summary_says_so(capsys: Ou
             "bad/none.csv",
             (
                 "no manifest: in/none.csv, row 1: no column for order_id, sku, quantity, tracking_number; "
-                "the headers found are 'x', 'y'; rename the column, or say with --layout which it is"
+                "the headers found are 'x', 'y'; rename the column, or say with --layout which it is; the "
+                "header was looked for in the first 50 rows"
             ),
         ),
     }
@@ -324,10 +332,45 @@ def test_a_file_that_was_just_written_to_is_left_alone_unless_it_is_named(capsys
     assert files(named) == {"in/m.csv": ("done/m.csv", "all of its rows are fine")}
 
 
-def test_a_file_from_the_far_future_is_taken_as_it_is(capsys: Output) -> None:
-    good("m.csv", age=-24 * HOUR)
+@pytest.mark.parametrize("ahead", [12, 1800])
+def test_a_file_whose_clock_is_ahead_is_left_alone(capsys: Output, ahead: int) -> None:
+    good("m.csv", age=-ahead - 0.5)
 
-    assert files(post(capsys, *ARCHIVE)) == {"in/m.csv": ("done/m.csv", "all of its rows are fine")}
+    (told,) = files(post(capsys, *ARCHIVE)).values()
+
+    assert told[0] == ""
+    assert re.fullmatch(
+        r"left alone: it may still be being written: its time is \d+ s ahead of the clock here", told[1]
+    )
+
+
+def take(wait: Callable[[float], None]) -> inbox.Inbox:
+    """An inbox that has taken what is ready; ``wait`` is what happens while it waits."""
+    taker = inbox.Inbox(Path("done"), None, lambda: datetime.now(UTC), wait=wait)
+    taker.prepare()
+    terms = Terms(None, layouts.load(None), Options())
+    Path("scratch").mkdir()
+    taker.take(["in"], io.BytesIO(), Path("scratch"), terms)
+    return taker
+
+
+def test_a_file_from_the_far_future_is_taken_if_it_is_still_for_a_while() -> None:
+    path = good("m.csv", age=-24 * HOUR)
+    other = good("n.csv", age=-24 * HOUR)
+    waited: list[float] = []
+
+    def overwrite(seconds: float) -> None:
+        waited.append(seconds)
+        manifest(other, "2,MUG,1,TRACK00002")
+        aged(other, -24 * HOUR)
+
+    filed = take(overwrite).file([dict.fromkeys(STATUSES, 0)])
+
+    assert waited == [inbox.SETTLE_SECONDS]
+    assert [(file.name, file.to, file.why) for file in filed] == [
+        (str(path), "done/m.csv", "all of its rows are fine"),
+        (str(other), "", "left alone: still being written, it seems: it has changed since this run began"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -343,7 +386,7 @@ def test_a_file_from_the_far_future_is_taken_as_it_is(capsys: Output) -> None:
     ],
 )
 def test_an_edi_file_without_its_trailer_is_left_alone(capsys: Output, content: bytes, trailer: str) -> None:
-    put("m.edi", content)
+    put("m.edi", content, age=HOUR / 2)
 
     assert files(post(capsys, *QUARANTINE)) == {
         "in/m.edi": (
@@ -351,6 +394,14 @@ def test_an_edi_file_without_its_trailer_is_left_alone(capsys: Output, content: 
             f"left alone: still being written, it seems: {trailer}, the end of the EDI, is missing",
         )
     }
+
+
+def test_an_edi_file_that_never_gets_its_trailer_is_reported_in_the_end(capsys: Output) -> None:
+    put("m.edi", ISA + b"GS*SH~", age=2 * HOUR)
+
+    ended = post(capsys, *QUARANTINE)
+
+    assert (ended.status, names("in"), names("bad")) == (1, [], ["m.edi"])
 
 
 @pytest.mark.parametrize(
@@ -383,6 +434,27 @@ def test_a_file_that_is_written_anew_while_it_is_posted_stays(capsys: Output) ->
 
     assert files(ended) == {"in/m.csv": ("", "stays: it was moved or written to in the meantime")}
     assert table(path)[0]["Order #"] == "2"
+
+
+def test_a_file_that_takes_the_place_of_another_at_the_last_moment_is_put_back() -> None:
+    path = good("m.csv")
+    Path("done").mkdir()
+    earlier = (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns)
+    manifest(path, "2,MUG,1,TRACK00002")
+
+    assert inbox.carry(path, earlier, Path("done")) is None
+
+    assert table(path)[0]["Order #"] == "2"
+    assert names("done") == []
+
+
+def test_a_file_that_can_not_be_opened_does_not_stop_the_others(capsys: Output) -> None:
+    good("a.csv", 1)
+    faulty("b.csv", 2).chmod(0)  # root can open it, and finds a fault in it
+
+    ended = post(capsys, *ARCHIVE, *QUARANTINE)
+
+    assert (ended.status, names("in"), names("done"), names("bad")) == (1, [], ["a.csv"], ["b.csv"])
 
 
 # --- folders -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.kill_loop.scenarios import SCENARIOS
+from tests.kill_loop.scenarios import OF_FILES, SCENARIOS
 from tests.kill_loop.verdict import Evidence, Known, report_faults
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +36,19 @@ def test_however_often_runs_are_ended_nothing_is_doubled_and_nothing_lost() -> N
     assert status == 0
     assert all(result["in_doubt"] <= result["in_flight"] for result in results)
     assert all(result["kills"] >= 10 for result in results)
+
+
+@pytest.mark.postgresql
+def test_with_a_database_nothing_is_doubled_and_nothing_lost_either() -> None:
+    status, results = play("--kills=10", "--parcels=500", "--postgresql")
+
+    figures = ("doubled", "lost", "fulfillments", "faults")
+    assert {result["scenario"]: [result[name] for name in figures] for result in results} == {
+        name: [0, 0, 500, []] for name in SCENARIOS.keys() - OF_FILES
+    }
+    assert status == 0
+    assert all(result["in_doubt"] <= result["in_flight"] for result in results)
+    assert all(result["kills"] >= 8 for result in results)
 
 
 def test_a_loop_that_breaks_the_guarantee_is_caught() -> None:

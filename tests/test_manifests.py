@@ -263,6 +263,105 @@ def test_a_row_of_somebody_called_sum_is_a_row_even_without_a_tracking_number(tm
     assert read_text(tmp_path, text) == Read({2: ("Sum", "7001", "MUG", "2", "")}, {}, (3,))
 
 
+def test_a_tracking_cell_that_says_total_is_no_tracking_number(tmp_path: Path) -> None:
+    text = "Tracking #,Order #,SKU,Qty\nTotal,,,5\n1Z,,,5\nTotal,7001,MUG,5\n"
+
+    found = read_text(tmp_path, text)
+
+    assert ([*found.rows], found.passed_over) == ([3, 4], (2,))
+
+
+@pytest.mark.parametrize("line", ["Page 2", "Page 1 of 2,,,", "Seite 2 von 9,,,", "Printed by Jo on 5/1,,,"])
+def test_the_end_of_a_printed_page_is_passed_over(tmp_path: Path, line: str) -> None:
+    assert read_text(tmp_path, f"{HEADER}\n{line}\n7001,MUG,2,1Z\n") == Read(
+        {3: ("7001", "MUG", "2", "1Z")}, {}, (2,)
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["Page 2,MUG,1,", ",Page 2,,", "Page two,,,", "Printed mug,,,", "Page 2,,,1Z"]
+)
+def test_a_row_that_only_looks_like_the_end_of_a_page_is_a_row(tmp_path: Path, line: str) -> None:
+    assert read_text(tmp_path, f"{HEADER}\n{line}\n").passed_over == ()
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "order id,sku,QTY ,tracking no.",
+        "\ufeffOrder #,SKU,Qty,Tracking #",
+        '\ufeff"ORDER #",Sku,Pcs,Tracking',
+    ],
+)
+def test_a_header_is_repeated_by_other_names_of_its_columns_too(tmp_path: Path, again: str) -> None:
+    found = headers_again(tmp_path, f"{HEADER}\n7001,MUG,2,1Z\n{again}\n7002,MUG,2,1Z\n")
+
+    assert found == ([2, 4], (3,))
+
+
+def headers_again(folder: Path, text: str) -> tuple[list[int], tuple[int, ...]]:
+    """The numbers of the rows, and of the rows that say the header again."""
+    (block,) = manifests.blocks(survey(write(folder, text)))
+    return block.rows.tolist(), block.header_rows
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "sku,order_id,quantity,tracking_number",
+        "\ufeffsku,order_id,quantity,tracking_number",
+        '\ufeff"sku","order_id","quantity","tracking_number"',
+        '"sku","order_id","quantity","tracking_number"',
+        "Order #,SKU,Qty,Zone,Tracking #",
+        "Order #,Tracking #,SKU",
+        "Bestellnummer,Artikelnummer,Sendungsnummer,Menge",
+    ],
+)
+def test_a_header_of_other_columns_between_the_rows_ends_it(tmp_path: Path, other: str) -> None:
+    said = refusal(tmp_path, f"{HEADER}\n7001,MUG,2,1Z10000\n{other}\n700002,5002,1,1Z20000\n")
+
+    shown = ", ".join(f"'{cell}'" for cell in other.strip("\ufeff").replace('"', "").split(","))
+    assert said.replace('"', "") == (
+        f"march.csv: a second header, with other columns, in row 3: {shown}; "
+        "split the file, so that each part has one header"
+    )
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Order,Carrier,2,1Z10000",
+        "Order #,SKU,,",
+        "Item,Order,7,",
+        "Order,Reference,x,SHIP-2024-11",
+        "carrier,,,",
+    ],
+)
+def test_a_row_with_words_that_are_headers_elsewhere_is_a_row(tmp_path: Path, row: str) -> None:
+    assert [*read_text(tmp_path, f"{HEADER}\n{row}\n").rows] == [2]
+
+
+def test_a_footer_with_a_sku_and_a_quantity_is_a_row(tmp_path: Path) -> None:
+    layout = tmp_path / "ours.toml"
+    layout.write_text(
+        '[columns]\ntracking_company = ["Firm"]\n[footer]\nbegins = ["Total"]\n', encoding="utf-8"
+    )
+    text = "Text,order_id,sku,quantity,tracking_number\nTotal comfort pillow,,4711,2,\nTotal,,,2,\n"
+
+    manifest = manifests.survey(write(tmp_path, text), layouts.load(str(layout)), NEEDED, None)
+
+    assert read(manifest) == Read({2: ("Total comfort pillow", "", "4711", "2", "")}, {}, (3,))
+
+
+def test_a_header_of_more_columns_than_a_workbook_may_have_is_refused(tmp_path: Path) -> None:
+    header = ",".join(f"column {at}" for at in range(1_001))
+
+    assert refusal(tmp_path, f"{header}\n1\n") == (
+        "march.csv, row 1: the header has 1,001 columns, expected at most 1,000; "
+        "delete those that are not needed"
+    )
+
+
 def test_a_sku_before_the_order_id_is_no_total_where_an_order_follows(tmp_path: Path) -> None:
     text = "sku,order_id,quantity,tracking_number\nTotal 75,1001,2,\nTotal,1001,2,\nTotal,,4,\n"
 
@@ -276,7 +375,7 @@ def test_a_row_of_totals_may_say_how_many_in_a_column_of_its_own(tmp_path: Path)
 
 
 def test_a_row_of_totals_with_more_cells_than_the_header_is_a_misfit(tmp_path: Path) -> None:
-    cells = ("Total", "1", "234", "", "")
+    cells = ("Total", "1", "234", "", "x")
 
     assert read_text(tmp_path, f"{HEADER}\n{','.join(cells)}\n") == Read(
         {2: cells[:4]}, {2: Misfit(RAGGED, cells)}, ()

@@ -19,7 +19,9 @@ from importer.errors import CannotGoOn
 from importer.model import (
     Answer,
     Entry,
+    Event,
     Fulfillment,
+    Happening,
     Intent,
     NoAnswer,
     Outcome,
@@ -587,7 +589,10 @@ def test_an_error_of_the_source_of_orders_comes_out_after_what_is_in_flight() ->
 class _LedgerThatIsGone(FakeLedger):
     """Takes intents and never commits them."""
 
-    def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
+    def intend(
+        self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
+    ) -> Future[None]:
+        del before, sent
         self.intents.append(intent)
         self.doubt_accepted.append(accept_doubt)
         self.future: Future[None] = Future()
@@ -726,6 +731,26 @@ def test_what_an_earlier_run_left_in_doubt_is_looked_up_first() -> None:
     assert run.statuses == {"1/A1": "updated", "2/B1": "created", "3/C1": "in-doubt"}
     assert run.ledger.doubt_accepted == [True, True]
     assert run.ledger.states == {"1/A1": State.UPDATED, "2/B1": State.CREATED, "3/C1": State.IN_DOUBT}
+    found_there = [Event.LOOKED_UP, Event.UPDATED]
+    sent_again = [Event.LOOKED_UP, Event.SENDING, Event.CREATED]
+    assert run.ledger.history == [*found_there, *sent_again, Event.LOOKED_UP]
+
+
+def test_the_ledger_hears_what_every_attempt_and_look_up_told() -> None:
+    again = looking({"1/A1": ["unknown"], "look 1": ["has", "has A1"]}).of(orders(["A1"]))
+    assert again.ledger.history == [Event.SENDING, Event.IN_DOUBT, Event.LOOKED_UP, Event.CREATED]
+    last = looking({"1/A1": ["unknown"], "look 1": ["has", "has A1"]}, max_attempts=1).of(orders(["A1"]))
+    assert last.ledger.history == [Event.SENDING, Event.TRIED, Event.LOOKED_UP, Event.CREATED]
+    unseen = looking({"1/A1": ["unknown"]}, max_attempts=1).of(orders(["A1"]))
+    assert unseen.ledger.history == [Event.SENDING, Event.TRIED, Event.LOOKED_UP, Event.IN_DOUBT]
+    retried = Run(FakePlatform({"1/A1": ["try again"]})).of(orders(["A1"]))
+    assert retried.ledger.history == [Event.SENDING, Event.FAILED, Event.SENDING, Event.CREATED]
+
+
+def test_the_ledger_hears_of_what_was_looked_up_and_never_sent() -> None:
+    run = looking({"look 1": ["has A1"], "look 2": ["refused"]}).of(orders(["A1"], ["B1"]))
+    assert (run.statuses, run.ledger.states) == ({"1/A1": "skipped", "2/B1": "rejected"}, {})
+    assert run.ledger.history == [Event.LOOKED_UP, Event.LOOKED_UP]
 
 
 ANSWERS = [

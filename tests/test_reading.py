@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+import openpyxl
 import pytest
 
 from importer import fulfillments, manifests, reading
@@ -28,7 +29,10 @@ def survey(folder: Path, name: str, text: str) -> manifests.Manifest:
 
 
 def grouped(folder: Path, *texts: str) -> Grouping:
-    surveyed = [survey(folder, f"{at}.csv", f"{HEADER}\n{text}") for at, text in enumerate(texts)]
+    return grouping_of([survey(folder, f"{at}.csv", f"{HEADER}\n{text}") for at, text in enumerate(texts)])
+
+
+def grouping_of(surveyed: list[manifests.Manifest]) -> Grouping:
     read = reading.read_all(surveyed, "integer", strict_tracking=False, progress=lambda _rows: None)
     rows = fulfillments.Rows(**{each.name: getattr(read, each.name) for each in fields(fulfillments.Rows)})
     return fulfillments.group(rows, fulfillments.Options())
@@ -46,6 +50,56 @@ def test_a_row_with_a_comma_too_many_holds_the_parcel_that_it_is_of(tmp_path: Pa
     assert ready(grouping) == ["1002/TRACK10002"]
     assert grouping.held_by.tolist() == [1, fulfillments.NOBODY]
     assert grouping.bad.tolist() == [False, True, False]
+
+
+def test_a_row_with_neither_order_nor_number_holds_the_parcel_of_the_row_above(tmp_path: Path) -> None:
+    text = "x,1001,A,2,TRACK10001\nx,1002,A,1,TRACK10002\nx,,B,1,\nx,1003,A,1,TRACK10003\n"
+
+    grouping = grouped(tmp_path, text, "x,,B,1,\nx,1004,A,1,TRACK10004\n")
+
+    assert ready(grouping) == ["1001/TRACK10001", "1003/TRACK10003", "1004/TRACK10004"]
+
+
+def test_cells_that_are_merged_downwards_in_a_workbook_hold_their_parcel(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (
+        ["order_id", "sku", "quantity", "tracking_number"],
+        [1001, "A", 1, "TRACK10001"],
+        ["", "B", 2],
+    ):
+        sheet.append(row)
+    sheet.append([1002, "A", 1, "TRACK10002"])
+    sheet.merge_cells("A2:A3")
+    sheet.merge_cells("D2:D3")
+    book.save(tmp_path / "day.xlsx")
+    book.close()
+    source = Source("day.xlsx", tmp_path / "day.xlsx")
+
+    assert ready(grouping_of([manifests.survey(source, layouts.load(None), NEEDED, None)])) == [
+        "1002/TRACK10002"
+    ]
+
+
+def test_how_many_rows_were_filled_down_and_which_names_are_doubtful_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ours.toml").write_text(
+        'fill_down = ["order_id"]\n[columns]\nsku = ["Ware"]\n', encoding="utf-8"
+    )
+    text = "order_id,Ware,quantity,tracking_number\n1,A,1,TRACK10001\n,B,1,\n,C,1,\n"
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    layout = layouts.load(str(tmp_path / "ours.toml"))
+    filled = manifests.survey(Source("a.csv", tmp_path / "a.csv"), layout, NEEDED, None)
+    doubtful = survey(tmp_path, "b.csv", "PO Number,SKU,Qty Shipped,Tracking #\n1,A,1,TRACK10001\n")
+
+    read = reading.read_all([filled, doubtful], "integer", strict_tracking=False, progress=lambda _rows: None)
+
+    doubt = (
+        "order_id is taken from 'PO Number', a doubtful name; rename it if it is not the platform's order id"
+    )
+    assert [each.notes for each in reading.describe([filled, doubtful], read)] == [
+        ("2 rows are filled down from the rows above: order_id",),
+        (doubt,),
+    ]
 
 
 @pytest.mark.parametrize(

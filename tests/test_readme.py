@@ -77,6 +77,10 @@ def test_the_options_before_the_command_are_told() -> None:
         ("### importer runs [RUN-ID] [MANIFEST...]", "runs", ""),
         ("### importer settle [ORDER/TRACKING...]", "settle", ""),
         ("### importer template [FILE]", "template", ""),
+        ("### importer review REPORT", "review", ""),
+        ("### importer diff REPORT...", "diff", ""),
+        ("### importer explain WHAT", "explain", ""),
+        ("### importer doctor", "doctor", ""),
         ("### importer sandbox [ORDERS]", "sandbox", ""),
     ],
 )

@@ -19,7 +19,8 @@ from importer.errors import CannotGoOn
 from importer.findings import Findings
 from importer.model import STATUSES, Outcome, Status
 from importer.report import Page, refuse_existing, workbook, write
-from importer.report.workbook import ALL_ROWS, MOST_COMMENTS, Mark, cells
+from importer.report.sinks import Block, Mark, Outline
+from importer.report.workbook import ALL_ROWS, MOST_COMMENTS, cells
 from schemas.codes import code_of
 from schemas.manifest import REPORT_COLUMNS
 from tests.program import Platform, configuration, end, here, launch, manifest, settle_in, table
@@ -27,7 +28,7 @@ from tests.test_report import READY, account, page
 from tests.test_summary import SUMMARY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from openpyxl.worksheet.worksheet import Worksheet
 
@@ -46,7 +47,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def written(told: Account, pages: Sequence[Page], folder: Path) -> Any:  # noqa: ANN401 - openpyxl has no types
     """The workbook of a report of these pages, as a spreadsheet program opens it."""
     with workbook(folder) as book:
-        write(told, pages, folder, book)
+        write(told, pages, folder, [book])
         book.finish(SUMMARY)
     return openpyxl.load_workbook(folder / "report.xlsx")
 
@@ -175,13 +176,13 @@ def test_several_faults_of_a_cell_are_in_one_comment_and_a_warning_is_yellow(tmp
     said = (
         told("spreadsheet-damage", **x),
         told("bad-sku", **x, expected=expected),
-        told("tracking-check-digit", **x),
+        told("tracking-check-digit", **x, rule="its carrier"),
     )
     assert marked(sheet) == {
         "A2": (RED, "\n".join(said)),
         "E2": (RED, ""),
         "I2": (YELLOW, ""),
-        "A3": (YELLOW, told("tracking-check-digit", **y)),
+        "A3": (YELLOW, told("tracking-check-digit", **y, rule="its carrier")),
         "I3": (YELLOW, ""),
     }
 
@@ -279,7 +280,10 @@ def test_the_summary_has_the_run_in_figures_and_every_problem_with_what_to_do(tm
     )
     with workbook(tmp_path) as book:
         write(
-            account([READY]), [page("m.csv", ("order_id",), ("1",), canonical=("order_id",))], tmp_path, book
+            account([READY]),
+            [page("m.csv", ("order_id",), ("1",), canonical=("order_id",))],
+            tmp_path,
+            [book],
         )
         book.finish(summary)
 
@@ -322,11 +326,14 @@ def test_a_hundred_thousand_rows_take_no_more_memory_than_ten_thousand(tmp_path:
     columns = [pa.array(np.arange(count)).cast(pa.string()), *[blank] * len(REPORT_COLUMNS)]
     yes = np.ones(count, dtype=bool)
     blocks = []
+
+    def marks() -> Iterator[Mark]:
+        return (Mark(row, 0, "found 'x'", faulty=True) for row in range(count))
+
     with workbook(tmp_path) as book:
-        book.begin(("order_id", *REPORT_COLUMNS), 10 * count, 10 * count)
+        book.begin(Outline(("order_id", *REPORT_COLUMNS), {}, 10 * count, 10 * count, account([])))
         for _ in range(10):
-            marks = (Mark(row, 0, "found 'x'", faulty=True) for row in range(count))
-            book.add(columns, yes, yes, marks)
+            book.add(Block(columns, yes, yes, frozenset(), marks))
             blocks.append(sys.getallocatedblocks())
         book.finish(SUMMARY)
 
@@ -376,15 +383,11 @@ def test_the_workbook_is_written_when_it_is_asked_for(tmp_path: Path, capsys: Ou
     asked = here(capsys, command, "m.csv", "--sandbox", "--report", "R", "--json", "--xlsx")
 
     assert (plain.status, asked.status) == (0, 0)
-    assert plain.summary["reports"].keys() == {"rows", "errors", "summary"}
+    assert plain.summary["reports"].keys() == {"rows", "errors", "page", "summary"}
     assert asked.summary["reports"]["xlsx"] == "R/report.xlsx"
-    assert sorted(path.name for path in Path("plain").iterdir()) == ["errors.csv", "rows.csv", "summary.json"]
-    assert sorted(path.name for path in Path("R").iterdir()) == [
-        "errors.csv",
-        "report.xlsx",
-        "rows.csv",
-        "summary.json",
-    ]
+    usual = {"errors.csv", "report.html", "rows.csv", "summary.json"}
+    assert {path.name for path in Path("plain").iterdir()} == usual
+    assert {path.name for path in Path("R").iterdir()} == {*usual, "report.xlsx"}
 
 
 def test_where_the_workbook_is_stands_on_the_screen(tmp_path: Path, capsys: Output) -> None:
@@ -440,7 +443,7 @@ def test_a_workbook_for_which_there_is_no_room_is_told_in_one_line(tmp_path: Pat
 
 def test_a_workbook_whose_folder_went_away_is_told(tmp_path: Path) -> None:
     with workbook(tmp_path / "gone") as book:
-        book.begin(REPORT_COLUMNS, 0, 0)
+        book.begin(Outline(REPORT_COLUMNS, {}, 0, 0, account([])))
         with pytest.raises(CannotGoOn) as raised:
             book.finish(SUMMARY)
 

@@ -436,6 +436,65 @@ def test_every_cell_of_a_row_whose_cells_cannot_be_told_apart_is_looked_at_for_w
     assert "" not in checked.orders.texts.to_pylist()
 
 
+def mentions(checked: Checked) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    return (
+        [*zip(checked.orders.rows.tolist(), checked.orders.texts.to_pylist(), strict=True)],
+        [*zip(checked.numbers.rows.tolist(), checked.numbers.texts.to_pylist(), strict=True)],
+    )
+
+
+def test_a_row_with_neither_order_nor_number_mentions_what_the_row_above_names() -> None:
+    nameless = {**GOOD, "order_id": "", "tracking_number": " "}
+    unnumbered = {**GOOD, "order_id": "02", "tracking_number": ""}
+    rows = [nameless, GOOD, nameless, nameless, unnumbered, nameless, {**GOOD, "order_id": "3"}]
+
+    assert mentions(check(rows)) == ([(5, "2")], [(2, UPS), (3, UPS)])
+
+
+def test_where_rows_are_whole_none_belongs_to_the_row_above() -> None:
+    nameless = {**GOOD, "order_id": "", "tracking_number": " "}
+    checked = Checker(CANONICAL, "integer", whole_rows=True).check(columns([GOOD, nameless]), {})
+
+    assert (checked.bad.tolist(), mentions(checked)) == ([False, True], ([], []))
+
+
+def test_a_row_of_a_rejected_document_is_a_fault_that_names_no_parcel() -> None:
+    verdicts = ["rejected: SE01 says 5 segments, counted 4", "again: as in segment 1", "cancelled: by hand"]
+    cells = columns([GOOD] * 3) | {"edi_verdict": pa.array(verdicts)}
+    checked = Checker((*CANONICAL, "edi_verdict"), "integer").check(cells, {})
+
+    assert values(checked, "tracking_number") == [None, None, UPS]
+    assert values(checked, "order_id") == [None, None, "1"]
+    assert (checked.bad.tolist(), checked.idle.tolist()) == ([True] * 3, [False, True, False])
+    assert [
+        (row, name_of(code)) for row, code in zip(checked.findings.rows, checked.findings.codes, strict=True)
+    ] == [
+        (0, "transaction-rejected"),
+        (2, "document-cancelled"),
+    ]
+    assert [*checked.warnings.rows] == [1]
+    assert [*map(name_of, checked.warnings.codes)] == ["interchange-again"]
+
+
+def test_what_the_last_row_of_a_block_names_is_mentioned_in_the_next_one() -> None:
+    checker = Checker(CANONICAL, "integer")
+    nameless = {**GOOD, "order_id": "", "tracking_number": ""}
+
+    found = [mentions(checker.check(columns(rows), {})) for rows in ([GOOD], [nameless], [], [nameless])]
+
+    assert found == [([], []), ([], [(0, UPS)]), ([], []), ([], [(0, UPS)])]
+
+
+def test_a_row_below_one_that_cannot_be_told_apart_or_was_not_shipped_mentions_nothing() -> None:
+    nameless = {**GOOD, "order_id": "", "tracking_number": ""}
+    cells = columns([GOOD, nameless, GOOD, nameless]) | {
+        "edi_verdict": pa.array(["", "", "not shipped: Void is 'Y'", ""])
+    }
+    misfits = {0: Misfit("ragged-row", ())}
+
+    assert mentions(Checker((*CANONICAL, "edi_verdict"), "integer").check(cells, misfits)) == ([], [])
+
+
 def test_an_order_id_that_is_text_keeps_its_zeros_in_such_a_row_too() -> None:
     misfits = {0: Misfit("ragged-row", ("0001", "2.0", "0001", "x" * 256))}
     checked = Checker(CANONICAL, "string").check(columns([GOOD]), misfits)
@@ -463,6 +522,16 @@ def test_a_wrong_check_digit_is_a_fault_when_asked_for_and_then_the_number_names
     ]
     assert listed(checked.warnings) == []
     assert checked.tracking_number.to_pylist() == [UPS, None]
+
+
+def test_a_number_of_the_wrong_length_is_a_warning_and_a_fault_when_asked_for() -> None:
+    rows = [GOOD, {**GOOD, "tracking_number": UPS[:14]}]
+    lenient, strict = check(rows), check(rows, strict=True)
+    assert (listed(lenient.findings), listed(lenient.warnings)) == (
+        [],
+        [(1, "tracking_number", "tracking-number-cut")],
+    )
+    assert listed(strict.findings) == [(1, "tracking_number", "tracking-number-cut")]
 
 
 def test_a_number_of_another_carrier_than_the_row_names_is_a_warning() -> None:

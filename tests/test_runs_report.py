@@ -151,7 +151,8 @@ def test_a_killed_run_has_every_row_once_as_the_ledger_knows_it(capsys: Output, 
     assert ended.status == 4
     assert (summary["run_id"], summary["command"], summary["exit_status"]) == (run_id, "post", 4)
     assert (summary["stopped_because"], summary["fulfillments"]["total"]) == (KILLED, 40)
-    assert sorted(path.name for path in Path("L").iterdir()) == ["errors.csv", "rows.csv", "summary.json"]
+    names = {path.name for path in Path("L").iterdir()}
+    assert names == {"errors.csv", "report.html", "rows.csv", "summary.json"}
 
 
 def test_each_row_of_a_killed_run_says_what_became_of_it(capsys: Output, platform: Pausing) -> None:
@@ -310,7 +311,7 @@ def test_no_secret_is_kept_for_it(capsys: Output) -> None:
         given = memory.runs(1)[0].given
 
     assert given["manifests"] == [
-        {"name": "m.csv", "path": str(Path("m.csv").absolute()), "sha256": digest("m.csv")}
+        {"name": "m.csv", "path": str(Path("m.csv").absolute()), "sha256": digest("m.csv"), "given": ""}
     ]
     assert given["destination"] == {
         "name": "adm",

@@ -92,7 +92,7 @@ def test_every_rule_has_its_code_in_the_table_and_none_is_a_warning() -> None:
         *("blank-order-id", "bad-order-id", "blank-sku", "bad-sku"),
         *("blank-quantity", "bad-quantity", "quantity-below-one", "quantity-too-large"),
         *("blank-tracking-number", "bad-tracking-number", "several-tracking-numbers"),
-        *("spreadsheet-damage", "bad-tracking-url"),
+        *("spreadsheet-damage", "bad-tracking-url", "unit-of-measure"),
     }
     assert used <= CODES.keys() - set(WARNINGS)
 

@@ -74,6 +74,7 @@ def test_what_is_not_configured_has_its_default(tmp_path: Path) -> None:
         max_attempts=5,
         rate=None,
         env_proxy=False,
+        transport="own",
         sandbox=False,
     )
 
@@ -98,6 +99,7 @@ def test_every_key_is_taken_from_the_file(tmp_path: Path) -> None:
         max_attempts = 100
         rate = "2/40"
         env_proxy = true
+        transport = "httpx"
     """
     east = destination(settings_of(tmp_path, text), "east", {"EAST": f" {CANARY}\n"}, {})
     assert east.token is not None
@@ -120,6 +122,7 @@ def test_every_key_is_taken_from_the_file(tmp_path: Path) -> None:
         max_attempts=100,
         rate=Rate(2.0, 40),
         env_proxy=True,
+        transport="httpx",
     )
 
 
@@ -163,6 +166,7 @@ def test_every_key_of_shoplazza_is_taken_from_the_file(tmp_path: Path) -> None:
         max_attempts = 9
         rate = 20
         env_proxy = true
+        transport = "httpx"
     """
     assert shop_of(tmp_path, lines) == DestinationSettings(
         name="shop",
@@ -176,6 +180,7 @@ def test_every_key_of_shoplazza_is_taken_from_the_file(tmp_path: Path) -> None:
         max_attempts=9,
         rate=Rate(20.0, 1),
         env_proxy=True,
+        transport="httpx",
         version="2026-01",
         operation="auto",
         send_email=True,
@@ -187,7 +192,7 @@ def test_every_key_of_shoplazza_is_taken_from_the_file(tmp_path: Path) -> None:
 VERSION_WORDS = '"2022-01" or "2024-07" or "2025-06" or "2026-01" or "2026-07"'
 SHOP_KEYS = (
     "kind, base_url, token_env, token_file, account, concurrency, timeout, max_attempts, rate, env_proxy, "
-    "version, operation, send_email, order_id_is, check_carriers"
+    "transport, version, operation, send_email, order_id_is, check_carriers"
 )
 WRONG_FOR_A_SHOP = [
     ("version = '2021-07'", f'version: found "2021-07", expected {VERSION_WORDS}'),
@@ -306,7 +311,7 @@ def test_an_address_that_is_not_safe_is_refused_without_showing_credentials(
 
 KEYS = (
     "kind, base_url, token_env, token_file, account, concurrency, timeout, max_attempts, rate, env_proxy, "
-    "path, auth_header, auth_scheme, body, order_id, on_500, idempotency, extra"
+    "transport, path, auth_header, auth_scheme, body, order_id, on_500, idempotency, extra"
 )
 LITERAL_WORDS = (
     "a token is never written in this file; put it into an environment variable or a file of its own, and "
@@ -422,6 +427,7 @@ WRONG_VALUES = [
     ("rate = '2/0'", '"2/0"', RATE_WORDS),
     ("rate = true", "true", RATE_WORDS),
     ("env_proxy = 1", "1", "true or false"),
+    ("transport = 'aiohttp'", '"aiohttp"', '"own" or "httpx"'),
 ]
 
 

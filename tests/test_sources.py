@@ -324,7 +324,19 @@ def test_a_server_that_is_not_there_is_told(scratch: Path) -> None:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/m.csv"
 
-        assert unfetched(scratch, url, ALONE).startswith(f"{url}: can't be fetched: ")
+        assert unfetched(scratch, url, ALONE) == (
+            f"{url}: can't be fetched: the server can't be reached; see the host, the port and the network"
+        )
+
+
+@pytest.mark.parametrize("scheme", ["http", "sftp"])
+def test_a_host_that_nobody_knows_is_told(scratch: Path, scheme: str) -> None:
+    url = f"{scheme}://nowhere.invalid/m.csv"  # RFC 6761: surely none
+
+    assert unfetched(scratch, url, ALONE) == (
+        f"{url}: can't be fetched: there is no host of that name, as far as this machine knows; see the name "
+        "and the network"
+    )
 
 
 @pytest.mark.parametrize(
@@ -338,6 +350,20 @@ def test_a_server_that_is_not_there_is_told(scratch: Path) -> None:
         ("sftp://host", "sftp://host: not the URL of a file"),
         ("http://host:port/m.csv", "http://host:port/m.csv: not the URL of a file"),
         ("http://[::1/m.csv", "http://…: not the URL of a file"),
+        (
+            "http://bob:hun[ter2@host/m.csv",
+            (
+                "http://…: not the URL of a file; expected one such as sftp://host/folder/file.csv; "
+                "percent-encode the password"
+            ),
+        ),
+        *(
+            (
+                f"sftp://bob:{secret}@host/m.csv",
+                "sftp://…: it can't be told where the password ends; percent-",
+            )
+            for secret in ("hun/ter2", "hun?ter2", "hun#ter2", "12/34", "hun@ter/2")
+        ),
     ],
 )
 def test_a_url_that_can_not_be_read_is_a_fault_of_the_command(scratch: Path, url: str, words: str) -> None:
@@ -604,3 +630,15 @@ def test_s3_without_keys_is_told(scratch: Path, monkeypatch: pytest.MonkeyPatch)
         "s3://docks/in/m%20b.csv: can't be fetched: no keys for S3; set AWS_ACCESS_KEY_ID and "
         "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     )
+
+
+@pytest.mark.usefixtures("at_store")
+def test_s3_that_is_not_there_is_told(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+
+        assert unfetched(scratch, "s3://docks/in/m.csv", ALONE) == (
+            "s3://docks/in/m.csv: can't be fetched: S3 can't be reached; see the network, and "
+            "AWS_ENDPOINT_URL if it is set"
+        )

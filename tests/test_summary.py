@@ -44,7 +44,9 @@ SUMMARY = Summary(
 
 
 def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
-    text = SUMMARY.as_json()
+    read = replace(READ, argument="m.zip", tracking_numbers={"UPS": 2})
+    whole = replace(SUMMARY, manifests=[read], filled_carriers={"UPS": 1}, attention="f0" * 32)
+    text = whole.as_json()
 
     assert text.isascii()
     assert json.loads(text) == {
@@ -68,6 +70,8 @@ def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
                 "passed_over": [6],
                 "header_rows": [],
                 "notes": [],
+                "argument": "m.zip",
+                "tracking_numbers": {"UPS": 2},
             }
         ],
         "rows": NOTHING | {"created": 1, "invalid": 1, "total": 2},
@@ -80,6 +84,8 @@ def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
         "exit_status": 1,
         "stopped_because": "",
         "mails": 0,
+        "filled_carriers": {"UPS": 1},
+        "attention": "f0" * 32,
         "reports": {"rows": "R/rows.csv", "errors": "R/errors.csv", "summary": "R/summary.json"},
         "ledger": "",
     }

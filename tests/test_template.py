@@ -49,6 +49,15 @@ def test_a_template_for_a_destination_has_the_columns_that_it_takes(
     assert headers(opened("typed.xlsx")["manifest"]) == columns
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.xls", "t"])
+def test_a_template_under_a_name_that_is_no_workbooks_is_refused(capsys: Output, name: str) -> None:
+    ended = here(capsys, "template", name)
+
+    assert ended.status == 2
+    assert f"{name}: a template is a workbook; name it t.xlsx" in ended.err
+    assert not Path(name).exists()
+
+
 @pytest.mark.parametrize("kind", ["", *template.KINDS])
 def test_all_cells_are_text_and_each_header_has_a_note(tmp_path: Path, kind: str) -> None:
     template.write(tmp_path / "t.xlsx", kind)

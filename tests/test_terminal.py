@@ -229,6 +229,30 @@ def test_nothing_from_outside_steers_the_terminal() -> None:
     assert sum("\\x1b[31m\\u202e\\x9b2J\\r\\n\\x07" in line for line in lines) == 9
 
 
+def test_the_next_command_names_an_archive_and_not_what_is_in_it() -> None:
+    manifests = [replace(READ, name=f"a b.zip/{name}.csv", argument="a b.zip") for name in ("a", "b")]
+    summary = replace(FINE, command="check", manifests=manifests, rows=NOTHING | {"ready": 2, "total": 2})
+
+    assert "\nNext:   importer post 'a b.zip' --to adm\n" in shown(summary)
+
+
+def test_carriers_that_were_filled_in_are_counted() -> None:
+    summary = replace(FINE, filled_carriers={"UPS": 1200, "USPS": 3})
+
+    assert "\n  carriers filled in by the tracking number, of fulfillments: 1,200 UPS, 3 USPS\n" in shown(
+        summary
+    )
+
+
+def test_whose_tracking_numbers_a_manifest_has_is_told_to_who_wants_to_know() -> None:
+    numbers = {"UPS": 1812, "ambiguous": 12, "unknown": 3}
+    summary = replace(FINE, manifests=[replace(READ, name="m.csv", tracking_numbers=numbers)])
+    told = "m.csv: tracking numbers: 1,812 UPS, 12 of several carriers' forms (ambiguous), 3 unknown\n"
+
+    assert told in shown(summary, verbose=True)
+    assert told not in shown(summary)
+
+
 def test_square_brackets_in_a_message_are_no_markup() -> None:
     summary = replace(FINE, stopped_because="[bold]no[/bold] [link=x]y[/link] :smile:")
 

@@ -12,7 +12,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from importer.tracking import CARRIERS, bearers, judge, looks_like_column, match_rate, url
+from importer.tracking import (
+    CARRIERS,
+    Rule,
+    bearers,
+    expected_length,
+    judge,
+    looks_like_column,
+    match_rate,
+    rules,
+    tally,
+    url,
+)
 from importer.tracking.carriers import CODES, STRANGER, named
 from importer.tracking.forms import FORMS
 from importer.tracking.patterns import Pattern
@@ -346,7 +357,11 @@ def test_no_rows_give_an_empty_opinion() -> None:
     opinion = judge(nothing, nothing)
 
     assert listed(nothing, None) == []
-    assert [opinion.wrong_check_digit.type, opinion.other_carrier.type, opinion.carrier.type] == [
+    assert [
+        *(opinion.wrong_check_digit.type, opinion.wrong_length.type, opinion.other_carrier.type),
+        opinion.carrier.type,
+    ] == [
+        pa.bool_(),
         pa.bool_(),
         pa.bool_(),
         pa.string(),
@@ -663,3 +678,78 @@ ROWS = st.lists(
 @given(ROWS, ROWS)
 def test_any_text_is_judged_row_by_row(first: list[tuple[str, str]], second: list[tuple[str, str]]) -> None:
     assert judged(*first, *second) == judged(*first) + judged(*second)
+
+
+def rule(number: str, company: str = "") -> Rule:
+    (found,) = rules(pa.array([number]), pa.array([company]))
+    return found
+
+
+def test_whose_check_digit_is_wrong_and_what_it_should_be_is_told() -> None:
+    assert rule("1Z999AA10123456785", "UPS") == Rule("UPS", "5", "4")
+    assert rule("RB123456786US") == Rule("USPS", "6", "5")
+    assert rule("CP473124828DE") == Rule("", "8", "9")
+    assert rule("01015026003653d", "DPD") == Rule("DPD", "D", "C")
+
+
+def test_of_two_rules_that_fail_only_what_they_agree_on_is_told() -> None:
+    assert rule("71123456789123456780", "USPS") == Rule("USPS", "0", "")
+
+
+@given(
+    st.sampled_from([number for number, _, carrier in RIGHT if carrier == "UPS"]),
+    st.sampled_from("0123456789"),
+)
+def test_the_digit_that_is_told_is_the_right_one(number: str, digit: str) -> None:
+    assume(number[-1] != digit)
+    mended = number[:-1] + rule(number[:-1] + digit).expected
+
+    assert mended == number
+
+
+def test_no_rule_is_told_of_a_number_that_fails_none() -> None:
+    assert rules(pa.array(["1Z999AA10123456784", "x", ""]), None) == [Rule("", "", "")] * 3
+
+
+@pytest.mark.parametrize(
+    ("number", "company", "carrier"),
+    [
+        ("1Z999AA1030000", "", "UPS"),
+        ("1z999aa1012345678400", "UPS Ground", "UPS"),
+        ("1Z999AA1030000", "Some Courier", "UPS"),
+        ("TBA50288727400", "", "Amazon Logistics"),
+        ("1LS71234567", "", "LaserShip"),
+    ],
+)
+def test_a_number_that_begins_as_one_carriers_do_and_has_another_length_is_found(
+    number: str, company: str, carrier: str
+) -> None:
+    opinion = judge(pa.array([number]), pa.array([company]))
+
+    assert opinion.wrong_length.to_pylist() == [True]
+    assert expected_length(number.upper()).carrier == carrier
+
+
+@pytest.mark.parametrize(
+    ("number", "company"),
+    [
+        *((number, company) for number, company, _ in RIGHT),
+        ("1Z999AA1030000", "DHL Express"),
+        ("1Z9-99", ""),
+        ("1Z12", ""),
+        ("TRACK00001", ""),
+        ("", ""),
+    ],
+)
+def test_nothing_is_said_of_the_length_of_other_numbers(number: str, company: str) -> None:
+    assert judge(pa.array([number]), pa.array([company])).wrong_length.to_pylist() == [False]
+
+
+def test_a_columns_numbers_are_counted_by_whose_they_are() -> None:
+    numbers = pa.array(
+        ["1Z5R89390357567127", "1Z879E930346834440", "986578788855", "CP473124829DE", "PO-10023", "", None]
+    )
+    companies = pa.array(["", "", "FedEx", "", "", "", ""])
+
+    assert tally(numbers, companies) == {"UPS": 2, "FedEx": 1, "ambiguous": 1, "unknown": 1}
+    assert tally(pa.array([], pa.string()), None) == {}

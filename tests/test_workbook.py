@@ -18,7 +18,8 @@ from importer import manifests
 from importer.errors import ManifestError
 from importer.manifests import layouts
 from importer.manifests.sources import Source
-from importer.manifests.workbook import cells, safety
+from importer.manifests.workbook import cells, formats, openxml, safety
+from importer.manifests.workbook.oddities import Oddities
 from schemas.formulas import NO_RESULT
 from tests import program, workbooks
 
@@ -50,7 +51,7 @@ def lost_zeros(manifest: manifests.Manifest) -> list[tuple[int, str]]:
     return [
         (int(block.rows[at]), column)
         for block in manifests.blocks(manifest)
-        for column, mask in block.zeros_lost.items()
+        for (_, column), mask in block.doubts.items()
         for at in mask.nonzero()[0]
     ]
 
@@ -145,16 +146,28 @@ def test_title_rows_and_merged_cells_above_the_header_are_passed_over(tmp_path: 
         (0.00001, "0.00001"),
         (123456789012345, "123456789012345"),
         (999999999999999, "999999999999999"),
-        (1e15, "1E+15"),
-        (9400110200881234567890, "9.40011020088123E+21"),
         (float("inf"), "#NUM!"),
     ],
 )
-def test_numbers_of_up_to_15_digits_are_taken_exactly_and_longer_ones_never_look_whole(
+def test_numbers_of_up_to_15_digits_are_taken_exactly(number: float, text: str) -> None:
+    assert cells.texts([number], is_name=False).to_pylist() == [text]
+    assert cells.texts([number, "x", ""], is_name=True).to_pylist() == [text, "x", ""]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1e15, "1000000000000000"),
+        (-1234567890123456, "-1234567890123456"),
+        (12345678901234568, "12345678901234568"),
+        (9400110200881234567890, "9.40011020088123E+21"),
+    ],
+)
+def test_longer_numbers_are_written_with_the_digits_that_are_stored_and_never_pass_for_a_name(
     number: float, text: str
 ) -> None:
     assert cells.texts([number], is_name=False).to_pylist() == [text]
-    assert cells.texts([number, "x", ""], is_name=True).to_pylist() == [text, "x", ""]
+    assert cells.texts([number, "x", 7], is_name=True).to_pylist() == [f"#NUMBER! {text}", "x", "7"]
 
 
 def test_dates_times_and_truth_are_written_as_in_iso_8601_and_as_spreadsheets_do() -> None:
@@ -166,7 +179,10 @@ def test_dates_times_and_truth_are_written_as_in_iso_8601_and_as_spreadsheets_do
     assert cells.texts(column, is_name=False).to_pylist() == [
         *("2024-04-03", "2024-04-03 10:11:12", "12:30:00", "45:30:00", "-01:00:00", "TRUE", "FALSE", "x")
     ]
-    assert cells.texts(column[:2], is_name=True).to_pylist() == ["3-Apr-2024", "3-Apr-2024"]
+    assert cells.texts(column[:-1], is_name=True).to_pylist() == [
+        *("#DATE! 2024-04-03", "#DATE! 2024-04-03 10:11:12", "#TIME! 12:30:00", "#TIME! 45:30:00"),
+        *("#TIME! -01:00:00", "TRUE", "FALSE"),
+    ]
 
 
 def test_formulas_give_their_stored_value_and_those_without_one_a_fault(tmp_path: Path) -> None:
@@ -236,6 +252,143 @@ def test_a_number_that_the_sheet_shows_in_scientific_notation_is_written_so(tmp_
     assert rows_of(manifest) == {2: ("1.2E+01", "MUG", "12", "TRACK10001")}
 
 
+@pytest.mark.parametrize(
+    ("code", "look"),
+    [
+        *((code, formats.PLAIN) for code in ("General", "0", "0.00", "#,##0", "@", "# ##0", '0" "')),
+        ('_(* #,##0.00_);_(* (#,##0.00);_(* "-"??_);_(@_)', formats.PLAIN),
+        ("[Red]0;[Blue]-0", formats.PLAIN),
+        ("0.00E+00", formats.SCIENTIFIC),
+        *((code, formats.PADDED) for code in ("00000000", "0000 0000 0000")),
+        *(
+            (code, code)
+            for code in ("0%", "# ?/?", '"SO-"0', "0\\-0", "$#,##0.00", "[$€-407] 0", "0,", "00-000")
+        ),
+        ("[<=999]000;0000", "[<=999]000;0000"),
+        ("[" * 300, "[" * 255),
+    ],
+)
+def test_a_format_shows_a_number_as_it_is_or_makes_something_else_of_it(code: str, look: str) -> None:
+    assert formats.look_of(code) == look
+
+
+def formatted(path: Path, looks: Sequence[tuple[float, str]]) -> Path:
+    """A workbook of the kind that the path says, with these numbers and formats for SKUs."""
+    if path.suffix == ".xls":
+        book = xlwt.Workbook()
+        sheet = book.add_sheet("Sheet1")
+        for column, name in enumerate(HEADER):
+            sheet.write(0, column, name)
+        for row, (number, code) in enumerate(looks, start=1):
+            sheet.write(row, 1, number, xlwt.easyxf(num_format_str=code))
+        book.save(str(path))
+        return path
+    if path.suffix == ".xlsb":
+        cells = [("1001", workbooks.Formatted(number, code), "1", "T10001") for number, code in looks]
+        return workbooks.xlsb(path, [HEADER, *cells])
+
+    def fill(book: xlsxwriter.Workbook, sheet: Any) -> None:  # noqa: ANN401 - it has no types
+        for row, (number, code) in enumerate(looks, start=1):
+            sheet.write_number(row, 1, number, book.add_format({"num_format": code}))
+
+    return made(path, fill)
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "xls", "xlsb"])
+def test_a_number_that_the_sheet_shows_in_another_form_is_damage(tmp_path: Path, suffix: str) -> None:
+    looks = [
+        (1200000, "0.00E+00"),
+        (0.5, "0%"),
+        (1.5, "# ?/?"),
+        (1004, '"SO-"0'),
+        (42, "0000"),
+        (12, "#,##0.00"),
+        (0.25, "0.0%"),
+    ]
+
+    manifest = survey(formatted(tmp_path / f"m.{suffix}", looks))
+
+    assert [row[1] for row in rows_of(manifest).values()] == [
+        *("1.2E+06", "#FORMAT! 0.5 as 0%", "#FORMAT! 1.5 as # ?/?", '#FORMAT! 1004 as "SO-"0', "42", "12"),
+        "#FORMAT! 0.25 as 0.0%",
+    ]
+    assert lost_zeros(manifest) == [(6, "sku")]
+
+
+def test_numbers_side_by_side_in_an_old_workbook_are_known_by_their_formats_too(tmp_path: Path) -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Sheet1")
+    for column, name in enumerate(HEADER):
+        sheet.write(0, column, name)
+    look = xlwt.easyxf(num_format_str="0.00E+00")
+    for column, number in enumerate((12, 34, 56, 78)):
+        sheet.write(1, column, number, look)
+    book.save(str(tmp_path / "m.xls"))
+
+    assert rows_of(survey(tmp_path / "m.xls")) == {2: ("1.2E+01", "3.4E+01", "56", "7.8E+01")}
+
+
+def test_what_is_hidden_in_a_binary_workbook_is_said(tmp_path: Path) -> None:
+    path = workbooks.xlsb(
+        tmp_path / "m.xlsb", [HEADER, ("1", "A", 2.0, "T10001")], hidden_row=1, hidden_column=2
+    )
+
+    manifest = survey(path)
+
+    assert list(rows_of(manifest)) == [2]
+    assert manifest.sheet is not None
+    assert manifest.sheet.notes == ("1 row and 1 column are hidden in the sheet, and read all the same",)
+
+
+@pytest.mark.parametrize("is_calculated", [False, True])
+def test_formulas_of_an_old_workbook_that_nobody_calculated_are_a_fault(
+    tmp_path: Path,
+    is_calculated: bool,  # noqa: FBT001 - pytest hands it over
+) -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Sheet1")
+    for column, name in enumerate(HEADER):
+        sheet.write(0, column, name)
+    sheet.write(1, 0, "1001")
+    sheet.write(1, 1, xlwt.Formula('"M"&"UG"'))
+    sheet.write(1, 2, xlwt.Formula("1+1"))
+    book.save(str(tmp_path / "m.xls"))
+    if is_calculated:  # then the other one has an empty text
+        content = (tmp_path / "m.xls").read_bytes()
+        blank = struct.pack("<HHH", 1, 2, 17) + b"\x03\0\0\0\0\0\xff\xff"
+        assert content.count(blank) == 1
+        (tmp_path / "m.xls").write_bytes(content.replace(blank, struct.pack("<HHHd", 1, 2, 17, 2.0)))
+
+    told = ("1001", "", "2", "") if is_calculated else ("1001", NO_RESULT, NO_RESULT, "")
+    assert rows_of(survey(tmp_path / "m.xls")) == {2: told}
+
+
+def test_times_where_a_name_should_be_are_damage(tmp_path: Path) -> None:
+    def fill(book: xlsxwriter.Workbook, sheet: Any) -> None:  # noqa: ANN401 - it has no types
+        sheet.write_row(1, 0, ROW)
+        sheet.write_number("B2", 0.0625, book.add_format({"num_format": "h:mm"}))
+        sheet.write_number("A2", 1.0625, book.add_format({"num_format": "[h]:mm"}))
+
+    assert rows_of(survey(made(tmp_path / "m.xlsx", fill))) == {
+        2: ("#TIME! 25:30:00", "#TIME! 01:30:00", "2", "TRACK10001")
+    }
+
+
+def test_line_breaks_and_tabs_of_an_opendocument_text_are_kept(tmp_path: Path) -> None:
+    text = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    cells = (
+        text.format('A<text:s text:c="2"/>B<text:tab/><text:span>C</text:span>'),
+        text.format("7"),
+        text.format("TN10000001<text:line-break/>TN10000002"),
+    )
+    rows = ["".join(map(workbooks.ods_cell, HEADER)), workbooks.ods_cell("1") + "".join(cells)]
+    table = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+
+    manifest = survey(workbooks.ods_of(tmp_path / "m.ods", {"Sheet1": table}))
+
+    assert rows_of(manifest) == {2: ("1", "A  B\tC", "7", "TN10000001\nTN10000002")}
+
+
 def test_numbers_that_may_have_lost_leading_zeros_are_warned_of(tmp_path: Path) -> None:
     def fill(book: xlsxwriter.Workbook, sheet: Any) -> None:  # noqa: ANN401 - it has no types
         sheet.write_row(1, 0, (1001, "0042", 2, "TRACK10001"))
@@ -261,29 +414,57 @@ def test_hidden_rows_and_columns_are_read_and_said_once(tmp_path: Path) -> None:
     assert manifest.sheet.notes == ("1 row and 1 column are hidden in the sheet, and read all the same",)
 
 
-def several_sheets(path: Path) -> Path:
+def several_sheets(path: Path, hidden: Sequence[str] = ()) -> Path:
     with xlsxwriter.Workbook(path) as book:
         book.add_worksheet("Empty")
         book.add_worksheet("Notes").write_row(0, 0, ("Order #", "by hand"))
-        hidden = book.add_worksheet("Template")
-        hidden.write_row(0, 0, HEADER)
-        hidden.hide()
+        book.add_worksheet("Template").write_row(0, 0, HEADER)
         for name in ("March", "April"):
             sheet = book.add_worksheet(name)
             sheet.write_row(0, 0, HEADER)
             sheet.write_row(1, 0, ("1001", name, 2, "TRACK10001"))
+            if name in hidden:
+                sheet.hide()
     return path
 
 
-def test_the_first_sheet_that_has_the_columns_is_read_and_the_others_are_named(tmp_path: Path) -> None:
+def test_a_sheet_without_data_never_wins_over_one_with_data(tmp_path: Path) -> None:
+    manifest = survey(several_sheets(tmp_path / "m.xlsx", ["April"]))
+
+    assert [row[1] for row in rows_of(manifest).values()] == ["March"]
+    assert manifest.sheet is not None
+    assert manifest.sheet.notes == (
+        "the sheet 'April' has the columns and data, too, and is not read; read it with --sheet",
+    )
+
+
+def test_a_hidden_sheet_is_read_where_no_other_has_data_and_said_to_be_hidden(tmp_path: Path) -> None:
+    manifest = survey(several_sheets(tmp_path / "m.xlsx", ["March", "April"]))
+
+    assert [row[1] for row in rows_of(manifest).values()] == ["March"]
+    assert manifest.sheet is not None
+    assert manifest.sheet.notes == (
+        "the sheet 'March', which is read, is hidden",
+        "the sheet 'April' has the columns and data, too, and is not read; read it with --sheet",
+    )
+
+
+def test_of_two_sheets_with_data_the_first_is_read_and_the_other_named(tmp_path: Path) -> None:
     manifest = survey(several_sheets(tmp_path / "m.xlsx"))
 
     assert [row[1] for row in rows_of(manifest).values()] == ["March"]
     assert manifest.sheet is not None
-    assert manifest.sheet.notes == tuple(
-        f"the sheet '{name}' has the columns, too, and is not read; read it with --sheet"
-        for name in ("April", "Template")
+    assert manifest.sheet.notes == (
+        "the sheet 'April' has the columns and data, too, and is not read; read it with --sheet",
     )
+
+
+def test_a_sheet_whose_only_cell_below_the_header_is_a_fault_has_data(tmp_path: Path) -> None:
+    def fill(book: xlsxwriter.Workbook, sheet: Any) -> None:  # noqa: ANN401 - it has no types
+        sheet.write_formula("D2", "=NA()", None, "")
+        book.add_worksheet("Template").write_row(0, 0, HEADER)
+
+    assert rows_of(survey(made(tmp_path / "m.xlsx", fill))) == {2: ("", "", "", NO_RESULT)}
 
 
 def test_the_sheet_that_was_asked_for_is_read(tmp_path: Path) -> None:
@@ -296,7 +477,7 @@ def test_a_sheet_that_is_not_there_is_an_error_with_those_that_are(tmp_path: Pat
     path = several_sheets(tmp_path / "m.xlsx")
 
     assert refusal(path, "Aprl") == (
-        "m.xlsx: has no sheet 'Aprl'; it has 'Empty', 'Notes', 'March', 'April', 'Template'; "
+        "m.xlsx: has no sheet 'Aprl'; it has 'Empty', 'Notes', 'Template', 'March', 'April'; "
         "did you mean 'April'?"
     )
     assert refusal(path, "Empty") == (
@@ -455,6 +636,27 @@ def test_texts_announced_beyond_all_room_are_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        '<c r="A2" t="e">',
+        '<c r="A2" t="e" ',
+        '<c r="A2"><f>1</f>',
+        '<col hidden="1" ',
+        '<row hidden="1" ',
+        '<c r="AAA2222222" ',
+        ' t="e"',
+        '<c r="A2" s="1" ',
+    ],
+)
+def test_a_sheet_of_nothing_but_beginnings_takes_no_time_that_grows_with_its_square(piece: str) -> None:
+    odd = Oddities()
+
+    openxml.Looks("m.xlsx", {b"1": formats.SCIENTIFIC}).take(piece.encode() * 50_000, odd)
+
+    assert odd.texts in ({}, {0: {1: NO_RESULT}})
+
+
 def test_faults_in_cells_without_an_address_are_refused_rather_than_guessed(tmp_path: Path) -> None:
     sheet = f'<sheetData><row r="1">{A1}<c t="e"><v>#N/A</v></c></row></sheetData>'
 
@@ -482,15 +684,24 @@ def test_encrypted_workbooks_are_told_so(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("magic", [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b""])
-def test_a_damaged_workbook_is_told_so(tmp_path: Path, magic: bytes) -> None:
+@pytest.mark.parametrize("rest", [7, 600, 4096])
+def test_a_damaged_old_workbook_is_told_so(tmp_path: Path, rest: int) -> None:
     path = tmp_path / "m.xls"
-    if magic:
-        path.write_bytes(magic + bytes(600))
-    else:
-        workbooks.xlsx_of(path, "<sheetData><row")
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(rest))
 
-    assert refusal(path).startswith("m.xls: can't be read as a workbook: ")
+    assert refusal(path) == (
+        "m.xls: can't be read as a workbook: it is damaged or cut off; open it in a spreadsheet program and "
+        "save it again, or get the file anew"
+    )
+
+
+def test_a_damaged_workbook_is_told_so(tmp_path: Path) -> None:
+    path = workbooks.xlsx_of(tmp_path / "m.xlsx", "<sheetData><row")
+
+    assert refusal(path) == (
+        "m.xlsx: can't be read as a workbook: it is damaged or cut off; open it in a spreadsheet program and "
+        "save it again, or get the file anew"
+    )
 
 
 # The whole way
@@ -533,7 +744,8 @@ def test_the_same_manifest_gives_the_same_rows_in_every_format(
 
     reports = {}
     for suffix in (*texts, "xlsx", "xls", "ods", "csv.gz", "xlsx.gz", "csv.zip", "xlsx.zip"):
-        ended = program.here(capsys, "-q", "check", f"m.{suffix}", "--report", suffix)
+        named = ("--encoding", "cp1252") if suffix == "txt" else ()  # a guess would be warned of
+        ended = program.here(capsys, "-q", "check", f"m.{suffix}", "--report", suffix, *named)
         assert ended.status == 1
         reports[suffix] = [
             {**row, "import_source": ""} for row in program.table(tmp_path / suffix / "rows.csv")
@@ -546,10 +758,13 @@ def test_the_same_manifest_gives_the_same_rows_in_every_format(
 def test_damage_is_reported_with_the_address_of_the_cell_and_stays_damage_until_it_is_mended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fill(_: xlsxwriter.Workbook, sheet: Any) -> None:  # noqa: ANN401 - it has no types
-        sheet.write_row(1, 0, (1001, "0042", 2, 9400110200881234567890))
+    def fill(book: xlsxwriter.Workbook, sheet: Any) -> None:  # noqa: ANN401 - it has no types
+        sheet.write_row(1, 0, (1001, "0042", 2, 1234567890123456))
         sheet.write_row(2, 0, (1002, 42, 2, "TRACK10002"))
         sheet.write_formula("D4", "=NA()", None, "")
+        day = book.add_format({"num_format": "yyyy-mm-dd"})
+        sheet.write_row(4, 0, (1005, "MUG", 1, "TRACK10005"))
+        sheet.write_datetime("B5", datetime(2023, 3, 15), day)  # noqa: DTZ001 - a sheet has no zones
 
     made(tmp_path / "m.xlsx", fill)
 
@@ -558,13 +773,15 @@ def test_damage_is_reported_with_the_address_of_the_cell_and_stays_damage_until_
 
     rows = program.table(tmp_path / "first" / "rows.csv")
     assert rows[0]["import_message"] == (
-        "Tracking # (Sheet1!D2): found '9.40011020088123E+21', which a spreadsheet program has put in place "
-        "of the true text"
+        "Tracking # (Sheet1!D2): found '1234567890123456', a number of more than 15 digits, which a "
+        "spreadsheet program has put in place of the true text"
     )
     assert rows[1]["import_warning"] == (
         "leading-zeros-lost: SKU (Sheet1!B3): '42' is stored as a number, which keeps no leading zeros"
     )
     assert "Tracking # (Sheet1!D4): found a formula without its result, which" in rows[2]["import_message"]
+    assert rows[3]["SKU"] == "#DATE! 2023-03-15"
+    assert "SKU (Sheet1!B5): found '2023-03-15', a date, which" in rows[3]["import_message"]
     assert (first.status, again.status) == (1, 1)
     assert first.summary["manifests"][0]["sheet"] == "Sheet1"
     assert first.summary["warnings"] == {"leading-zeros-lost": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.sax.saxutils import escape
 
 import xlsxwriter
@@ -93,20 +93,30 @@ def xlsx_of(path: Path, sheet: str, more: Mapping[str, str | bytes] | None = Non
     return archive(path, {**parts, **(more or {})})
 
 
-def xlsb(path: Path, rows: Sequence[Sequence[Any]]) -> Path:
+class Formatted(NamedTuple):
+    """A number of a binary workbook, and the code of its format."""
+
+    number: float
+    code: str
+
+
+def xlsb(
+    path: Path, rows: Sequence[Sequence[Any]], hidden_row: int | None = None, hidden_column: int | None = None
+) -> Path:
     """A binary workbook of one sheet; a cell that is an int is the number of an error."""
-    sheet = [(129, b""), (148, struct.pack("<4I", 0, len(rows) - 1, 0, len(rows[0]) - 1)), (145, b"")]
+    sheet = [(129, b""), (148, struct.pack("<4I", 0, len(rows) - 1, 0, len(rows[0]) - 1))]
+    if hidden_column is not None:
+        sheet.append((60, struct.pack("<IIIIH", hidden_column, hidden_column, 0, 0, 1)))
+    sheet.append((145, b""))
+    codes = ["General", *(cell.code for row in rows for cell in row if isinstance(cell, Formatted))]
     for at, row in enumerate(rows):
-        sheet.append((0, struct.pack("<IIHBBBI", at, 0, 300, 0, 0, 0, 0)))
+        sheet.append((0, struct.pack("<IIHBBBI", at, 0, 300, 0, 0x10 * (at == hidden_row), 0, 0)))
         for column, cell in enumerate(row):
-            head = struct.pack("<II", column, 0)
-            if isinstance(cell, str):
-                sheet.append((6, head + _wide(cell)))
-            elif isinstance(cell, float):
-                sheet.append((5, head + struct.pack("<d", cell)))
-            else:
-                sheet.append((3, head + bytes([cell])))
+            style = codes.index(cell.code) if isinstance(cell, Formatted) else 0
+            sheet.append(_binary_cell(column, style, cell))
     book = struct.pack("<II", 0, 1) + _wide("rId1") + _wide("Sheet1")
+    formats = [(44, struct.pack("<H", 164 + at) + _wide(code)) for at, code in enumerate(codes)]
+    styles = [(47, struct.pack("<HH12x", 0, 164 + at)) for at in range(len(codes))]
     return archive(
         path,
         {
@@ -114,9 +124,19 @@ def xlsb(path: Path, rows: Sequence[Sequence[Any]]) -> Path:
             "_rels/.rels": _relationships("officeDocument", "xl/workbook.bin"),
             "xl/workbook.bin": _binary([(131, b""), (143, b""), (156, book), (144, b""), (132, b"")]),
             "xl/_rels/workbook.bin.rels": _relationships("worksheet", "worksheets/sheet1.bin"),
+            "xl/styles.bin": _binary([*formats, (617, struct.pack("<I", len(styles))), *styles, (618, b"")]),
             "xl/worksheets/sheet1.bin": _binary([*sheet, (146, b""), (130, b"")]),
         },
     )
+
+
+def _binary_cell(column: int, style: int, cell: Any) -> tuple[int, bytes]:  # noqa: ANN401 - what a sheet may have
+    head = struct.pack("<II", column, style)
+    if isinstance(cell, str):
+        return 6, head + _wide(cell)
+    if isinstance(cell, Formatted):
+        return 5, head + struct.pack("<d", cell.number)
+    return (5, head + struct.pack("<d", cell)) if isinstance(cell, float) else (3, head + bytes([cell]))
 
 
 def archive(path: Path, parts: Mapping[str, str | bytes]) -> Path:

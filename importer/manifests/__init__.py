@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,11 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from importer.manifests import adapting, delimited, encodings, layouts, recognition, workbook
+from importer.errors import ManifestError
+from importer.manifests import adapting, delimited, encodings, layouts, nodata, recognition, workbook
+from importer.manifests.edi import manifest as edi
 from schemas.formulas import GUARDED, GUARDED_NUMBER
+from schemas.manifest import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -25,18 +26,8 @@ if TYPE_CHECKING:
     Mask: TypeAlias = npt.NDArray[np.bool_]
 
 DELIMITED = "delimited"
-_HEAD_CHARACTERS = 262_144
-
-# How the row of totals below a manifest begins, folded as headers are.
-_TOTALS = re.compile(
-    unicodedata.normalize(
-        "NFKD",
-        "(?:grand|sub|report)?totals?"
-        "(?:quantity|qty|units|items|pieces|packages|parcels|shipments|orders|rows|general)?"
-        "|sum|summ[ae]|somme|suma|gesamt(?:summe|menge)?|zwischensumme|endsumme|insgesamt|totaal|totale|totaux|totalt|razem|celkem"
-        "|yhteensa|toplam|итого|всего|合计|总计|小计|合計|総計|小計|합계|총계",
-    )
-)
+_ZEROS_LOST, _GUESSED = "leading-zeros-lost", "encoding-guessed"
+_BOM = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +37,8 @@ class Manifest:
     ``headers`` are the texts of the columns that are read, in order, without those of our own reports;
     ``columns`` says which of them (by position) stands for which canonical column, ``others`` the headers
     that could have stood for it too and gave way. ``fit`` says which layout it was read by. ``format`` is
-    DELIMITED, or that of a workbook; then ``sheet`` is the one that is read.
+    DELIMITED, or that of a workbook; then ``sheet`` is the one that is read; or x12 or edifact, and then
+    ``edi`` has what was found in it. ``doubts`` say which columns it has by doubtful names.
     """
 
     source: Source
@@ -58,6 +50,8 @@ class Manifest:
     others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     format: str = DELIMITED
     sheet: workbook.Sheet | None = None
+    edi: edi.Found | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -72,7 +66,18 @@ class Manifest:
     @property
     def canonical(self) -> tuple[str, ...]:
         """The canonical columns that its blocks have values of."""
-        return _adapter(self).canonical
+        return tuple(self.columns) if self.edi else _adapter(self).canonical
+
+    @property
+    def filled_in(self) -> tuple[str, ...]:
+        """Those of them whose values may be others than their cells, or have no cells."""
+        return () if self.edi else _adapter(self).filled_in
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person is told of how it was read."""
+        found = (self.source, self.encoded, self.sheet, self.edi)
+        return (*(note for each in found if each for note in each.notes), *self.doubts)
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -88,8 +93,8 @@ class Block:
     numbers that a spreadsheet program shows (int64); ``misfits`` are the rows whose cells can't be told
     apart, by position; ``passed_over`` the row numbers of rows of totals and footers that stand between or
     below them, ``header_rows`` those of rows that say the header again. ``values`` has what the canonical
-    columns say, with what the layout fills in. ``zeros_lost`` says by canonical column which cells are
-    numbers of a spreadsheet that may have lost leading zeros.
+    columns say, with what the layout fills in. ``doubts`` says by code and column of which rows there is
+    something to be warned of, ``filled_down`` in how many rows something was filled in from above.
     """
 
     cells: list[Text]
@@ -98,7 +103,8 @@ class Block:
     passed_over: tuple[int, ...] = ()
     header_rows: tuple[int, ...] = ()
     values: Mapping[str, Text] = field(default_factory=dict)
-    zeros_lost: Mapping[str, Mask] = field(default_factory=dict)
+    doubts: Mapping[tuple[str, str], Mask] = field(default_factory=dict)
+    filled_down: int = 0
 
     def __len__(self) -> int:
         """How many data rows there are."""
@@ -131,6 +137,9 @@ def survey(
     Raises:
         ManifestError: the file is no manifest; the message says where, what was found and what to do.
     """
+    standard = edi.standard_of(source)
+    if standard is not None:
+        return _of_edi(source, standard, layout)
     kind = workbook.format_of(source)
     opened = (
         _open_workbook(source, kind, layout, needed, sheet)
@@ -145,13 +154,26 @@ def survey(
     layout = fit.layout
     found = layouts.match(form.headers, layout)
     own = [column for column in needed if column not in layout.supplied]
-    layouts.check_columns(form.headers, found, own, layout, opened.where)
+    near = recognition.nearest(form.headers, own) if layout.name == layouts.GENERIC else ""
+    layouts.check_columns(form.headers, found, own, layout, opened.where, near)
     kept = tuple(at for at, header in enumerate(form.headers) if not layouts.is_ours(header))
     columns = {column: kept.index(at) for column, at in found.columns.items()}
     others = {
         column: tuple(form.headers[at] for at in positions) for column, positions in found.others.items()
     }
-    return Manifest(source, fit, opened.encoded, form, kept, columns, others, opened.format, opened.sheet)
+    doubts = tuple(recognition.doubts(form.headers, found, layout))
+    return Manifest(
+        source,
+        fit,
+        opened.encoded,
+        form,
+        kept,
+        columns,
+        others,
+        opened.format,
+        opened.sheet,
+        doubts=doubts,
+    )
 
 
 def blocks(manifest: Manifest) -> Iterator[Block]:
@@ -160,8 +182,12 @@ def blocks(manifest: Manifest) -> Iterator[Block]:
     Rows that are blank in all cells are left out, and so are rows of totals, footers and repeated headers.
 
     Raises:
-        ManifestError: a quote is never closed, or the file has changed since it was surveyed.
+        ManifestError: a quote is never closed, a header of other columns stands between the rows, or the file
+            has changed since it was surveyed.
     """
+    if manifest.edi is not None:
+        yield from _edi_blocks(manifest.edi)
+        return
     adapter = _adapter(manifest)
     for records, zeros_lost in _records(manifest):
         block = _block(records, manifest, adapter, zeros_lost)
@@ -169,14 +195,42 @@ def blocks(manifest: Manifest) -> Iterator[Block]:
             yield block
 
 
+def _of_edi(source: Source, standard: edi.Standard, layout: layouts.Layout) -> Manifest:
+    if layout.detect:
+        layout = layouts.load("edi")
+    found = edi.survey(source, standard, layout.edi)
+    columns = {column: at for at, column in enumerate(edi.COLUMNS) if column in COLUMNS}
+    return Manifest(
+        source,
+        recognition.Fit(layout, 0, 0),
+        found.encoded,
+        edi.FORM,
+        tuple(range(len(edi.COLUMNS))),
+        columns,
+        format=str(standard),
+        edi=found,
+    )
+
+
+def _edi_blocks(found: edi.Found) -> Iterator[Block]:
+    for records, rows, short in edi.read(found):
+        cells = records.columns
+        values = {column: cells[at] for at, column in enumerate(edi.COLUMNS) if column in COLUMNS}
+        yield Block(cells, rows, values=values, doubts={("short-shipped", "quantity"): short})
+
+
 def _open_delimited(
     source: Source, layout: layouts.Layout, needed: Sequence[str], encoding: str | None
 ) -> _Opened:
     encoded = encodings.survey(source, encoding)
-    head = next(iter(encodings.utf8_chunks(source, encoded)), b"")
-    text = head[: 4 * _HEAD_CHARACTERS].decode(errors="ignore")[:_HEAD_CHARACTERS]
+    text = delimited.head(encodings.utf8_chunks(source, encoded))
     form = delimited.detect(text, layout, needed)
     above = "\n".join(text.splitlines()[: form.offset + form.header_row - 1])
+    if len(form.headers) > workbook.MAX_COLUMNS:
+        raise ManifestError(
+            f"{source.name}, row {form.header_row}: the header has {len(form.headers):,} columns, expected "
+            f"at most {workbook.MAX_COLUMNS:,}; delete those that are not needed"
+        )
     delimited.check_header(encodings.utf8_chunks(source, encoded), form, source.name)
     return _Opened(encoded, form, above, f"{source.name}, row {form.header_row}")
 
@@ -219,57 +273,63 @@ def _block(
     cells = [columns[position] for position in manifest.kept]
     blank = delimited.is_blank(cells)
     blank[list(misfits)] = False
-    headers = adapting.repeats_header(cells, manifest.headers) & ~blank
-    totals = _totals(cells, manifest) | adapting.is_footer(cells, manifest.columns, manifest.fit.layout)
+    headers = _headers(records, manifest) & ~blank
+    known = nodata.Columns(manifest.headers, manifest.columns, manifest.fit.layout)
+    totals = nodata.totals(cells, known) | nodata.footers(cells, known)
     totals &= ~blank & ~headers
     totals[[at for at, misfit in misfits.items() if not _is_short(misfit, manifest)]] = False
     keep = ~(blank | totals | headers)
+    above = adapter.totals + np.cumsum(totals)
+    adapter.totals += int(totals.sum())
     passed_over, header_rows = tuple(rows[totals].tolist()), tuple(rows[headers].tolist())
     if not keep.all():
         position = np.cumsum(keep) - 1
         misfits = {int(position[at]): misfit for at, misfit in misfits.items() if keep[at]}
         mask = pa.array(keep)
         rows, columns = rows[keep], [column.filter(mask) for column in columns]
-    columns = [_unguarded(column) for column in columns]
-    values = adapter.values(columns, [*misfits])
-    cells = [columns[position] for position in manifest.kept]
-    zeros_lost = {
-        column: lost[manifest.kept[at]][keep]
+    filled = adapter.filled([_unguarded(column) for column in columns], above[keep], [*misfits])
+    cells = [filled.cells[position] for position in manifest.kept]
+    doubts = {
+        (_ZEROS_LOST, column): lost[manifest.kept[at]][keep]
         for column, at in manifest.columns.items()
         if manifest.kept[at] in lost
     }
-    return Block(cells, rows, misfits, passed_over, header_rows, values, zeros_lost)
+    values = adapter.values(filled.cells)
+    if manifest.encoded.is_guessed:
+        doubts |= {
+            (_GUESSED, column): _is_odd(values[column]) for column in workbook.NAMES if column in values
+        }
+    return Block(cells, rows, misfits, passed_over, header_rows, values, doubts, filled.rows)
+
+
+def _headers(records: delimited.Records, manifest: Manifest) -> Mask:
+    """Which rows say the header again.
+
+    Raises:
+        ManifestError: one says other columns.
+    """
+    places = {column: manifest.kept[at] for column, at in manifest.columns.items()}
+    known = nodata.Columns(manifest.form.headers, places, manifest.fit.layout)
+    torn = {at: misfit.cells for at, misfit in records.misfits.items()}
+    found = nodata.headers(records.columns, torn, known)
+    if found.other >= 0:
+        cells = torn.get(found.other) or [column[found.other].as_py() for column in records.columns]
+        shown = ", ".join(f"'{cell.strip(_BOM)}'" for cell in cells if cell.strip())
+        raise ManifestError(
+            f"{manifest.name}: a second header, with other columns, in row "
+            f"{records.first_row + found.other}: {shown}; split the file, so that each part has one header"
+        )
+    return found.again
+
+
+def _is_odd(cells: Text) -> Mask:
+    """Which cells have other characters than ASCII."""
+    odd: Mask = pc.invert(pc.string_is_ascii(cells)).to_numpy(zero_copy_only=False)
+    return odd
 
 
 def _is_short(misfit: delimited.Misfit, manifest: Manifest) -> bool:
     return misfit.code == delimited.RAGGED and len(misfit.cells) < len(manifest.form.headers)
-
-
-def _totals(cells: Sequence[Text], manifest: Manifest) -> npt.NDArray[np.bool_]:
-    """Rows without a tracking number whose first filled cell says 'total'."""
-    found = np.zeros(len(cells[0]), dtype=bool)
-    tracking = manifest.columns.get("tracking_number")
-    if tracking is None:
-        return found
-    blank = pc.equal(pc.utf8_trim_whitespace(cells[tracking]), "").to_numpy(zero_copy_only=False)
-    candidates = np.flatnonzero(blank)
-    if not len(candidates):
-        return found
-    taken = [column.take(pa.array(candidates)).to_pylist() for column in cells]
-    canonical = frozenset(manifest.columns.values())
-    named = [manifest.columns[name] for name in ("order_id", "sku") if name in manifest.columns]
-    for at, row in zip(candidates, zip(*taken, strict=True), strict=True):
-        found[at] = _is_total(row, named, canonical)
-    return found
-
-
-def _is_total(row: Sequence[str], named: Sequence[int], canonical: Collection[int]) -> bool:
-    """Not where a customer called Sum has bought something: then the cells at ``named`` say what."""
-    first = next((at for at, cell in enumerate(row) if cell.strip()), 0)
-    if any(row[at].strip() and not _TOTALS.fullmatch(layouts.fold(row[at])) for at in named):
-        return False
-    text = layouts.fold(row[first])
-    return _TOTALS.fullmatch(text if first in canonical else re.sub(r"\d+", "", text)) is not None
 
 
 def _unguarded(column: Text) -> Text:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import posixpath
 import re
 import stat
 import tempfile
@@ -56,7 +57,13 @@ _ENCRYPTED: Final = 0x1
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _OF_A_WORKBOOK: Final = frozenset({"[Content_Types].xml", "mimetype"})
 _OUTSIDE: Final = re.compile(r"[\\/]|[A-Za-z]:|(?:.*[\\/])?\.\.(?:[\\/].*)?\Z", re.DOTALL)
-_HIDDEN: Final = re.compile(r"(?:.*[\\/])?(?:\.|__MACOSX[\\/])", re.DOTALL)
+_HIDDEN: Final = re.compile(r"(?:.*[\\/])?(?:\.(?![\\/])|__MACOSX[\\/])", re.DOTALL)
+_SHOWN: Final = 3
+# How a workbook begins, as a zip archive whose first file is one of these (APPNOTE 4.3.7).
+_BEGINS_A_WORKBOOK: Final = re.compile(
+    rb"PK\x03\x04.{26}(?:\[Content_Types\]\.xml|mimetypeapplication/vnd\.oasis|_rels/|docProps/|xl/)",
+    re.DOTALL,
+)
 _BROKEN: Final = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, zstandard.ZstdError)
 
 
@@ -78,7 +85,8 @@ def unpack(source: Source, scratch: Path, limits: Limits | None = None) -> list[
     """The manifests in an archive, as files in ``scratch``; what is no archive is given back as it is.
 
     A member is named after the archive, ``archive.zip/inner.csv``; what is gzipped keeps its name. Folders
-    and hidden files are left out, and a workbook, though it is a zip archive, stays whole.
+    and hidden files are left out, the latter with a note, and a workbook, though it is a zip archive, stays
+    whole.
 
     Raises:
         ManifestError: the archive is broken, encrypted, of an unknown kind, not to be trusted, or too much
@@ -203,13 +211,30 @@ def _from_zip(source: Source, packing: _Packing) -> Iterator[Source]:
         packing.add_members(len(members))
         for member in members:
             _check_member(source.name, member)
-        _check_once(source.name, [member.filename for member in members])
-        wanted = [member for member in members if not (member.is_dir() or _HIDDEN.match(member.filename))]
+        _check_once(source.name, [_plain(member) for member in members])
+        files = [member for member in members if not member.is_dir()]
+        wanted = [member for member in files if not _HIDDEN.match(member.filename)]
         if not wanted:
             raise ManifestError(f"{source.name}: no file is in the archive; expected a manifest")
+        notes = source.notes + _left_out([_plain(member) for member in files if member not in wanted])
         for member in wanted:
             path = packing.write(_zip_pieces(source, archive, member))
-            yield replace(source, name=f"{source.name}/{member.filename}", path=path)
+            name = f"{source.name}/{_plain(member)}"
+            yield replace(source, name=name, path=path, given=source.argument, notes=notes)
+            notes = ()
+
+
+def _plain(member: zipfile.ZipInfo) -> str:
+    """What it is called, without the ``./`` that some programs put before."""
+    name = posixpath.normpath(member.filename)
+    return f"{name}/" if member.is_dir() else name
+
+
+def _left_out(names: list[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (f"hidden files of the archive are not read: {', '.join(names[:_SHOWN])}{more}",)
 
 
 @contextmanager
@@ -218,9 +243,19 @@ def _zip(source: Source) -> Iterator[zipfile.ZipFile]:
         try:
             archive = zipfile.ZipFile(_Frugal(file))  # it needs no more of a file
         except (*_BROKEN, NotImplementedError, ValueError) as error:
-            raise _broken(source.name, "zip", error) from error
+            raise _no_zip(source, error) from error
         with archive:
             yield archive
+
+
+def _no_zip(source: Source, error: Exception) -> ManifestError:
+    with _opened(source) as file:
+        if _BEGINS_A_WORKBOOK.match(file.read(_HEAD_BYTES)):
+            return ManifestError(
+                f"{source.name}: the workbook is damaged or cut off; open it in a spreadsheet program and "
+                "save it again, or get the file anew"
+            )
+    return _broken(source.name, "zip", error)
 
 
 def _check_member(name: str, member: zipfile.ZipInfo) -> None:

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 pa.enable_signal_handlers(False)  # noqa: FBT003 - it takes no keyword
 
 DELIMITERS = (",", ";", "\t", "|")
-HEADER_SEARCHED = 50
+HEADER_SEARCHED = layouts.HEADER_SEARCHED
 _CELL_LIMIT = 131_072  # the csv module's own, in characters
+_HEAD_CHARACTERS = 262_144
 _ROW_BY_ROW_BYTES = 256 * 1024
 _RECORD_LIMIT = 64 * 1024 * 1024
 _QUOTE, _LF, _CR = b'"\n\r'
@@ -52,13 +53,22 @@ BAD_QUOTING = "bad-quoting"
 class Form:
     """How a file is delimited: the header's cells, its row number, and what stands above the header.
 
-    ``offset`` is 1 where the file begins with a ``sep=;`` line, which no spreadsheet program shows.
+    ``offset`` is 1 where the file begins with a ``sep=;`` line, which no spreadsheet program shows. With
+    ``is_closed`` the last column that has a header is one that every row must fill, so that blank cells
+    behind it are surely nothing but surplus; behind others they may be a row that an unquoted delimiter has
+    shifted.
     """
 
     delimiter: str
     headers: tuple[str, ...]
     header_row: int
     offset: int
+    is_closed: bool = field(default=False, compare=False)
+
+    @property
+    def named(self) -> int:
+        """How many columns there are without those at the end that have no header."""
+        return max((at for at, header in enumerate(self.headers, start=1) if header.strip()), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +95,18 @@ class Records:
         return len(self.columns[0])
 
 
+def head(chunks: Iterable[bytes]) -> str:
+    """As much of a file's beginning as its form is told by."""
+    first = next(iter(chunks), b"")
+    return first[: 4 * _HEAD_CHARACTERS].decode(errors="ignore")[:_HEAD_CHARACTERS]
+
+
 def detect(head: str, layout: layouts.Layout, needed: Sequence[str]) -> Form:
     """Find the delimiter and the header row in a file's first records, together.
 
     Title rows above the header are looked over: the header is the first row that has the ``needed``
-    canonical columns, else the row that has most of them.
+    canonical columns, else the row that has most of them. The first row of a report of ours is its header,
+    wherever the layout has it.
     """
     separator = _SEPARATOR_LINE.match(head)
     offset = 1 if separator else 0
@@ -98,12 +115,23 @@ def detect(head: str, layout: layouts.Layout, needed: Sequence[str]) -> Form:
     best: tuple[tuple[int, int, int, int], Form] | None = None
     for delimiter in separator[2] if separator else DELIMITERS:
         for row, cells in _first_records(head, delimiter):
+            if row == 1 and layouts.is_report(cells):
+                return _form(delimiter, cells, row, offset, layout)
             if layout.header_row not in {0, row}:
                 continue
             score = _score(cells, row, layout, needed)
             if best is None or score > best[0]:
-                best = (score, Form(delimiter, cells, row, offset))
+                best = (score, _form(delimiter, cells, row, offset, layout))
     return best[1] if best else Form(DELIMITERS[0], (head.partition("\n")[0].strip(),), 1, offset)
+
+
+def _form(delimiter: str, cells: tuple[str, ...], row: int, offset: int, layout: layouts.Layout) -> Form:
+    found = layouts.match(cells, layout).columns
+    last = Form(delimiter, cells, row, offset).named - 1
+    return Form(delimiter, cells, row, offset, last in {found.get(name) for name in _FILLED})
+
+
+_FILLED = ("order_id", "sku", "quantity", "tracking_number")
 
 
 def header_among(
@@ -113,11 +141,12 @@ def header_among(
 
     How well it fits begins with 0 where all ``needed`` columns are there.
     """
-    scored = (
-        (_score(cells, row, layout, needed), Form("", cells, row, 0))
-        for row, cells in rows
-        if layout.header_row in {0, row} and any(cell.strip() for cell in cells)
-    )
+    filled = [(row, cells) for row, cells in rows if any(cell.strip() for cell in cells)]
+    if filled and filled[0][0] == 1 and layouts.is_report(filled[0][1]):
+        filled = filled[:1]
+    elif layout.header_row:
+        filled = [(row, cells) for row, cells in filled if row == layout.header_row]
+    scored = ((_score(cells, row, layout, needed), Form("", cells, row, 0)) for row, cells in filled)
     return max(scored, key=lambda one: one[0], default=None)
 
 
@@ -216,7 +245,7 @@ class _Feed:
             self._starving = True
             return None
         if cut is not None:
-            records = _records(memoryview(self._text)[:cut], row, width, self._form.delimiter)
+            records = _records(memoryview(self._text)[:cut], row, width, self._form)
             if records is not None:
                 self._drop(cut)
                 return records
@@ -254,7 +283,7 @@ class _Feed:
         misfits = {
             position: Misfit(code or RAGGED, tuple(cells))
             for position, (code, cells) in enumerate(found)
-            if code or _is_ragged(cells, width)
+            if code or _is_ragged(cells, self._form)
         }
         columns = zip(*(_fitted(cells, width) for _, cells in found), strict=True)
         return Records([pa.array(column, pa.string()) for column in columns], row, misfits)
@@ -438,22 +467,22 @@ def _strict(text: npt.NDArray[np.uint8], quotes: npt.NDArray[np.intp], delimiter
     return len(quotes) if fine.all() else int(fine.argmin()) // 2 * 2
 
 
-def _records(text: memoryview, row: int, width: int, delimiter: str) -> Records | None:
+def _records(text: memoryview, row: int, width: int, form: Form) -> Records | None:
     """All of ``text``, which has no fault in its quoting; None if a cell is too long."""
-    columns, ragged = _columns(text, width, delimiter, in_order=False)
+    columns, ragged = _columns(text, width, form.delimiter, in_order=False)
     if ragged:  # only reading in order tells where
-        columns, ragged = _columns(text, width, delimiter, in_order=True)
+        columns, ragged = _columns(text, width, form.delimiter, in_order=True)
     if any(map(_has_long_cell, columns)):
         return None
     try:
-        cells = [next(csv.reader([line.text], delimiter=delimiter, strict=True)) for line in ragged]
+        cells = [next(csv.reader([line.text], delimiter=form.delimiter, strict=True)) for line in ragged]
     except csv.Error:
         return None
     positions = [line.number - 1 for line in ragged]
     misfits = {
         position: Misfit(RAGGED, tuple(found))
         for position, found in zip(positions, cells, strict=True)
-        if _is_ragged(found, width)
+        if _is_ragged(found, form)
     }
     if ragged:
         columns = _inserted(columns, positions, [_fitted(found, width) for found in cells])
@@ -503,8 +532,12 @@ def _inserted(columns: Sequence[Text], positions: Sequence[int], rows: Sequence[
     ]
 
 
-def _is_ragged(cells: Sequence[str], width: int) -> bool:
-    return len(cells) != width and any(cell.strip() for cell in cells)
+def _is_ragged(cells: Sequence[str], form: Form) -> bool:
+    """Not where nothing but blank cells without a header are missing at the end, or too many there."""
+    if len(cells) == len(form.headers):
+        return False
+    whole = len(cells) == form.named or (form.is_closed and len(cells) > form.named)
+    return any(cell.strip() for cell in (cells[form.named :] if whole else cells))
 
 
 def _fitted(cells: list[str], width: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -15,6 +16,8 @@ import pyarrow.compute as pc
 from importer import tracking
 from importer.errors import ManifestError
 from importer.manifests import delimited, encodings, layouts, recognition, workbook
+from importer.manifests.edi import drafting as of_edi
+from importer.manifests.edi import manifest as edi
 from schemas.manifest import CANONICAL
 
 if TYPE_CHECKING:
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
     Text: TypeAlias = pa.Array[Any]
 
-_HEAD_CHARACTERS: Final = 262_144
 _BLOCKS: Final = 2  # some 32 MiB tell enough
 _NEEDED: Final = ("order_id", "sku", "quantity", "tracking_number")
 _MOST: Final = 0.8
@@ -54,10 +56,15 @@ def draft(source: Source) -> str:
     """A layout file for files like ``source``, to be looked through before it is used.
 
     Raises:
-        ManifestError: the file can't be read, or has no rows to judge by.
+        ManifestError: the file can't be read, or has no header or no rows to judge by.
     """
+    standard = edi.standard_of(source)
+    if standard is not None:
+        return of_edi.draft(source, standard)
     form, blocks = _opened(source)
     found = layouts.match(form.headers, layouts.load(None))
+    if not found.columns and (said := layouts.header_is_data(form.headers)):
+        raise ManifestError(f"{source.name}, row {form.header_row}: {said}")
     columns = _columns(form, list(islice(blocks, _BLOCKS)), found)
     if not any(len(column.cells) for column in columns):
         raise ManifestError(
@@ -75,9 +82,8 @@ def _opened(source: Source) -> tuple[delimited.Form, Iterator[delimited.Records]
         rows = workbook.read(source, found, workbook.Reading(frozenset(), None))
         return opened.form, (records for records, _ in rows)
     encoded = encodings.survey(source, None)
-    head = next(iter(encodings.utf8_chunks(source, encoded)), b"")
-    text = head[: 4 * _HEAD_CHARACTERS].decode(errors="ignore")[:_HEAD_CHARACTERS]
-    form = delimited.detect(text, layouts.load(None), _NEEDED)
+    head = delimited.head(encodings.utf8_chunks(source, encoded))
+    form = delimited.detect(head, layouts.load(None), _NEEDED)
     return form, delimited.read(encodings.utf8_chunks(source, encoded), form, source.name)
 
 
@@ -148,19 +154,44 @@ def _by_header(column: str, header: str, columns: Sequence[_Column]) -> Iterator
 
 
 def _by_content(column: str, columns: Sequence[_Column]) -> Iterator[str]:
-    """The one column that has what ``column`` has, where there is one; else what may be it, as comments."""
-    judge = _JUDGES.get(column)
+    """The one column that has what ``column`` has, where there is one; else what may be it, as comments.
+
+    The likeliest stand first.
+    """
     free = [one for one in columns if not one.taken and len(one.cells)]
-    likely = [one for one in free if judge is not None and one.rate(judge) >= _MOST]
+    likely = _likely(column, free)
     if column == "tracking_number" and len(likely) == 1:
         yield f"# by what is in it: {_percent(likely[0], column)} {_LOOK[column]}"
         yield f"{column} = [{_quoted(likely[0].header.strip())}]"
         return
     yield f"# {column}: no header says it for sure; name the column and take the # away"
-    for one in likely:
+    for one in likely if column in _JUDGES else ():
         yield f"# it may be {_quoted(one.header.strip())}: {_percent(one, column)} {_LOOK[column]}"
     shown = ", ".join(_quoted(one.header.strip()) for one in likely or free)
     yield f"# {column} = [{shown}]"
+
+
+def _likely(column: str, free: Sequence[_Column]) -> list[_Column]:
+    """Those that may have what ``column`` has, the likeliest first."""
+    judge = _JUDGES.get(column)
+    if judge is not None:
+        return [one for one in free if one.rate(judge) >= _MOST]
+    rated = [(one.rate(_PREFERRED[column]), one) for one in free if column in _PREFERRED and _is_name(one)]
+    if column == "order_id":
+        rated = [(rate + _distinct(one), one) for rate, one in rated if rate]
+    return [one for _, one in sorted(rated, key=lambda each: -each[0])]
+
+
+def _is_name(one: _Column) -> bool:
+    """Whether its cells may name an order or goods: codes or numbers, and none of another kind."""
+    if any(word in layouts.fold(one.header) for word in _OTHER_HEADERS):
+        return False
+    others = (*(_matching(pattern) for pattern in _OTHER_KINDS), _is_tracking, _is_barcode)
+    return one.rate(_matching(_NAME)) >= _MOST and all(one.rate(judge) < _FEW for judge in others)
+
+
+def _distinct(one: _Column) -> float:
+    return float(pc.count_distinct(one.cells).as_py() / len(one.cells))
 
 
 def _more(columns: Sequence[_Column], found: Match) -> Iterator[str]:
@@ -207,6 +238,32 @@ def _has_comma(cells: Text) -> Text:
     return pc.match_substring_regex(cells, _WITH_COMMA)
 
 
+def _matching(pattern: str) -> Callable[[Text], Text]:
+    return partial(pc.match_substring_regex, pattern=pattern)
+
+
+def _is_barcode(cells: Text) -> Text:
+    """GTIN-8, 12, 13 and 14 by their check digit: weights 3 and 1 from the right (GS1 specifications)."""
+    return pa.array([_has_gtin_form(cell) for cell in cells.to_pylist()], pa.bool_())
+
+
+def _has_gtin_form(cell: str) -> bool:
+    if not (cell.isascii() and cell.isdecimal() and len(cell) in {8, 12, 13, 14}):
+        return False
+    return sum(int(digit) * (1 if at % 2 == 0 else 3) for at, digit in enumerate(reversed(cell))) % 10 == 0
+
+
+_NAME: Final = r"^#?[\pL\d][\pL\d_./+-]{1,39}$"
+# E-mail and web addresses, dates, telephone numbers, amounts, and numbers too small to name anything.
+_OTHER_KINDS: Final = (
+    r"@|://",
+    r"^\d{1,4}[-./]\d{1,2}(?:[-./]\d{1,4})?$",
+    r"^(?:\+|00?[1-9])[\d/.-]{6,17}$",
+    r"^\d+[.,]\d\d$",
+    r"^\d{1,2}$",
+)
+_OTHER_HEADERS: Final = ("phone", "telefon", "telef", "fax", "mobil", "mail", "datum", "fecha", "plz", "zip")
+_PREFERRED: Final = {"order_id": _matching(r"\d{3}"), "sku": _matching(r"\pL")}
 _JUDGES: Final[dict[str, Callable[[Text], Text]]] = {
     "tracking_number": _is_tracking,
     "quantity": _is_whole,

@@ -44,7 +44,11 @@ _OTHERS = (
     (b"UNA:+", "EDIFACT"),
     (b"UNB+", "EDIFACT"),
 )
-_MARKUP = re.compile(rb"\s*<(?:!doctype|html|\?xml|table)", re.IGNORECASE)
+_MARKUP = (
+    (re.compile(rb"\s*<(?:!doctype|html|table)", re.IGNORECASE), "a web page"),
+    (re.compile(rb"\s*<\?xml", re.IGNORECASE), "an XML document"),
+)
+_WORKBOOK_SUFFIX = re.compile(r".*(\.(?:xls[xmb]?|ods))", re.IGNORECASE | re.DOTALL)
 
 # From the first byte beyond ASCII in a line to the line's end. That byte begins a character in GB18030 too,
 # and no character of it has a line break's byte.
@@ -70,18 +74,30 @@ _TRIAL = ',;\t|"\r\nA1'  # what a manifest can't do without
 # They escape characters, which makes other characters of text that is none of theirs.
 _NO_ENCODINGS = frozenset({"utf-7", "unicode-escape", "raw-unicode-escape", "punycode", "idna", "undefined"})
 _LAST_ASCII = 0x7F
+_LINE_ENDS, _LINE_END_BYTES = (b"\n", b"\r", b"\x1a"), 4  # in UTF-32; DOS ends a file with its own mark
 _ESCAPED = (0xDC80, 0xDCFF)  # what surrogateescape makes of a byte that can't be decoded
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What the survey of a whole file found; ``mark`` is the length of its byte order mark."""
+    """What the survey of a whole file found; ``mark`` is the length of its byte order mark.
+
+    ``is_guessed`` says that nothing in the file tells its encoding for sure, ``is_cut`` that its last line
+    has no end.
+    """
 
     encoding: str
     mark: int
     sha256: str
     size: int
     stamp: tuple[int, int, int]
+    is_guessed: bool = False
+    is_cut: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person is told of the file."""
+        return ("the last line has no line end: the file may be cut off",) if self.is_cut else ()
 
 
 def usable(name: str) -> str | None:
@@ -117,17 +133,20 @@ def survey(source: Source, encoding: str | None = None) -> Encoded:
         head = file.read(_HEAD_BYTES)
         _refuse_others(source.name, head)
         mark, marked = _mark(head)
-        digest, evidence = hashlib.sha256(), _Evidence()
+        digest, evidence, last = hashlib.sha256(), _Evidence(), b""
         file.seek(0)
         while piece := file.read(_PIECE_BYTES) + file.readline(_TELLING_BYTES):
             digest.update(piece)
             evidence.weigh(piece)
+            last = piece[-_LINE_END_BYTES:]
         evidence.weigh(b"")
         size = file.tell()
     chosen = marked or named or _choose(source, head, evidence)
     if chosen != "utf-8" or not evidence.is_utf8:
         _check_decodes(source, chosen, mark)
-    return Encoded(chosen, mark, digest.hexdigest(), size, stamp)
+    is_guessed = not (marked or named or chosen.startswith("utf-"))
+    is_cut = last.strip(b"\0")[-1:] not in _LINE_ENDS
+    return Encoded(chosen, mark, digest.hexdigest(), size, stamp, is_guessed, is_cut)
 
 
 def utf8_chunks(source: Source, encoded: Encoded) -> Iterator[bytes]:
@@ -204,10 +223,14 @@ def _refuse_others(name: str, head: bytes) -> None:
     for magic, words in _OTHERS:
         if head.startswith(magic):
             raise ManifestError(f"{name}: the file is {words}, not delimited text; export it as CSV")
-    if _MARKUP.match(head.lstrip(_MARK_BYTES).replace(b"\0", b"")):
-        raise ManifestError(
-            f"{name}: the file is an HTML or XML document, not delimited text; export it as CSV"
-        )
+    text = head.lstrip(_MARK_BYTES).replace(b"\0", b"")
+    for begins, words in _MARKUP:
+        if begins.match(text):
+            suffix = _WORKBOOK_SUFFIX.fullmatch(name)
+            calls = f" that calls itself {suffix[1]}" if suffix else ""
+            raise ManifestError(
+                f"{name}: the file is {words}{calls}; open it in a spreadsheet program and save it as .xlsx"
+            )
 
 
 def _mark(head: bytes) -> tuple[int, str]:

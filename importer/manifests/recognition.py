@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,11 +9,20 @@ from importer.errors import ManifestError
 from importer.manifests import layouts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from importer.manifests.layouts import Layout
 
+_LEAST: Final = 3  # two headers may be another tool's, too
+_NEAR: Final = 0.7  # of the headers that a tool always writes
+_MEANT: Final = {
+    "order_id": "the platform's order id",
+    "sku": "the SKU",
+    "quantity": "the units shipped",
+    "tracking_number": "the parcel's tracking number",
+}
 _ALIKE: Final = 0.6  # "Order No" and "Order Number"; a rename keeps a word
+_COMPARED: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +50,9 @@ def recognise(
 ) -> Fit:
     """The layout to read by: ``layout``, or where it is to be detected that of one tool that fits.
 
-    One fits when all headers are there that it must have and the ``needed`` columns are among them. Of
-    several, that wins whose preamble or sheet name is there, too (``above`` is the text above the header),
-    then that which knows most of the headers.
+    One fits when all headers are there that it must have, three or more that it knows, and the ``needed``
+    columns are among them. Of several, that wins whose preamble or sheet name is there, too (``above`` is
+    the text above the header), then that which knows most of the headers.
 
     Raises:
         ManifestError: two layouts fit equally, or the layout that was named has other headers.
@@ -59,6 +67,7 @@ def recognise(
             for candidate in layouts.specific()
             if known.issuperset(map(layouts.fold, candidate.must)) and _reads(headers, candidate, needed)
             for fit in [_fit(headers, candidate)]
+            if fit.found >= _LEAST
         ),
         key=lambda one: one[:3],
         reverse=True,
@@ -70,6 +79,47 @@ def recognise(
             f"say which it is, with --layout {first} or --layout {second}"
         )
     return ranked[0][3] if ranked else _fit(headers, layout)
+
+
+def nearest(headers: Sequence[str], needed: Sequence[str]) -> str:
+    """What to say of the layout of one tool that fits best but not wholly; "" where none is near."""
+    folded = {layouts.fold(header) for header in headers}
+    best: tuple[float, Layout, list[str]] | None = None
+    for layout in layouts.specific():
+        lacking = [header for header in layout.must if layouts.fold(header) not in folded]
+        share = 1 - len(lacking) / len(layout.must)
+        if share >= _NEAR and (best is None or share > best[0]):
+            best = (share, layout, lacking)
+    if best is None:
+        return ""
+    _, layout, lacking = best
+    if lacking:
+        fit = _fit(headers, layout)
+        return (
+            f"nearest layout: {layout.name}, {fit.words}, lacking {_quoted(lacking)}; rename the column, or "
+            "say with --layout which it is"
+        )
+    found = layouts.match(headers, layout)
+    missing = " and ".join(
+        column for column in needed if column not in found.columns.keys() | layout.supplied
+    )
+    return (
+        f"it looks like {layout.name} ({layout.title}), but has no {missing}; export it with the items of "
+        "the orders, or add the columns to the file"
+    )
+
+
+def doubts(headers: Sequence[str], found: layouts.Match, layout: Layout) -> Iterator[str]:
+    """What to say of columns that are taken by a name that often means something else.
+
+    Nothing where a tool's own layout says what it means.
+    """
+    for column in () if layout.must else found.doubtful:
+        if column in _MEANT:
+            yield (
+                f"{column} is taken from '{headers[found.columns[column]].strip()}', a doubtful name; "
+                f"rename it if it is not {_MEANT[column]}"
+            )
 
 
 def _fit(headers: Sequence[str], layout: Layout) -> Fit:
@@ -106,7 +156,11 @@ def _check_drift(headers: Sequence[str], layout: Layout, where: str) -> None:
         for header in headers
         if header.strip() and layouts.fold(header) not in known and not layouts.is_ours(header)
     ]
-    renamed = [f"'{old}' (now '{now}'?)" for old in missing if (now := _renamed(old, new))]
+    renamed = [
+        f"'{old}' (now '{now}'?)"
+        for old in missing
+        if (now := layouts.closest([layouts.fold(old)], new[:_COMPARED], _ALIKE))
+    ]
     parts = [f"missing are {_quoted(missing)}", f"new are {_quoted(new)}" if new else "none is new"]
     if renamed:
         parts.append(f"renamed looks {', '.join(renamed)}")
@@ -114,13 +168,6 @@ def _check_drift(headers: Sequence[str], layout: Layout, where: str) -> None:
         f"{where}: these are not the headers of the layout {layout.name} ({fit.words}): {'; '.join(parts)}; "
         "export it as before, name the layout that it has now, or leave --layout away to have it detected"
     )
-
-
-def _renamed(old: str, new: Sequence[str]) -> str | None:
-    folded = layouts.fold(old)
-    scored = [(difflib.SequenceMatcher(None, folded, layouts.fold(header)).ratio(), header) for header in new]
-    score, header = max(scored, default=(0.0, ""))
-    return header if score >= _ALIKE else None
 
 
 def _quoted(headers: Sequence[str]) -> str:

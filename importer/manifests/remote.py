@@ -23,7 +23,9 @@ SECONDS: Final = 600.0
 LIMIT_BYTES: Final = 4 * 1024**3
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_HOST_ENDS: Final = re.compile(r"[/?#]")
 _SILENT_SECONDS: Final = 30.0  # that a server may say nothing at all
+_CONNECT_SECONDS: Final = 5.0  # S3 is there at once, or nowhere
 _KNOWN_HOSTS: Final = "~/.ssh/known_hosts"
 
 
@@ -88,25 +90,43 @@ def is_url(argument: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """The URL without its password, and without its query, where signatures and tokens stand."""
+    """The URL without its password, and without its query, where signatures and tokens stand.
+
+    Where it can't be told what of it is a password, nothing is shown.
+    """
     try:
         address = urlsplit(url)
     except ValueError:
         return f"{url.partition('://')[0]}://…"
+    if _may_end_in_password(url):
+        return f"{address.scheme}://…"
     user, at, host = address.netloc.rpartition("@")
     query = "?…" if address.query else ""
     return f"{address.scheme}://{user.partition(':')[0]}{at}{host}{address.path}{query}"
 
 
+def _may_end_in_password(url: str) -> bool:
+    """Whether what looks like the host may be a password that goes on, as in ``sftp://bob:pa/ss@host/``."""
+    whole = url.partition("://")[2]
+    host, *rest = _HOST_ENDS.split(whole, maxsplit=1)
+    return ":" in host and "@" in "".join(rest)
+
+
 def _address(url: str) -> SplitResult:
+    if _may_end_in_password(url):
+        raise SetupError(
+            f"{shown(url)}: it can't be told where the password ends; percent-encode the password (@ is %40, "
+            f"/ is %2F, ? is %3F, # is %23) and any @ in the path, or give the password in {PASSWORD}"
+        )
     try:
         address = urlsplit(url)
         is_whole = bool(address.hostname) and (address.port is None or address.port > 0)
     except ValueError:
         is_whole = False
     if not is_whole or not address.path.strip("/"):
+        more = "; percent-encode the password" if "@" in url else ""
         raise SetupError(
-            f"{shown(url)}: not the URL of a file; expected one such as sftp://host/folder/file.csv"
+            f"{shown(url)}: not the URL of a file; expected one such as sftp://host/folder/file.csv{more}"
         )
     if address.scheme not in _OPENERS:
         raise SetupError(
@@ -191,10 +211,15 @@ def _sftp(address: SplitResult, secret: str) -> _There:
 def _s3(address: SplitResult, _: str) -> _There:
     s3fs = importlib.import_module("s3fs")
     files = s3fs.S3FileSystem(
-        config_kwargs={"connect_timeout": _SILENT_SECONDS, "read_timeout": _SILENT_SECONDS},
+        config_kwargs={
+            "connect_timeout": _CONNECT_SECONDS,
+            "read_timeout": _SILENT_SECONDS,
+            "retries": {"total_max_attempts": 1},
+        },
         skip_instance_cache=True,
         use_listings_cache=False,
     )
+    files.retries = 1  # its own, on top of those
     path = f"{address.netloc}{unquote(address.path)}"
     # one connection, so that what comes is counted as it comes
     return _There(files, path, lambda: files.close_session(files.loop, files._s3), {"max_concurrency": 1})  # noqa: SLF001 - there is no other way
@@ -207,6 +232,8 @@ _OPENERS: Final[dict[str, Callable[[SplitResult, str], _There]]] = {
     "sftp": _sftp,
 }
 _EXTRAS: Final = {"http": "http", "https": "http", "s3": "s3", "sftp": "sftp"}
+_UNKNOWN_HOST = "there is no host of that name, as far as this machine knows; see the name and the network"
+_UNREACHABLE = "the server can't be reached; see the host, the port and the network"
 _WORDS: Final = {
     "FileNotFoundError": "no such file there",
     "PermissionError": f"access is refused; see the user, the keys, or the password in {PASSWORD}",
@@ -214,5 +241,11 @@ _WORDS: Final = {
     "compare its fingerprint with what its owner says, and connect once with ssh",
     "NoCredentialsError": "no keys for S3; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "ConnectionRefusedError": "the server refuses the connection; see the host and the port",
+    "gaierror": _UNKNOWN_HOST,
+    "ClientConnectorDNSError": _UNKNOWN_HOST,
+    "ClientSSLError": "the server's certificate is not to be trusted; see the host, and this machine's clock",
+    "ClientConnectorError": _UNREACHABLE,
+    "ConnectTimeoutError": _UNREACHABLE,
+    "EndpointConnectionError": "S3 can't be reached; see the network, and AWS_ENDPOINT_URL if it is set",
 }
 """What is said of errors, by the name of their class, as most are known only where an extra is installed."""

@@ -28,12 +28,20 @@ class Source:
     """One manifest file: ``name`` as the user knows it, ``path`` where its bytes are.
 
     ``origin`` is the file that the user has of it, which may be an archive with others; None where there is
-    none, as for a pipe or a URL.
+    none, as for a pipe or a URL. ``given`` is how a command names it, where that is not its name, and
+    ``notes`` is what a person is told of how it was found.
     """
 
     name: str
     path: Path
     origin: Path | None = None
+    given: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def argument(self) -> str:
+        """How a command names it, or the archive that it is in."""
+        return self.given or self.name
 
 
 def find(
@@ -62,14 +70,14 @@ def locate(
 
     Raises:
         SetupError: a URL is none that can be read.
-        ManifestError: a name stands for no file, or a file can't be opened or fetched.
+        ManifestError: a name stands for no file, or a file can't be fetched. Whether one can be read is
+            seen when it is.
     """
     found: dict[Path, Source] = {}
     copies = _Copies(scratch, remote or Remote())
     for argument in arguments:
         try:
             for source in _expand(argument, standard_input, copies):
-                _check_readable(source)
                 found.setdefault(source.path.resolve(), source)
         except OSError as error:
             raise ManifestError(f"{argument}: can't be opened: {error.strerror or error}") from error
@@ -179,14 +187,6 @@ def _is_manifest(path: Path) -> bool:
 
 def _is_visible(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".")
-
-
-def _check_readable(source: Source) -> None:
-    try:
-        with source.path.open("rb"):
-            pass
-    except OSError as error:
-        raise ManifestError(f"{source.name}: can't be opened: {error.strerror or error}") from error
 
 
 def _guess(path: Path) -> str:

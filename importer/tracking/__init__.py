@@ -9,18 +9,21 @@ tried, and one that is right is enough; carriers that hand parcels to a post are
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from importer.tracking import lengths
 from importer.tracking.carriers import CARRIERS, CODES, NO_COMPANY, STRANGER, named, one_array
 from importer.tracking.forms import FORMS, NORTH_AMERICA, Form, Trust
+from importer.tracking.lengths import expected as expected_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,7 +32,21 @@ if TYPE_CHECKING:
 
     Places: TypeAlias = NDArray[np.int64]
 
-__all__ = ["CARRIERS", "Opinion", "bearers", "judge", "looks_like_column", "match_rate", "url"]
+__all__ = [
+    "AMBIGUOUS",
+    "CARRIERS",
+    "UNKNOWN",
+    "Opinion",
+    "Rule",
+    "bearers",
+    "expected_length",
+    "judge",
+    "looks_like_column",
+    "match_rate",
+    "rules",
+    "tally",
+    "url",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +54,14 @@ class Opinion:
     """What is said of each tracking number, in the order of the numbers; without nulls.
 
     ``wrong_check_digit``: the number has the form of a carrier and fails its check digit.
+    ``wrong_length``: it begins as only one carrier's numbers do, and is shorter or longer.
     ``other_carrier``: the number is surely one carrier's, and the row names another that never bears it.
     ``carrier``: whose number it surely is (a key of CARRIERS); "" if that can't be told, or if the check
     digit fails.
     """
 
     wrong_check_digit: pa.BooleanArray
+    wrong_length: pa.BooleanArray
     other_carrier: pa.BooleanArray
     carrier: pa.StringArray
 
@@ -62,7 +81,66 @@ def judge(numbers: Texts, companies: Texts | None) -> Opinion:
     carrier = np.zeros(len(text), np.int8)
     for rows, columns, forms in _by_length(text, _TELLING):
         wrong[rows], other[rows], carrier[rows] = _judge_alike(columns, company[rows], forms)
-    return Opinion(wrong_check_digit=pa.array(wrong), other_carrier=pa.array(other), carrier=_names(carrier))
+    return Opinion(
+        wrong_check_digit=pa.array(wrong),
+        wrong_length=pa.array(lengths.wrong(text, company)),
+        other_carrier=pa.array(other),
+        carrier=_names(carrier),
+    )
+
+
+class Rule(NamedTuple):
+    """The check digit that a number fails: whose rule it is, which character stands there, which should.
+
+    Each is "" where several are meant; ``carrier`` is also "" for the posts' common rule (UPU S10).
+    """
+
+    carrier: str
+    found: str
+    expected: str
+
+
+def rules(numbers: Texts, companies: Texts | None) -> list[Rule]:
+    """Give for each number with a wrong check digit the rule that it fails.
+
+    Arguments are as for ``judge``.
+    """
+    text = pc.ascii_upper(one_array(numbers))
+    company = named(companies, len(text))
+    failed: list[set[Rule]] = [set() for _ in range(len(text))]
+    for rows, columns, forms in _by_length(text, _TELLING):
+        for form, fits, passes in _read(columns, _meant(forms, company[rows])):
+            if form.check:
+                at = np.flatnonzero(fits & ~passes & _DOUBTS[form][company[rows]])
+                found, expected = columns[-1 - form.check.after, at], form.check.expected(columns[:, at])
+                for row, *characters in zip(rows[at].tolist(), found, expected, strict=True):
+                    failed[row].add(Rule(form.carrier, *map(chr, characters)))
+    return [_in_common(some) for some in failed]
+
+
+def _in_common(several: Collection[Rule]) -> Rule:
+    rules = [rule for rule in several if rule.carrier] or several  # a post's own is the common one, too
+    carriers, found, expected = ({rule[place] for rule in rules} for place in range(3))
+    return Rule(*(one.pop() if len(one) == 1 else "" for one in (carriers, found, expected)))
+
+
+def tally(numbers: Texts, companies: Texts | None) -> Counter[str]:
+    """Count whose numbers these are: by carrier, AMBIGUOUS for several carriers' forms, UNKNOWN for none's.
+
+    Of blank cells and nulls nothing is said; arguments are as for ``judge``.
+    """
+    text = pc.ascii_upper(one_array(numbers))
+    carriers = bearers(text, companies)
+    counts = Counter({str(each["values"]): each["counts"] for each in pc.value_counts(carriers).to_pylist()})
+    open_ones = text.filter(pc.and_(pc.equal(carriers, ""), pc.not_equal(text, "")))
+    ambiguous = int(_matching(open_ones)[0].sum())
+    counts |= Counter({AMBIGUOUS: ambiguous, UNKNOWN: len(open_ones) - ambiguous})
+    del counts[""]
+    return +counts
+
+
+AMBIGUOUS: Final = "ambiguous"
+UNKNOWN: Final = "unknown"
 
 
 def bearers(numbers: Texts, companies: Texts | None) -> pa.StringArray:

@@ -16,10 +16,17 @@ LETTERS_AND_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Check(Protocol):
-    """A rule that tells whether a number's check digit is right."""
+    """A rule that tells whether a number's check digit is right; numbers have the form that it belongs to."""
+
+    @property
+    def after(self) -> int:
+        """How many characters follow the check digit."""
 
     def passes(self, columns: Columns) -> Flags:
-        """Tell which numbers have the right one; a column for each, which has the form that it belongs to."""
+        """Tell which numbers have the right one; a column for each."""
+
+    def expected(self, columns: Columns) -> NDArray[np.uint8]:
+        """Give the right one of each number, as a byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +42,17 @@ class Weighted:
 
     def passes(self, columns: Columns) -> Flags:
         """Tell which numbers have the right check digit."""
+        right: Flags = columns[-1 - self.after] == self.expected(columns)
+        return right
+
+    def expected(self, columns: Columns) -> NDArray[np.uint8]:
+        """Give the right check digit of each number."""
         place = len(columns) - self.after - 1
         summed = np.zeros(columns.shape[1], np.int16)  # at most 9 for a character, and 27 of these by 9
         for column, weight in zip(columns[place - len(self.weights) : place], self.weights, strict=True):
             summed += _values(column) * np.int16(weight)
-        expected = np.frombuffer(self.digits.encode(), np.uint8)
-        right: Flags = columns[place] == expected[summed % np.int16(len(self.digits))]
+        digits = np.frombuffer(self.digits.encode(), np.uint8)
+        right: NDArray[np.uint8] = digits[summed % np.int16(len(self.digits))]
         return right
 
 
@@ -48,14 +60,25 @@ class Weighted:
 class Mod37And36:
     """ISO/IEC 7064 MOD 37,36: the last character checks all before it, letters and digits."""
 
+    @property
+    def after(self) -> int:
+        """None follow it."""
+        return 0
+
     def passes(self, columns: Columns) -> Flags:
         """Tell which numbers have the right check character."""
+        right: Flags = columns[-1] == self.expected(columns)
+        return right
+
+    def expected(self, columns: Columns) -> NDArray[np.uint8]:
+        """Give the right check character of each number."""
         rest = np.full(columns.shape[1], 36, np.int16)
         for column in columns[:-1]:
             rest += _PLACES[column]
             rest[rest > 36] -= 36  # noqa: PLR2004 - the moduli are the rule's name
             rest = (rest * 2) % np.int16(37)
-        right: Flags = (rest + _PLACES[columns[-1]]) % 36 == 1
+        characters = np.frombuffer(LETTERS_AND_DIGITS.encode(), np.uint8)
+        right: NDArray[np.uint8] = characters[(1 - rest) % 36]
         return right
 
 

@@ -61,9 +61,10 @@ _OF_USPS: Final = _HANDING_ON | {
     *("USPS", "UPS SurePost", "UPS Mail Innovations", "FedEx SmartPost"),
     *("DHL", "DHL eCommerce", "Pitney Bowes", "Amazon"),
 }
-_OF_AMAZON: Final = frozenset({"Amazon", "Amazon Logistics"})
+UPS_AND_OTHERS: Final = _OF_UPS | {"USPS"}
+AMAZON: Final = frozenset({"Amazon", "Amazon Logistics"})
 _OF_FEDEX: Final = frozenset({"FedEx"})
-_OF_ONTRAC: Final = frozenset({"OnTrac", "LaserShip", "Amazon"})
+ONTRAC: Final = frozenset({"OnTrac", "LaserShip", "Amazon"})
 _DHL: Final = frozenset({"DHL", "DHL Express"})
 
 _COUNTRIES = (  # ISO 3166-1
@@ -123,9 +124,7 @@ def _impb(pattern: str) -> list[str]:
 # which every second counts twice: 6+6+5+12+7+16+6+8+0+2+9+6+7+2+1 = 93, and 7 is missing to the next ten.
 _OF_AMERICA = (
     *_forms("UPS", r"1Z[0-9A-Z]{6}[0-9A-XZ][0-9A-Z]{8}\d", check=check.UPS, trust=_ALONE, borne_by=_OF_UPS),
-    *_forms(
-        "UPS", r"1Z[0-9A-Z]{6}Y[0-9A-Z]{8}\d", check=check.UPS, trust=_ALONE, borne_by=_OF_UPS | {"USPS"}
-    ),
+    *_forms("UPS", r"1Z[0-9A-Z]{6}Y[0-9A-Z]{8}\d", check=check.UPS, trust=_ALONE, borne_by=UPS_AND_OTHERS),
     # UPS, "Tracking Number Formats": T and ten digits, a waybill's letter and ten digits, nine, twelve
     *_forms("UPS", r"T\d{10}", r"[A-Z]\d{10}", r"\d{9}", r"\d{12}"),
     # Intelligent Mail package barcode (USPS2000508; Publication 199). Channels 91 to 93 are for commercial
@@ -154,11 +153,11 @@ _OF_AMERICA = (
     *_forms(
         "DHL eCommerce", r"GM\d{16}", r"GM\d{18}", r"GM\d{20}", borne_by=frozenset({"DHL eCommerce", "DHL"})
     ),
-    *_forms("OnTrac", r"[CD]\d{14}", check=check.ONTRAC, borne_by=_OF_ONTRAC),  # collected
-    *_forms("LaserShip", r"1LS7[12]\d{10}", trust=_ALONE, borne_by=_OF_ONTRAC),  # collected
-    *_forms("LaserShip", r"L[SX]\d{8}", r"BN\d{8}", borne_by=_OF_ONTRAC),  # FAQ of ontrac.com
+    *_forms("OnTrac", r"[CD]\d{14}", check=check.ONTRAC, borne_by=ONTRAC),  # collected
+    *_forms("LaserShip", r"1LS7[12]\d{10}", trust=_ALONE, borne_by=ONTRAC),  # collected
+    *_forms("LaserShip", r"L[SX]\d{8}", r"BN\d{8}", borne_by=ONTRAC),  # FAQ of ontrac.com
     *_forms("Canada Post", r"\d{16}", check=check.gs1(16)),  # collected
-    *_forms("Amazon Logistics", r"TB[ACM]\d{12}", trust=_ALONE, borne_by=_OF_AMAZON),  # collected
+    *_forms("Amazon Logistics", r"TB[ACM]\d{12}", trust=_ALONE, borne_by=AMAZON),  # collected
 )
 
 # paketda.de, "Prüfziffern-Berechnung für Paketnummern": DHL, Hermes; DPD: "Parcel Label Specification" 2.4.1;

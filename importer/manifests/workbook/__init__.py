@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -19,11 +20,12 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError, Shee
 
 from importer.errors import ManifestError
 from importer.manifests import delimited, encodings
-from importer.manifests.workbook import binary, cells, legacy, opendocument, openxml, safety
+from importer.manifests.workbook import binary, cells, formats, legacy, opendocument, openxml, safety
 from importer.manifests.workbook.oddities import Oddities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from array import array
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     import numpy.typing as npt
     from python_calamine import CalamineSheet
@@ -40,6 +42,7 @@ _ROWS_AT_ONCE = 50_000
 _SHOWN = 10
 
 format_of = safety.format_of
+MAX_COLUMNS: Final = safety.MAX_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +78,22 @@ def survey(
 ) -> Found:
     """Find the sheet that is the manifest, and its header row.
 
-    It is the one called ``sheet``, else the first (hidden ones last) that has the ``needed`` columns, else
-    that which has most of them.
+    It is the one called ``sheet``, else the first that has the ``needed`` columns and data below them,
+    visible ones before hidden ones, else the first that has most of the columns.
 
     Raises:
         ManifestError: the workbook is damaged, encrypted, too large, or has no such sheet.
     """
     safety.check(source, form)
     encoded = encodings.digest(source)
-    best: tuple[tuple[int, ...], delimited.Form, str, Sheet] | None = None
-    others: list[str] = []
     with _opened(source, form) as book:
-        for name in book.chosen(sheet):
-            head, found = book.head(name)
-            header = delimited.header_among(enumerate(head, start=1), layout, needed)
-            if header is None:
-                continue
-            score, place = header
-            if best is not None and best[0][0] == 0 == score[0]:
-                others.append(name)
-            elif best is None or score[0] > best[0][0]:
-                above = "\n".join(cell for row in head[: place.header_row - 1] for cell in row if cell)
-                best = (score, place, above, found)
-    if best is None:
+        headed = [found for name in book.chosen(sheet) if (found := _headed(book, name, layout, needed))]
+    if not headed:
         which = f"the sheet {sheet} is" if sheet else "all its sheets are"
         raise ManifestError(f"{source.name}: {which} empty; a manifest has at least a header row")
-    _, place, above, found = best
-    notes = [*found.odd.notes(found.width), *(_not_read(other) for other in others)]
-    return Found(encoded, place, Sheet(found.name, found.width, found.odd, tuple(notes)), above)
+    meant, notes = _meant(headed)
+    name, width, odd = meant.sheet.name, meant.sheet.width, meant.sheet.odd
+    return Found(encoded, meant.form, Sheet(name, width, odd, (*odd.notes(width), *notes)), meant.above)
 
 
 def read(
@@ -137,6 +128,50 @@ def read(
     encodings.check_unchanged(source, encoded)
 
 
+@dataclass(frozen=True, slots=True)
+class _Headed:
+    """A sheet with a header: how well it fits (0 first for all columns), and whether data is below it."""
+
+    sheet: Sheet
+    form: delimited.Form
+    above: str
+    score: tuple[int, ...]
+    has_data: bool
+    is_hidden: bool
+
+
+def _headed(book: _Book, name: str, layout: layouts.Layout, needed: Sequence[str]) -> _Headed | None:
+    loaded, head, sheet = book.head(name)
+    header = delimited.header_among(enumerate(head, start=1), layout, needed)
+    if header is None:
+        return None
+    score, form = header
+    above = "\n".join(cell for row in head[: form.header_row - 1] for cell in row if cell)
+    has_data = score[0] == 0 and _has_data(loaded, sheet, form.header_row)
+    return _Headed(sheet, form, above, score, has_data, book.is_hidden(name))
+
+
+def _has_data(loaded: CalamineSheet, sheet: Sheet, header_row: int) -> bool:
+    """Whether any cell below the header is filled."""
+    if any(row >= header_row for found in sheet.odd.texts.values() for row in found):
+        return True
+    rows = islice(chain.from_iterable(_in_blocks(loaded, sheet)), header_row, None)
+    return any(type(cell) is not str or cell.strip() for row in rows for cell in row)
+
+
+def _meant(headed: Sequence[_Headed]) -> tuple[_Headed, list[str]]:
+    """The sheet that is the manifest, the first that fits best, and what is said of the choice."""
+    filled = [found for found in headed if found.has_data]
+    open_ones = [found for found in filled if not found.is_hidden]
+    best = max(open_ones or filled or headed, key=lambda found: found.score)
+    notes = [_HIDDEN.format(best.sheet.name)] if best.is_hidden else []
+    return best, notes + [_NOT_READ.format(found.sheet.name) for found in filled if found is not best]
+
+
+_HIDDEN = "the sheet '{}', which is read, is hidden"
+_NOT_READ = "the sheet '{}' has the columns and data, too, and is not read; read it with --sheet"
+
+
 class _Book:
     """An open workbook: calamine's, and what calamine does not tell."""
 
@@ -149,6 +184,11 @@ class _Book:
         tables = [each for each in sheets.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
         tables.sort(key=lambda each: each.visible != SheetVisibleEnum.Visible)
         self._names = [each.name for each in tables]
+        self._hidden = {each.name for each in tables if each.visible != SheetVisibleEnum.Visible}
+
+    def is_hidden(self, name: str) -> bool:
+        """Whether the spreadsheet program shows no such sheet."""
+        return name in self._hidden
 
     def chosen(self, sheet: str | None) -> list[str]:
         """The sheets in question."""
@@ -162,8 +202,8 @@ class _Book:
         guess = f"; did you mean '{near[0]}'?" if near else ""
         raise ManifestError(f"{self._source.name}: has no sheet '{sheet}'; it has {shown}{more}{guess}")
 
-    def head(self, name: str) -> tuple[list[tuple[str, ...]], Sheet]:
-        """The sheet's first rows, and the sheet."""
+    def head(self, name: str) -> tuple[CalamineSheet, list[tuple[str, ...]], Sheet]:
+        """The whole sheet, its first rows as text, and what is known of it."""
         odd = self._look(name) or Oddities()
         safety.check_area(self._source, name, odd.rows, odd.columns)
         loaded = self.load(name)
@@ -172,7 +212,7 @@ class _Book:
         sheet = Sheet(name, width, odd)
         rows = next(_in_blocks(loaded, sheet, delimited.HEADER_SEARCHED), [])
         columns = _records(rows, 0, sheet, Reading(frozenset(), None)).columns
-        return [*zip(*(column.to_pylist() for column in columns), strict=True)], sheet
+        return loaded, [*zip(*(column.to_pylist() for column in columns), strict=True)], sheet
 
     def load(self, name: str) -> CalamineSheet:
         """The whole sheet."""
@@ -197,13 +237,13 @@ def _opened(source: Source, form: str | None = None) -> Iterator[_Book]:
     except PasswordError as error:
         raise safety.encrypted(source.name) from error
     except (CalamineError, KeyError) as error:
-        raise _damaged(source, error) from error
+        raise safety.damaged(source.name) from error
     except OSError as error:
         raise ManifestError(f"{source.name}: can't be read: {error.strerror or error}") from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # calamine's own fault, on a file like no other
             raise
-        raise _damaged(source, error) from error
+        raise safety.damaged(source.name) from error
 
 
 def _nothing(_: str) -> None:
@@ -227,17 +267,6 @@ def _look(source: Source, form: str, stack: ExitStack) -> Callable[[str], Odditi
     return lambda name: look(archive, parts[name], f"{source.name}, sheet {name}")
 
 
-def _damaged(source: Source, error: BaseException) -> ManifestError:
-    return ManifestError(
-        f"{source.name}: can't be read as a workbook: {error}; open it in a spreadsheet program and save it "
-        "again, or export it as CSV"
-    )
-
-
-def _not_read(sheet: str) -> str:
-    return f"the sheet '{sheet}' has the columns, too, and is not read; read it with --sheet"
-
-
 def _in_blocks(
     loaded: CalamineSheet, sheet: Sheet, rows_at_once: int = _ROWS_AT_ONCE
 ) -> Iterator[list[list[Any]]]:
@@ -256,32 +285,41 @@ def _records(rows: Sequence[list[Any]], first: int, sheet: Sheet, reading: Readi
     columns = []
     for at, column in enumerate(zip(*rows, strict=True)):
         text = cells.texts(column, is_name=at in reading.names or at == reading.quantity)
-        if at in reading.names and at in sheet.odd.scientific:
-            text = _shown_scientific(text, column, _within(sheet.odd.scientific[at], first, len(rows)))
-        found = sheet.odd.texts.get(at, {})
-        places = _within(found, first, len(rows))
+        for look, found in _hiding(sheet, at) if at in reading.names else ():
+            text = _as_shown(text, column, _within(found, first, len(rows)), look)
+        known = sheet.odd.texts.get(at, {})
+        places = _within(known, first, len(rows))
         if places.any():
-            texts = [found[first + place] for place in np.flatnonzero(places).tolist()]
+            texts = [known[first + place] for place in np.flatnonzero(places).tolist()]
             text = pc.replace_with_mask(text, pa.array(places), pa.array(texts, pa.string()))
         columns.append(text)
     return delimited.Records(columns, first + 1)
 
 
-def _shown_scientific(text: Text, column: Sequence[Any], places: Mask) -> Text:
-    """As the sheet shows it: whoever typed it has not seen that it is whole."""
+def _hiding(sheet: Sheet, at: int) -> Iterator[tuple[str, array[int]]]:
+    """The formats by which the sheet hides numbers of a column, and in which rows."""
+    return (
+        (look, rows)
+        for (column, look), rows in sheet.odd.looks.items()
+        if column == at and look != formats.PADDED
+    )
+
+
+def _as_shown(text: Text, column: Sequence[Any], places: Mask, look: str) -> Text:
+    """As the sheet shows it: whoever typed it has not seen the number."""
     places &= cells.numbers_among(column)
-    places[[at for at in np.flatnonzero(places).tolist() if abs(column[at]) < 1]] = False
-    texts = [cells.scientific(column[at]) for at in np.flatnonzero(places).tolist()]
+    write = cells.scientific if look == formats.SCIENTIFIC else partial(cells.hidden, code=look)
+    if look == formats.SCIENTIFIC:
+        places[[at for at in np.flatnonzero(places).tolist() if abs(column[at]) < 1]] = False
+    texts = [write(column[at]) for at in np.flatnonzero(places).tolist()]
     return pc.replace_with_mask(text, pa.array(places), pa.array(texts, pa.string())) if texts else text
 
 
-def _within(found: dict[int, str] | set[int], first: int, rows: int) -> Mask:
+def _within(found: Collection[int], first: int, rows: int) -> Mask:
     """Which of so many rows are among those found."""
+    places = np.fromiter(found, dtype=np.int64, count=len(found)) - first
     mask = np.zeros(rows, dtype=bool)
-    if len(found) < rows:
-        mask[[at - first for at in found if first <= at < first + rows]] = True
-    else:
-        mask[:] = [at in found for at in range(first, first + rows)]
+    mask[places[(places >= 0) & (places < rows)]] = True
     return mask
 
 
@@ -299,7 +337,7 @@ def _longest_zero_led(loaded: CalamineSheet, sheet: Sheet, reading: Reading) -> 
 
 def _lost(rows: Sequence[list[Any]], first: int, at: int, longest: int, sheet: Sheet) -> Mask:
     column = [row[at] for row in rows]
-    lost = _within(sheet.odd.padded.get(at, set()), first, len(rows))
+    lost = _within(sheet.odd.looks.get((at, formats.PADDED), ()), first, len(rows))
     if longest:
         lost |= [type(cell) in {float, int} and 0 <= cell < 10 ** (longest - 1) for cell in column]
     return lost

@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from importer.errors import ManifestError
+from importer.manifests.workbook import formats
 from importer.manifests.workbook.oddities import Oddities
 from importer.manifests.workbook.openxml import relations
 from importer.manifests.workbook.safety import check_announced
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 # MS-XLSB 2.3.2, by number
 _ROW, _BLANK, _ERROR, _FORMULA_ERROR, _LAST_CELL, _SHEET, _STRINGS = 0, 1, 3, 11, 11, 156, 159
+_SHORT_NUMBER, _NUMBER, _FORMULA_NUMBER, _COLUMNS = 2, 5, 9, 60
+_FORMAT, _STYLE, _STYLES_BEGIN, _STYLES_END = 44, 47, 617, 618
+_ROW_HIDDEN, _COLUMN_HIDDEN = 0x10, 0x1
 ERRORS: Final = {
     0x00: "#NULL!",
     0x07: "#DIV/0!",
@@ -26,6 +30,8 @@ ERRORS: Final = {
     0x2A: "#N/A",
 }
 _MORE = 0x80
+_STYLE_BITS = 0xFFFFFF
+_STYLES_PART = "xl/styles.bin"
 
 
 def parts(archive: zipfile.ZipFile) -> dict[str, str]:
@@ -51,20 +57,49 @@ def look(archive: zipfile.ZipFile, part: str, where: str) -> Oddities:
     odd = Oddities()
     row = 0
     try:
+        looks = _looks(archive)
         for number, content in _records(archive, part):
             if number == _ROW:
                 (row,) = struct.unpack_from("<I", content)
+                odd.hidden_rows += bool(content[11] & _ROW_HIDDEN)
+            elif number == _COLUMNS:
+                first, last, options = struct.unpack_from("<II8xH", content)
+                if options & _COLUMN_HIDDEN:
+                    odd.hidden_columns.append((first, last + 1))
             elif _BLANK < number <= _LAST_CELL:
-                (column,) = struct.unpack_from("<I", content)
-                odd.rows, odd.columns = max(odd.rows, row + 1), max(odd.columns, column + 1)
-                if number in {_ERROR, _FORMULA_ERROR}:
-                    odd.texts.setdefault(column, {})[row] = ERRORS.get(content[8], "#VALUE!")
+                _take_cell(odd, number, content, row, looks)
     except (struct.error, IndexError) as error:
         raise ManifestError(
             f"{where}: the sheet is damaged ({error}); open the workbook in a spreadsheet program and save "
             "it again"
         ) from error
     return odd
+
+
+def _take_cell(odd: Oddities, number: int, content: bytes, row: int, looks: list[str]) -> None:
+    column, style = struct.unpack_from("<II", content)
+    odd.rows, odd.columns = max(odd.rows, row + 1), max(odd.columns, column + 1)
+    if number in {_ERROR, _FORMULA_ERROR}:
+        odd.put(row, column, ERRORS.get(content[8], "#VALUE!"))
+    elif number in {_SHORT_NUMBER, _NUMBER, _FORMULA_NUMBER} and looks:
+        odd.look(row, column, looks[style & _STYLE_BITS])
+
+
+def _looks(archive: zipfile.ZipFile) -> list[str]:
+    """What each cell style makes of a number."""
+    if _STYLES_PART not in archive.namelist():
+        return []
+    codes = dict(formats.BUILT_IN)
+    used: list[int] = []
+    is_of_cells = False
+    for number, content in _records(archive, _STYLES_PART):
+        if number == _FORMAT:
+            codes[struct.unpack_from("<H", content)[0]] = _text(content, 2)[0]
+        elif number in {_STYLES_BEGIN, _STYLES_END}:
+            is_of_cells = number == _STYLES_BEGIN
+        elif number == _STYLE and is_of_cells:
+            used.append(struct.unpack_from("<2xH", content)[0])
+    return [formats.look_of(codes.get(form, "")) for form in used]
 
 
 def _check_strings(archive: zipfile.ZipFile) -> None:

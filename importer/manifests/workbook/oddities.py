@@ -1,14 +1,16 @@
 """What python-calamine does not tell of a sheet: it reads error cells and formulas without a result as blank.
 
-Nor does it tell how numbers are shown and what is hidden. This is read from the file itself: all of it of
-.xlsx (openxml.py) and .ods (opendocument.py), error cells of .xlsb (binary.py), these and what is hidden of
-.xls (legacy.py).
+Nor does it tell how numbers are shown and what is hidden. This is read from the file itself: of .xlsx by
+openxml.py, of .ods by opendocument.py, of .xlsb by binary.py, of .xls by legacy.py.
 """
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from importer.manifests.workbook.formats import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,18 +20,26 @@ if TYPE_CHECKING:
 class Oddities:
     """What is odd in one sheet; rows and columns count from 0.
 
-    ``texts`` has by column and row what stands in cells that are read as blank, ``scientific`` by column the
-    rows whose number is shown as ``1.2E+7``, ``padded`` those shown with leading zeros. ``hidden_columns``
-    are ranges from the first to before the last; ``rows`` and ``columns`` say how far cells reach at most.
+    ``texts`` has by column and row what stands in cells that are read otherwise, ``looks`` by column and by
+    what the format makes of a number (see formats.py) the rows. ``hidden_columns`` are ranges from the first
+    to before the last; ``rows`` and ``columns`` say how far cells reach at most.
     """
 
     rows: int = 0
     columns: int = 0
     texts: dict[int, dict[int, str]] = field(default_factory=dict)
-    scientific: dict[int, set[int]] = field(default_factory=dict)
-    padded: dict[int, set[int]] = field(default_factory=dict)
+    looks: dict[tuple[int, str], array[int]] = field(default_factory=dict)
     hidden_rows: int = 0
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
+
+    def put(self, row: int, column: int, text: str) -> None:
+        """Take down what stands in a cell."""
+        self.texts.setdefault(column, {})[row] = text
+
+    def look(self, row: int, column: int, look: str) -> None:
+        """Take down what the format of a cell makes of its number."""
+        if look != PLAIN:
+            self.looks.setdefault((column, look), array("I")).append(row)
 
     @property
     def reach(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from importer.errors import ManifestError
+from importer.manifests.workbook import formats
 from importer.manifests.workbook.oddities import Oddities
 from importer.manifests.workbook.safety import MAX_CELLS, MAX_ROWS
 from schemas.formulas import NO_RESULT
@@ -19,7 +20,11 @@ _CONTENT: Final = "content.xml"
 _MOST_COLUMNS: Final = 16_384  # what spreadsheet programs fill a row up with
 _NUMBERS = frozenset({"float", "percentage", "currency"})
 _SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?[Ee][+-]\d+")
-_PADDED = re.compile(r"0\d+")
+_PADDED = re.compile(r"0[\d\s]*\d")
+_PLAIN = re.compile(r"[+-]?[\d\s.,'\u2019]*")  # grouped in any language
+_DIGITS = re.compile(r"\d+")
+_FEW = re.compile(r"[0-9]{1,4}")
+_BREAKS: Final = {"line-break": "\n", "tab": "\t"}
 
 
 def look(archive: zipfile.ZipFile, check: Callable[[str, int, int], None]) -> dict[str, Oddities]:
@@ -88,17 +93,15 @@ class _Table:
 
     def _take_cell(self, cell: ET.Element, rows: range, columns: range) -> None:
         shown = _shown(cell)
+        look = _look_of(shown)
         kinds = {value for key, value in cell.attrib.items() if _local(key) == "value-type"}
+        text = _told(cell, kinds, shown)
         for column in columns:
-            if "error" in kinds:
-                self._odd.texts.setdefault(column, {}).update(dict.fromkeys(rows, shown or NO_RESULT))
-            elif not kinds:
-                if _get(cell, "formula") and not shown:
-                    self._odd.texts.setdefault(column, {}).update(dict.fromkeys(rows, NO_RESULT))
-            elif kinds & _NUMBERS and _SCIENTIFIC.fullmatch(shown):
-                self._odd.scientific.setdefault(column, set()).update(rows)
-            elif kinds & _NUMBERS and _PADDED.fullmatch(shown):
-                self._odd.padded.setdefault(column, set()).update(rows)
+            if text:
+                self._odd.texts.setdefault(column, {}).update(dict.fromkeys(rows, text))
+            elif kinds & _NUMBERS:
+                for row in rows if look else ():
+                    self._odd.look(row, column, look)
 
     def _repeated(self, element: ET.Element, name: str, most: int) -> int:
         text = _get(element, name) or "1"
@@ -111,8 +114,39 @@ def _is_filled(cell: ET.Element) -> bool:
     return len(cell) > 0 or any(_local(key) in {"value-type", "formula"} for key in cell.attrib)
 
 
+def _told(cell: ET.Element, kinds: set[str], shown: str) -> str:
+    """What stands in a cell of which calamine tells nothing, or not all; "" where it does."""
+    if "error" in kinds:
+        return shown or NO_RESULT
+    if not kinds:
+        return NO_RESULT if _get(cell, "formula") and not shown else ""
+    has_breaks = any(_local(each.tag) in _BREAKS for each in cell.iter())
+    return shown if has_breaks and kinds == {"string"} else ""
+
+
+def _look_of(shown: str) -> str:
+    """What the sheet makes of a number, told by the text that it shows; a format that hides it as ``0%``."""
+    if _SCIENTIFIC.fullmatch(shown):
+        return formats.SCIENTIFIC
+    if _PADDED.fullmatch(shown):
+        return formats.PADDED
+    return formats.PLAIN if _PLAIN.fullmatch(shown) else _DIGITS.sub("0", shown)
+
+
 def _shown(cell: ET.Element) -> str:
-    return "\n".join("".join(each.itertext()) for each in cell if _local(each.tag) == "p")
+    return "\n".join(_text(each) for each in cell if _local(each.tag) == "p")
+
+
+def _text(paragraph: ET.Element) -> str:
+    """The paragraph's text; white space has elements of its own (OpenDocument 1.3 part 3, 6.1)."""
+    for each in paragraph.iter():
+        tag = _local(each.tag)
+        if tag == "s":
+            count = _get(each, "c") or "1"
+            each.text = " " * (int(count) if _FEW.fullmatch(count) else 1)
+        elif tag in _BREAKS:
+            each.text = _BREAKS[tag]
+    return "".join(paragraph.itertext())
 
 
 def _get(element: ET.Element, name: str) -> str:

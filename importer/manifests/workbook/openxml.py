@@ -13,44 +13,45 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from importer.errors import ManifestError
+from importer.manifests.workbook import formats
 from importer.manifests.workbook.oddities import Oddities
 from importer.manifests.workbook.safety import MAX_CELLS, MAX_ROWS, pieces
 from schemas.formulas import NO_RESULT
 
 if TYPE_CHECKING:
     import zipfile
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 _MOST_OF_A_ROW: Final = 64 * 1024**2
+_MOST_STYLES: Final = 500
 _ONE_LETTER: Final = 26
+_FEW_DIGITS: Final = re.compile(r"[0-9]{1,9}")
 
-_ROW_END = re.compile(rb"</(?:\w+:)?row\s*>")
-_FAR = re.compile(
-    rb"""\sr\s*=\s*["']([A-Za-z]{2,4}\d+|[A-Za-z]{0,4}\d{7,})["'][^>]*(?<!/)>"""  # beyond Z, or 999,999
+# No pattern looks beyond the tag that it began in, nor back: a sheet of nothing but beginnings would take
+# time that grows with its square. A tag has no "<" in it (XML 1.0, 3.1); ++ and *+ give nothing back.
+_TAG, _WITHIN, _OPEN = rb"<(?:\w++:)?", rb"(?=\s)(?=[^<>]*?", rb"([^<>]*+)(?<!/)>"
+_ROW_END = re.compile(rb"</(?:\w++:)?row\s*+>")
+_IS_FAR = re.compile(rb"""\sr\s*+=\s*+["'](?:[A-Za-z]{2,4}\d|[A-Za-z]{0,4}\d{7})""")
+_FAR = re.compile(  # beyond Z, or 999,999
+    rb"<[\w:]++" + _WITHIN + rb"""\sr\s*+=\s*+["']([A-Za-z]{2,4}\d{1,20}|[A-Za-z]{0,4}\d{7,20}))""" + _OPEN
 )
-_ROW_NUMBER = re.compile(rb"""\sr\s*=\s*["'][A-Za-z]*(\d+)["']""")
-_HIDDEN = rb"""\shidden\s*=\s*["'](?:1|true)["']"""
-_HIDDEN_ROW = re.compile(rb"<(?:\w+:)?row(?=\s)(?=[^>]*" + _HIDDEN + rb")[^>]*(?<!/)>")
-_HIDDEN_COLUMN = re.compile(rb"<(?:\w+:)?col(?=\s)(?=[^>]*" + _HIDDEN + rb")([^>]*)>")
-_MIN, _MAX = (re.compile(rb"\s" + name + rb"""\s*=\s*["'](\d+)["']""") for name in (b"min", b"max"))
-_IS_ERROR = re.compile(rb"""\st\s*=\s*["']e["']""")
-_ERROR = re.compile(
-    rb"""<(?:\w+:)?c(?=\s)([^>]*\st\s*=\s*["']e["'][^>]*)(?<!/)>(.*?)</(?:\w+:)?c\s*>""", re.DOTALL
-)
-_VALUE = re.compile(rb"<(?:\w+:)?v(?:\s[^>]*)?>([^<]*)<")
-_IS_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_ROW_NUMBER = re.compile(rb"""\sr\s*+=\s*+["'][A-Za-z]*+(\d{1,20})""")
+_HIDDEN = rb"""\shidden\s*+=\s*+["'](?:1|true)["'])"""
+_HIDDEN_ROW = re.compile(_TAG + b"row" + _WITHIN + _HIDDEN + _OPEN)
+_HIDDEN_COLUMN = re.compile(_TAG + b"col" + _WITHIN + _HIDDEN + rb"([^<>]*+)>")
+_MIN, _MAX = (re.compile(rb"\s" + name + rb"""\s*+=\s*+["'](\d{1,9})["']""") for name in (b"min", b"max"))
+_IS_ERROR = re.compile(rb"""\st\s*+=\s*+["']e["']""")
+_ERROR = re.compile(_TAG + b"c" + _WITHIN + _IS_ERROR.pattern + b")" + _OPEN)
+_CELL_EDGE = re.compile(rb"</?(?:\w++:)?c[\s>]")
+_VALUE = re.compile(rb"<(?:\w++:)?v(?:\s[^<>]*+)?>([^<]*+)<")
+_IS_FORMULA = re.compile(rb"<(?:\w++:)?f[\s/>]")
 _NO_RESULT = re.compile(
-    rb"<(?:\w+:)?c(?=\s)([^>]*)>\s*<(?:\w+:)?f(?:\s[^>]*)?(?:(?<=/)>|>[^<]*</(?:\w+:)?f\s*>)\s*"
-    rb"(?:<(?:\w+:)?v(?:\s[^>]*)?(?:(?<=/)>|>\s*</(?:\w+:)?v\s*>))?\s*</(?:\w+:)?c\s*>"
+    _TAG
+    + rb"c(?=\s)([^<>]*+)(?<!/)>\s*+<(?:\w++:)?f(?:\s[^<>]*+|/)?(?:(?<=/)>|>[^<]*+</(?:\w++:)?f\s*+>)\s*+"
+    + rb"(?:<(?:\w++:)?v(?:\s[^<>]*+|/)?(?:(?<=/)>|>\s*+</(?:\w++:)?v\s*+>))?\s*+</(?:\w++:)?c\s*+>"
 )
-_TYPE = re.compile(rb"""\st\s*=\s*["'](\w+)["']""")
-_ADDRESS = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]{1,3})(\d{1,7})["']""")
-
-# 18.8.30: the built-in formats 11 and 48 are 0.00E+00 and ##0.0E+0.
-_SCIENTIFIC_FORMATS = frozenset({11, 48})
-_SCIENTIFIC_CODE = re.compile(r"[0#?.][Ee][+-]")
-_PADDED_CODE = re.compile(r"^0{2,}(?![.0#?,])")
-_QUOTED = re.compile(r'"[^"]*"|\\.')
+_TYPE = re.compile(rb"""\st\s*+=\s*+["'](\w++)["']""")
+_ADDRESS = re.compile(rb"""\sr\s*+=\s*+["']([A-Za-z]{1,3})(\d{1,7})["']""")
 
 
 def parts(archive: zipfile.ZipFile) -> dict[str, str]:
@@ -83,10 +84,11 @@ def look(archive: zipfile.ZipFile, part: str, where: str) -> Oddities:
         ManifestError: a cell is odd and does not say where it stands.
     """
     odd = Oddities()
-    looks = _Looks(where, *_styles(archive))
+    looks = Looks(where, _looks(archive))
     columns, rows = _ONE_LETTER, 0
     for piece in _rows(archive, part, where):
-        for letters, number in map(_split, _FAR.findall(piece)):
+        for far in _FAR.finditer(piece) if _IS_FAR.search(piece) else ():
+            letters, number = _split(far[1])
             columns, rows = max(columns, letters), max(rows, number)
         looks.take(piece, odd)
     if columns * MAX_ROWS > MAX_CELLS:  # else it is no matter
@@ -96,49 +98,41 @@ def look(archive: zipfile.ZipFile, part: str, where: str) -> Oddities:
     return odd
 
 
-class _Looks:
-    """Finds what is odd in whole rows of XML."""
+class Looks:
+    """Finds what is odd in whole rows of XML; ``looks`` has by cell style what it makes of a number."""
 
-    def __init__(self, where: str, scientific: frozenset[int], padded: frozenset[int]) -> None:
+    def __init__(self, where: str, looks: Mapping[bytes, str]) -> None:
         self._where = where
-        self._scientific, self._padded = (
-            re.compile(
-                rb"""<(?:\w+:)?c(?=\s)([^>]*\ss\s*=\s*["'](?:"""
-                + b"|".join(str(style).encode() for style in sorted(styles))
-                + rb""")["'][^>]*)(?<!/)>"""
-            )
-            if styles
-            else None
-            for styles in (scientific, padded)
-        )
+        self._looks = looks
+        self._styled = _styled(looks)
 
     def take(self, piece: bytes, odd: Oddities) -> None:
+        """Add to ``odd`` what is odd in a piece.
+
+        Raises:
+            ManifestError: a cell is odd and does not say where it stands.
+        """
         if b"hidden" in piece:
             odd.hidden_rows += sum(1 for _ in _HIDDEN_ROW.finditer(piece))
             odd.hidden_columns += _ranges(piece)
         if _IS_ERROR.search(piece):
-            for attributes, inside in _ERROR.findall(piece):
-                value = _VALUE.search(inside)
-                self._put(odd, attributes, html.unescape(value[1].decode(errors="replace")) if value else "")
+            for cell in _ERROR.finditer(piece):
+                edge = _CELL_EDGE.search(piece, cell.end())
+                value = _VALUE.search(piece, cell.end(), edge.start() + 1 if edge else len(piece))
+                text = html.unescape(value[1].decode(errors="replace")) if value else ""
+                self._put(odd, cell[1], text or NO_RESULT)
         if _IS_FORMULA.search(piece):
             for attributes in _NO_RESULT.findall(piece):
                 kind = _TYPE.search(attributes)
                 if not kind or kind[1] != b"str":  # a text may be empty
                     self._put(odd, attributes, NO_RESULT)
-        for pattern, found in ((self._scientific, odd.scientific), (self._padded, odd.padded)):
-            if pattern:
-                for attributes in pattern.findall(piece):
-                    self._mark(found, attributes)
+        for style, attributes in self._styled.findall(piece) if self._looks else ():
+            kind = _TYPE.search(attributes)
+            if style in self._looks and (not kind or kind[1] == b"n"):
+                odd.look(*self._place(attributes), self._looks[style])
 
     def _put(self, odd: Oddities, attributes: bytes, text: str) -> None:
-        row, column = self._place(attributes)
-        odd.texts.setdefault(column, {})[row] = text or NO_RESULT
-
-    def _mark(self, found: dict[int, set[int]], attributes: bytes) -> None:
-        kind = _TYPE.search(attributes)
-        if not kind or kind[1] == b"n":
-            row, column = self._place(attributes)
-            found.setdefault(column, set()).add(row)
+        odd.put(*self._place(attributes), text)
 
     def _place(self, attributes: bytes) -> tuple[int, int]:
         address = _ADDRESS.search(attributes)
@@ -148,6 +142,12 @@ class _Looks:
                 "workbook in a spreadsheet program and save it again"
             )
         return int(address[2]) - 1, _column(address[1]) - 1
+
+
+def _styled(styles: Collection[bytes]) -> re.Pattern[bytes]:
+    """Cells of these styles; where they are too many to be told apart quickly, of any."""
+    numbers = b"|".join(styles) if len(styles) <= _MOST_STYLES else rb"\d{1,9}"
+    return re.compile(_TAG + b"c" + _WITHIN + rb"""\ss\s*+=\s*+["'](""" + numbers + rb""")["'])""" + _OPEN)
 
 
 def _rows(archive: zipfile.ZipFile, part: str, where: str) -> Iterator[bytes]:
@@ -186,25 +186,24 @@ def _column(letters: bytes) -> int:
     return number
 
 
-def _styles(archive: zipfile.ZipFile) -> tuple[frozenset[int], frozenset[int]]:
-    """The cell styles that show numbers in scientific notation, and those that show leading zeros."""
+def _looks(archive: zipfile.ZipFile) -> dict[bytes, str]:
+    """What cell styles make of a number, of those that don't show it as it is."""
     name = "xl/styles.xml"
     if name not in archive.namelist():
-        return frozenset(), frozenset()
+        return {}
     root = _tree(archive, name)
-    codes = {
-        int(each.get("numFmtId", "0")): _QUOTED.sub("", each.get("formatCode", ""))
+    codes = formats.BUILT_IN | {
+        _number(each.get("numFmtId")): each.get("formatCode", "")
         for each in root.iter()
         if _local(each.tag) == "numFmt"
     }
-    scientific = _SCIENTIFIC_FORMATS | {at for at, code in codes.items() if _SCIENTIFIC_CODE.search(code)}
-    padded = {at for at, code in codes.items() if _PADDED_CODE.match(code)}
     styles = next((list(each) for each in root.iter() if _local(each.tag) == "cellXfs"), [])
-    used = [int(style.get("numFmtId", "0")) for style in styles]
-    return (
-        frozenset(at for at, form in enumerate(used) if form in scientific),
-        frozenset(at for at, form in enumerate(used) if form in padded),
-    )
+    looks = [formats.look_of(codes.get(_number(style.get("numFmtId")), "")) for style in styles]
+    return {str(at).encode(): look for at, look in enumerate(looks) if look != formats.PLAIN}
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and _FEW_DIGITS.fullmatch(text) else 0
 
 
 def _elements(archive: zipfile.ZipFile, name: str, tag: str) -> Iterator[ET.Element]:

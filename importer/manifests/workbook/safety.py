@@ -132,6 +132,14 @@ def check_announced(name: str, texts: int, size: int) -> None:
         )
 
 
+def damaged(name: str) -> ManifestError:
+    """What is said of a workbook that can't be parsed."""
+    return ManifestError(
+        f"{name}: can't be read as a workbook: it is damaged or cut off; open it in a spreadsheet program "
+        "and save it again, or get the file anew"
+    )
+
+
 def encrypted(name: str) -> ManifestError:
     """What is said of a workbook that nobody can read without its password."""
     return ManifestError(f"{name}: the workbook is encrypted; {_SAVE_WITHOUT_PASSWORD}")
