@@ -11,19 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import manifest, numbers
+from benchmarks import edi, manifest, numbers, page
 from importer.sandbox import Sandbox, Store
 
 _MIB = 1024 * 1024
 _CONCURRENCY = 16
+_MOST_LINES_FOR_SEGMENTS = 50_000  # the slower peer takes some seconds for them
 _FINISHED = frozenset({0, 1})  # 1: some rows need attention, as they are meant to
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one process cost: seconds of wall time, and MiB of memory at its peak."""
+    """What one process cost: seconds of wall time and of the processor, and MiB of memory at its peak."""
 
     seconds: float
+    processor: float
     peak: float
 
 
@@ -72,25 +74,32 @@ def _post(folder: Path, rows: int, repeat: int) -> None:
     path = folder / "post.csv"
     manifest.write(path, rows)
     with Sandbox(Store.any_order()) as sandbox:
-        config = folder / "importer.toml"
-        config.write_text(
-            f'[destinations.adm]\nbase_url = "{sandbox.url}"\ntoken_env = "BENCHMARK_TOKEN"\n'
-            f"concurrency = {_CONCURRENCY}\n",
-            encoding="utf-8",
-        )
         url = f"{sandbox.url}/fulfillments/create"
         costs = _interleaved(
             {
-                "importer post": lambda run: [
-                    *("importer", "-q", "--config", str(config), "post", str(path)),
-                    *("--ledger", str(folder / f"{run}.db"), "--report", str(folder / f"post-{run}")),
-                ],
+                "importer post": _poster(folder, path, sandbox.url, "own"),
+                "… over httpx": _poster(folder, path, sandbox.url, "httpx"),
                 "plain httpx": lambda _: ["benchmarks.plain_post", str(path), url, str(_CONCURRENCY)],
             },
             repeat,
         )
-        posts = len(sandbox.store.created) // (2 * repeat)
+        posts = len(sandbox.store.created) // (len(costs) * repeat)
     _print(f"post {posts:,} fulfillments, {_CONCURRENCY} at a time", costs, posts, "posts")
+
+
+def _poster(folder: Path, path: Path, url: str, transport: str) -> Callable[[int], list[str]]:
+    config = folder / f"{transport}.toml"
+    config.write_text(
+        f'[destinations.adm]\nbase_url = "{url}"\ntoken_env = "BENCHMARK_TOKEN"\n'
+        f'concurrency = {_CONCURRENCY}\ntransport = "{transport}"\n',
+        encoding="utf-8",
+    )
+    command = ["importer", "-q", "--config", str(config), "post", str(path)]
+    return lambda run: [
+        *command,
+        *("--ledger", str(folder / f"{transport}-{run}.db")),
+        *("--report", str(folder / f"post-{transport}-{run}")),
+    ]
 
 
 def _workbook(folder: Path, rows: int, repeat: int) -> None:
@@ -125,11 +134,63 @@ def _tracking(folder: Path, count: int, repeat: int) -> None:
     _print(f"judge {count:,} tracking numbers", costs, count, "numbers")
 
 
+def _page(folder: Path, rows: int, repeat: int) -> None:
+    path, report = folder / "page.csv", folder / "page"
+    manifest.write(path, rows)
+    _cost(["importer", "-q", "check", str(path), "--to", "adm", "--report", str(report)])
+    size = (report / "report.html").stat().st_size / _MIB
+    seconds = statistics.median(page.seconds_to_open(report / "report.html", repeat))
+    print(f"report.html of {rows:,} rows, {size:.1f} MiB")
+    print(f"  until a row is open  {seconds:5.2f} s")
+
+
+def _edi(folder: Path, rows: int, repeat: int) -> None:
+    lines = min(rows, _MOST_LINES_FOR_SEGMENTS)
+    for peer, name, write in (("pyx12", "856", edi.write_856), ("pydifact", "DESADV", edi.write_desadv)):
+        path = folder / f"segments-{name}.edi"
+        write(path, lines)
+        _segments(path, f"segments of {name}, {lines:,} lines", peer, repeat)
+    path = folder / "check.edi"
+    edi.write_856(path, rows)
+    command = ["importer", "-q", "check", str(path), "--to", "adm", "--ledger", str(folder / "none.db")]
+    costs = _interleaved(
+        {"importer check": lambda run: [*command, "--report", str(folder / f"edi-{run}")]}, repeat
+    )
+    cost, size = costs["importer check"], path.stat().st_size / _MIB
+    print(f"check {rows:,} rows of an 856, {size:.1f} MiB")
+    rate = f"{rows / cost.seconds:,.0f} rows/s"
+    print(f"  {'importer check':17} {cost.seconds:8.2f} s {cost.peak:8.0f} MiB  {rate}")
+
+
+def _segments(path: Path, title: str, peer: str, repeat: int) -> None:
+    found: dict[str, list[float]] = {"importer": [], peer: []}
+    counts = set()
+    for _ in range(repeat):
+        for reader, times in found.items():
+            count, seconds = _segments_of(reader, path)
+            counts.add(count)
+            times.append(seconds)
+    size = path.stat().st_size / 1_000_000
+    print(f"{title}, {size:.1f} MB, {' or '.join(map(str, counts))} segments")
+    medians = {reader: statistics.median(times) for reader, times in found.items()}
+    for reader, seconds in medians.items():
+        print(f"  {reader:17} {seconds:8.2f} s {size / seconds:8.1f} MB/s")
+    print(f"  ratio             {medians['importer'] / medians[peer]:8.3f}       (less is better)")
+
+
+def _segments_of(reader: str, path: Path) -> tuple[int, float]:
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.edi", reader, str(path)]
+    count, seconds = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return int(count), float(seconds)
+
+
 _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "check": (_check, "rows"),
     "workbook": (_workbook, "rows"),
     "post": (_post, "posts"),
     "tracking": (_tracking, "numbers"),
+    "edi": (_edi, "rows"),
+    "page": (_page, "rows"),
 }
 """What is measured, and the option that says of how much."""
 
@@ -141,7 +202,9 @@ def _interleaved(commands: dict[str, Callable[[int], list[str]]], repeat: int) -
             found[name].append(_cost(command(run)))
     return {
         name: Cost(
-            statistics.median(cost.seconds for cost in costs), statistics.median(cost.peak for cost in costs)
+            statistics.median(cost.seconds for cost in costs),
+            statistics.median(cost.processor for cost in costs),
+            statistics.median(cost.peak for cost in costs),
         )
         for name, costs in found.items()
     }
@@ -156,17 +219,19 @@ def _cost(module_and_arguments: list[str]) -> Cost:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in _FINISHED:
         sys.exit(f"{' '.join(module_and_arguments)}: exit status {process.returncode}")
-    return Cost(seconds, usage.ru_maxrss / 1024)
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def _print(title: str, costs: dict[str, Cost], count: int, unit: str) -> None:
-    ours, peer = costs.values()
     print(title)
+    print("                        wall  processor     memory")
     for name, cost in costs.items():
         rate = f"{count / cost.seconds:,.0f} {unit}/s"
-        print(f"  {name:17} {cost.seconds:8.2f} s {cost.peak:8.0f} MiB  {rate}")
-    seconds, peak = ours.seconds / peer.seconds, ours.peak / peer.peak
-    print(f"  ratio             {seconds:8.2f}   {peak:8.2f}       (less is better)")
+        print(f"  {name:17} {cost.seconds:7.2f} s  {cost.processor:7.2f} s {cost.peak:6.0f} MiB  {rate}")
+    (_, ours), *peers = costs.items()
+    for name, peer in peers:
+        ratios = ours.seconds / peer.seconds, ours.processor / peer.processor, ours.peak / peer.peak
+        print("  {:17} {:7.2f}    {:7.2f}   {:6.2f}      (less is better)".format(f"to {name}", *ratios))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from importer import batches, delivery, report
+from importer import answering, batches, delivery, report
 from importer.batches import Facts
 from importer.errors import ManifestError, SetupError
 from importer.given import Given
@@ -77,14 +77,15 @@ def write(
         scratch = stack.enter_context(sources.scratch())
         found = sources.find(arguments, standard_input, scratch)
         surveyed = batches.survey(sources.keep(_known(run, given, found, scratch), scratch), given.terms)
+        surveyed = answering.refuse_repeated(surveyed, ledger)
         read = batches.read(surveyed, given.terms, console)
         stack.enter_context(report.made(folder))
         batch = batches.group(surveyed, read, given.terms)
         outcomes, heard_of = _recalled(batch, run, ledger, retry_in_doubt=given.retry_in_doubt)
-        book = stack.enter_context(report.workbook(folder)) if xlsx else None
-        tables = batches.write(batch, outcomes, folder, book)
+        sinks = stack.enter_context(batches.sinks(batch, folder, given.again, xlsx=xlsx))
+        tables = batches.write(batch, outcomes, folder, sinks)
         facts = _facts(run, heard_of, ledger, _mails(batch))
-        summary = batches.publish(batch, tables, facts, folder, book)
+        summary = batches.publish(batch, tables, facts, folder, sinks)
         status = _STOPPED if summary.rows[Status.NOT_SENT] else batches.exit_status(summary.rows)
         return Later(summary, status, given.again)
 
@@ -141,7 +142,7 @@ class _There:
 
 def _as_it_was(manifest: Known, found: Source | None, run: Run, there: _There) -> Source:
     if found is not None:
-        return replace(found, name=manifest.name)
+        return replace(found, name=manifest.name, given=manifest.given)
     if not manifest.path:
         raise _lacking(manifest, run, "it came through a pipe, so it can't be read again")
     try:
@@ -152,7 +153,7 @@ def _as_it_was(manifest: Known, found: Source | None, run: Run, there: _There) -
         raise _lacking(
             manifest, run, f"{manifest.path} has changed since: its sha256 is {', '.join(digests)}"
         )
-    return replace(digests[manifest.sha256], name=manifest.name)
+    return replace(digests[manifest.sha256], name=manifest.name, given=manifest.given)
 
 
 def _lacking(manifest: Known, run: Run, found: str) -> ManifestError:

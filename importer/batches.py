@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from importer.model import FINE, STATUSES, Status
 from importer.report.progress import bar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
     from typing import BinaryIO
@@ -182,10 +182,11 @@ def group(surveyed: Sequence[Manifest], read: Read, terms: Terms) -> Batch:
         sku=read.sku,
         quantity=read.quantity,
         bad=read.bad,
-        manifest=read.manifest,
+        manifest=read.document,
         orders=read.orders,
         numbers=read.numbers,
         taken=read.taken,
+        idle=read.idle,
     )
     return Batch(terms, surveyed, read, fulfillments.group(rows, terms.grouping))
 
@@ -203,21 +204,42 @@ def hold_all(batch: Batch, earlier: Earlier, outcomes: Outcomes) -> npt.NDArray[
     return np.zeros(len(batch.grouping), dtype=bool)
 
 
-def write(batch: Batch, outcomes: Outcomes, folder: Path, book: report.Book | None = None) -> Tables:
-    """Write the tables of the report, and their rows into ``book``.
+@contextmanager
+def sinks(batch: Batch, folder: Path, again: str, *, xlsx: bool) -> Iterator[tuple[report.Sink, ...]]:
+    """What else than tables a report has: a page, and with ``xlsx`` a workbook.
+
+    ``again`` is the command that posts in the same way, with ``{}`` for the manifests.
+
+    Raises:
+        CannotGoOn: there is no room for the workbook.
+    """
+    destination = batch.terms.destination
+    page = report.WebPage(
+        folder,
+        again,
+        order_id=batch.terms.order_id,
+        takes=destination.takes if destination else (),
+        optional=destination.optional if destination else (),
+    )
+    with ExitStack() as stack:
+        yield (stack.enter_context(report.workbook(folder)), page) if xlsx else (page,)
+
+
+def write(batch: Batch, outcomes: Outcomes, folder: Path, sinks: Sequence[report.Sink] = ()) -> Tables:
+    """Write the tables of the report, and their rows into ``sinks``.
 
     Raises:
         CannotGoOn: they can't be written, or their sums don't hold.
     """
     account = _account(batch, outcomes)
-    written = report.write(account, [reading.page(manifest) for manifest in batch.surveyed], folder, book)
+    written = report.write(account, [reading.page(manifest) for manifest in batch.surveyed], folder, sinks)
     return Tables(written, *report.summarize(account, written), _by_manifest(batch, account))
 
 
 def publish(
-    batch: Batch, tables: Tables, facts: Facts, folder: Path, book: report.Book | None = None
+    batch: Batch, tables: Tables, facts: Facts, folder: Path, sinks: Sequence[report.Sink] = ()
 ) -> Summary:
-    """Finish ``book``, and write the summary of the report, its last file.
+    """Finish ``sinks``, and write the summary of the report, its last file.
 
     Raises:
         CannotGoOn: it can't be written.
@@ -237,13 +259,15 @@ def publish(
         exit_status=facts.exit_status,
         stopped_because=facts.stopped_because,
         mails=facts.mails,
-        reports=report.paths(folder, xlsx=book is not None),
+        filled_carriers=batch.grouping.filled_carriers(),
+        reports=report.paths(folder) | {sink.kind: str(sink.path) for sink in sinks},
         to_mend=written.to_mend,
+        attention=str(written.attention),
         ledger=facts.ledger,
         ledger_is_new=facts.ledger_is_new,
     )
-    if book is not None:
-        book.finish(summary)
+    for sink in sinks:
+        sink.finish(summary)
     report.publish(summary, folder)
     return summary
 
@@ -268,6 +292,8 @@ def _account(batch: Batch, outcomes: Outcomes) -> report.Account:
         positions=read.positions,
         of_row=grouping.of_row,
         bad=grouping.bad,
+        idle=read.idle,
+        segmented=frozenset(manifest.name for manifest in batch.surveyed if manifest.edi),
         repeats=grouping.repeats,
         names=grouping.names(),
         held_by=grouping.held_by,

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
 from importer import destinations
 from importer.errors import CannotGoOn
-from importer.ledger import OUTCOME_UNKNOWN, SETTLED, TAKEN_AT_ITS_WORD, Verdict, verdict
+from importer.ledger import DONE, OUTCOME_UNKNOWN, SETTLED, TAKEN_AT_ITS_WORD, Verdict, verdict
 from importer.model import PARTIAL, STATUSES, Outcome, State, Status
-from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS, Rules, post_all
+from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS, Others, Rules, Told, post_all
 from importer.posts.client import Client
+from importer.posts.loop import run
 from schemas.codes import code_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     import numpy.typing as npt
 
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
-    from importer.ledger import Ledger
-    from importer.model import Entry, Fulfillment, Intent
-    from importer.posts import Deadline, Memory, Told
+    from importer.ledger import Claimed, Ledger
+    from importer.model import Entry, Fulfillment, Happening, Intent
+    from importer.posts import Connection, Deadline, Judge, Memory
     from importer.posts.signals import Interruption
     from importer.report import Outcomes
     from importer.settings import DestinationSettings
 
 _LOOKED_UP = 5000
+_PASSED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,13 @@ class Earlier:
 
     send: npt.NDArray[np.bool_]
     faulty: bool
-    tried: Mapping[int, Entry] = field(default_factory=dict)
+    tried: dict[int, Entry] = field(default_factory=dict)
+
+    def note(self, index: int, entry: Entry | None) -> None:
+        """Take down what another run has left of it by now, or that there is nothing to worry about."""
+        self.tried.pop(index, None)
+        if entry is not None:
+            self.tried[index] = entry
 
     @property
     def in_doubt(self) -> npt.NDArray[np.bool_]:
@@ -99,6 +108,8 @@ def look_up(
     faulty = False
     tried: dict[int, Entry] = {}
     for parcel, entries in remembered(grouping, grouping.ready, ledger, destination.identity):
+        if posting and any(entry.state is State.SENDING for entry in entries.values()):
+            continue  # by a run that is alive: what becomes of it is known when it is this run's turn
         settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
         if settled is not None and settled.status is Status.IN_DOUBT and posting and destination.readable:
             faulty, settled = True, None  # it is looked up
@@ -128,7 +139,7 @@ def remembered(
         yield from ((parcel, entries) for parcel in some)
 
 
-def _tried(parcel: Fulfillment, entries: dict[tuple[str, str], Entry]) -> Entry | None:
+def _tried(parcel: Fulfillment, entries: Mapping[tuple[str, str], Entry]) -> Entry | None:
     """What an earlier run left of this one, if it may have done it."""
     known = (entries.get((part.order_id, parcel.key)) for part in parcel.parts)
     unclear = [
@@ -141,7 +152,7 @@ def _tried(parcel: Fulfillment, entries: dict[tuple[str, str], Entry]) -> Entry 
 
 def _settled(
     parcel: Fulfillment,
-    entries: dict[tuple[str, str], Entry],
+    entries: Mapping[tuple[str, str], Entry],
     destination: Destination,
     *,
     accept_doubt: bool,
@@ -245,6 +256,10 @@ def _as_recorded(entry: Entry) -> Outcome:
 _UNRECORDED = "it may have been sent, and what came of it could not be recorded"
 
 
+def _as_it_is(connection: Connection) -> Connection:
+    return connection
+
+
 def deliver(
     queues: Iterable[list[Fulfillment]],
     settings: DestinationSettings,
@@ -255,19 +270,21 @@ def deliver(
     interruption: Interruption,
     *,
     earlier: Mapping[int, Entry] | None = None,
+    others: Others | None = None,
+    through: Callable[[Connection], Connection] = _as_it_is,
 ) -> str:
     """Post everything in ``queues``; returns why it ended early, "" if it did not.
 
-    ``told`` hears how each fulfillment ended, ``says`` what all wait for, "" when that is over.
+    ``told`` hears how each fulfillment ended, ``says`` what all wait for, "" when that is over. With
+    ``others`` each order is posted by one of several runs. ``through`` may put something between posting and
+    each of its connections.
 
     Raises:
         CannotGoOn: the ledger takes no more.
     """
-    scheme = f"{settings.auth_scheme} " if settings.auth_scheme else ""
-    auth = {settings.auth_header: scheme + settings.token.reveal()} if settings.token else {}
 
-    def connect() -> Client:
-        return Client(auth, settings.timeout, env_proxy=settings.env_proxy)
+    def connect() -> Connection:
+        return through(client(settings))
 
     async def post() -> str:
         with interruption.listening(asyncio.get_running_loop()):
@@ -280,10 +297,85 @@ def deliver(
                 told,
                 interruption.halt,
                 earlier=earlier,
+                others=others,
                 says=says,
             )
 
-    return asyncio.run(post())
+    return run(post())
+
+
+def client(settings: DestinationSettings, *, anonymous: bool = False, timeout: float | None = None) -> Client:
+    """What reaches the destination, with its token unless ``anonymous``; ``timeout`` is in seconds."""
+    scheme = f"{settings.auth_scheme} " if settings.auth_scheme else ""
+    token = None if anonymous else settings.token
+    auth = {settings.auth_header: scheme + token.reveal()} if token else {}
+    seconds = settings.timeout if timeout is None else timeout
+    stock = settings.transport == "httpx"
+    return Client(auth, seconds, env_proxy=settings.env_proxy, stock=stock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """The claims of a run in a ledger that others post with, too."""
+
+    ledger: Ledger
+    destination: str
+    run_id: str
+
+    def claim(self, order: Sequence[Fulfillment]) -> Future[Claimed]:
+        return self.ledger.claim(self.destination, self.run_id, _keys(order))
+
+    def release(self, order: Sequence[Fulfillment]) -> Future[None]:
+        return self.ledger.release(self.destination, self.run_id, _keys(order))
+
+
+def _keys(order: Iterable[Fulfillment]) -> list[tuple[str, str]]:
+    return [(part.order_id, parcel.key) for parcel in order for part in parcel.parts]
+
+
+def beside_others(
+    grouping: Grouping,
+    send: npt.NDArray[np.bool_],
+    ledger: Ledger,
+    destination: Destination,
+    run_id: str,
+    earlier: Earlier,
+    told: Callable[[Fulfillment, Told], None],
+    *,
+    accept_doubt: bool,
+) -> tuple[Iterator[list[Fulfillment]], Others]:
+    """The queues of a run that posts with a ledger that others post with, too, and what it needs for that.
+
+    ``told`` hears of what the others have done; what they left that may have done it goes into ``earlier``.
+    The run begins elsewhere among the orders than the others, if it can be, so that they seldom meet.
+    """
+
+    def judge(parcel: Fulfillment, entries: Mapping[tuple[str, str], Entry]) -> bool:
+        settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
+        if settled is None or (settled.status is Status.IN_DOUBT and destination.readable):
+            earlier.note(parcel.index, _tried(parcel, entries))
+            return True
+        earlier.note(parcel.index, None)
+        told(parcel, Told(settled, recorded=False))
+        return False
+
+    queues = grouping.by_order(send, zlib.crc32(run_id.encode()) / 2**32)
+    left = _left(queues, ledger, destination.identity, judge)
+    return left, Others(_Claims(ledger, destination.identity, run_id), judge)
+
+
+def _left(
+    queues: Iterator[list[Fulfillment]], ledger: Ledger, destination: str, judge: Judge
+) -> Iterator[list[Fulfillment]]:
+    """The queues but for those that other runs have done by now, many looked up at a time."""
+    while some := list(islice(queues, _PASSED)):
+        entries = ledger.entries(destination, _keys(chain.from_iterable(some)))
+        for queue in some:
+            if all(key in entries and entries[key].state in DONE for key in _keys(queue)):
+                for parcel in queue:
+                    judge(parcel, entries)
+            else:
+                yield queue
 
 
 def rules_of(
@@ -314,11 +406,16 @@ def rules_of(
 class _NoLedger:
     """What a run that only asks has for a ledger; it is neither asked nor told anything."""
 
-    def intend(self, intent: Intent, *, accept_doubt: bool) -> Future[None]:
-        raise AssertionError(intent, accept_doubt)
+    def intend(
+        self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
+    ) -> Future[None]:
+        raise AssertionError(intent, accept_doubt, before, sent)
 
-    def record(self, intent: Intent, outcome: Outcome) -> Future[Outcome]:
-        raise AssertionError(intent, outcome)
+    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Future[Outcome]:
+        raise AssertionError(intent, outcome, before)
+
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+        raise AssertionError(intent, happened)
 
 
 NO_LEDGER: Final = _NoLedger()
@@ -339,6 +436,12 @@ def compare(
     }
     reported = {status: count for status, count in counted.items() if count}
     recorded = {str(state): count for state, count in ledger.outcomes(run_id).items() if count}
+    if ledger.shared:  # other runs may have tried again by now what is not done
+        recorded |= {
+            status: count
+            for status, count in reported.items()
+            if status not in DONE and count >= recorded.get(status, 0)
+        }
     if reported != recorded:
         raise CannotGoOn(
             f"the ledger has {recorded} of this run and the report would say {reported}, so it is not "

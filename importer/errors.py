@@ -4,6 +4,7 @@ A bad row is never an exception: it is a finding (see model.py), and after the f
 outcomes. These are for a run that cannot start or cannot go on, named for what the caller does next::
 
     ImporterError                 exit_status
+    ├── Unknown             1     what was asked about is not known
     ├── SetupError          2     the command line or the configuration is wrong
     ├── ManifestError       3     a manifest cannot be read as one
     ├── CannotGoOn          4     ledger or report cannot be written
@@ -17,6 +18,12 @@ class ImporterError(Exception):
     """A run cannot start or cannot go on; the message says where, what, and what to do."""
 
     exit_status: ClassVar[int] = 4
+
+
+class Unknown(ImporterError):  # noqa: N818 - a fact, not a mistake
+    """What was asked about is not known; nothing was done."""
+
+    exit_status = 1
 
 
 class SetupError(ImporterError):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.codes import CODES
-from schemas.manifest import CANONICAL
+from schemas.manifest import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class Findings:
     """Findings side by side, one per position of the four arrays.
 
     ``rows`` (int64) counts the data rows of the run from 0; ``columns`` (int8) is a place in
-    schemas.manifest.CANONICAL or WHOLE_ROW; ``codes`` (int8) a place in schemas.codes.CODES. ``details``
+    schemas.manifest.COLUMNS or WHOLE_ROW; ``codes`` (int8) a place in schemas.codes.CODES. ``details``
     (int64) is the row that is repeated for duplicate-row, the sum for quantity-too-large where it is the
     parcel's and not the cell's, else NOTHING_MORE.
     """
@@ -49,7 +49,7 @@ class Findings:
         details: npt.NDArray[np.int64] | None = None,
     ) -> Findings:
         """The same finding on each of ``rows``."""
-        place = WHOLE_ROW if column is None else CANONICAL.index(column)
+        place = WHOLE_ROW if column is None else COLUMNS.index(column)
         return Findings(
             rows.astype(np.int64),
             np.full(len(rows), place, dtype=np.int8),
@@ -81,7 +81,7 @@ class Findings:
             self.rows[low:high], self.columns[low:high], self.codes[low:high], self.details[low:high]
         )
 
-    def without(self, rows: Sequence[int]) -> Findings:
+    def without(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Findings:
         """The findings on other rows than ``rows``."""
         keep = ~np.isin(self.rows, np.asarray(rows, dtype=np.int64))
         return Findings(self.rows[keep], self.columns[keep], self.codes[keep], self.details[keep])

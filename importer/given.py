@@ -32,11 +32,15 @@ _OF_DESTINATION: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A manifest as it was read; ``path`` is absolute, and "" where it came through a pipe."""
+    """A manifest as it was read; ``path`` is absolute, and "" where it came through a pipe.
+
+    ``given`` is how the command named it, where that is not its name.
+    """
 
     name: str
     path: str
     sha256: str
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,39 @@ class State(StrEnum):
     NOT_SENT = "not-sent"
 
 
+class Event(StrEnum):
+    """What became known of a fulfillment; the first ones are the states that it came to."""
+
+    SENDING = "sending"
+    CREATED = "created"
+    UPDATED = "updated"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    IN_DOUBT = "in-doubt"
+    NOT_SENT = "not-sent"
+    TRIED = "tried"
+    LOOKED_UP = "looked-up"
+    FOUND_IN_DOUBT = "found-in-doubt"
+    SETTLED_CREATED = "settled-created"
+    SETTLED_NOT_CREATED = "settled-not-created"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that became known of a fulfillment, by run ``run_id`` or of what it did; ``at`` is UTC.
+
+    ``attempt`` counts those of the run from 1, 0 where it is about none or not about one.
+    """
+
+    at: datetime
+    run_id: str
+    event: Event
+    attempt: int = 0
+    code: str = ""
+    message: str = ""
+    http_status: int | None = None
+
+
 PARTIAL: Final = " partial"
 """What the content of a partial fulfillment ends in: what was left out of it was not sent."""
 

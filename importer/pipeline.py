@@ -6,7 +6,7 @@ import math
 import secrets
 import shlex
 import time
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, BinaryIO
 from rich.console import Console
 from rich.text import Text
 
-from importer import batches, delivery, destinations, fulfillments, limits, report
+from importer import answering, batches, delivery, destinations, fulfillments, limits, report
+from importer.answering import Answers
 from importer.batches import Facts, Terms
 from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
 from importer.inbox import Inbox
-from importer.ledger import Ledger, Run, exists
+from importer.ledger import LEASE_SECONDS, Ledger, Run, exists
 from importer.manifests import layouts, sources
 from importer.model import Status
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
 from importer.report.progress import bar
 from importer.report.words import printable
+from importer.watching.ears import Ears
+from importer.watching.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,12 +41,14 @@ if TYPE_CHECKING:
     from importer.batches import Batch, Tables
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
+    from importer.ledger import Location
     from importer.manifests import Manifest
     from importer.manifests.sources import Source
     from importer.model import Fulfillment
-    from importer.posts import Memory, Told
+    from importer.posts import Memory, Others, Told
     from importer.report import Outcomes, Summary
     from importer.settings import DestinationSettings
+    from importer.watching.ears import Listener
 
 _ATTENTION, _STOPPED = 1, 4
 
@@ -52,17 +57,18 @@ _ATTENTION, _STOPPED = 1, 4
 class Job:
     """What the user has asked for. ``destination`` is None for a dry run for any destination.
 
-    ``stop_at`` is in the system's time zone; ``max_time``, ``give_up``, ``drain`` and ``wait_lock`` are
-    seconds (see the options of that name). ``ledger_named`` says that the ledger is not the default one, and
-    ``ask`` lets a dry run look up at the destination what would become of each row. ``again`` is the command
-    that posts in the same way, with ``{}`` for the manifests. ``xlsx`` says that the report has a workbook.
+    ``stop_at`` is in the system's time zone; ``max_time``, ``give_up``, ``drain``, ``wait_lock`` and
+    ``lease`` are seconds (see the options of that name). ``ledger_named`` says that the ledger is not the
+    default one, and ``ask`` lets a dry run look up at the destination what would become of each row.
+    ``again`` is the command that posts in the same way, with ``{}`` for the manifests. ``xlsx`` says that
+    the report has a workbook, ``acks`` that a dry run writes acknowledgments of EDI, as a preview.
     ``archive`` and ``quarantine`` are the folders that manifests are moved to once they were reported.
     """
 
     command: str
     arguments: tuple[str, ...]
     destination: DestinationSettings | None
-    ledger: Path
+    ledger: Location
     options: fulfillments.Options = field(default_factory=fulfillments.Options)
     report: Path | None = None
     layout: str | None = None
@@ -75,10 +81,12 @@ class Job:
     give_up: float = GIVE_UP_SECONDS
     drain: float = DRAIN_SECONDS
     wait_lock: float = 0.0
+    lease: float = LEASE_SECONDS
     ledger_named: bool = False
     ask: bool = False
     again: str = ""
     xlsx: bool = False
+    acks: bool = False
     archive: Path | None = None
     quarantine: Path | None = None
 
@@ -87,7 +95,8 @@ class Job:
 class World:
     """What a run needs of its surroundings; ``standard_input`` is read for the manifest ``-``.
 
-    ``clock`` is seconds that only grow; ``now`` is the wall clock, in UTC.
+    ``clock`` is seconds that only grow; ``now`` is the wall clock, in UTC. The ledger
+    remembers ``who`` runs it. ``log`` hears what happens, ``tracing`` each request.
     """
 
     standard_input: BinaryIO = field(default_factory=batches.standard_input)
@@ -95,6 +104,9 @@ class World:
     interruption: Interruption = field(default_factory=Interruption)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
+    who: str = ""
+    log: Log = field(default_factory=Log)
+    tracing: Listener | None = None
 
 
 def run(job: Job, world: World) -> Summary:
@@ -125,6 +137,7 @@ class _Run:
         )
 
     def run(self) -> Summary:
+        self._begin_log()
         report.refuse_existing(self._folder)
         if self._inbox:
             self._inbox.prepare()
@@ -133,13 +146,21 @@ class _Run:
             surveyed, known = self._survey(terms, stack.enter_context(sources.scratch()))
             ledger = stack.enter_context(self._ledger())
             self._world.interruption.orderly = True  # from here on every row can be reported
+            surveyed = answering.refuse_repeated(surveyed, ledger)
             read = batches.read(surveyed, terms, self._world.console)
             stack.enter_context(report.made(self._folder))
             batch = batches.group(surveyed, read, terms)
             if ledger is None or self._job.destination is None or self._job.command != "post":
                 return self._check(batch, ledger)
             ledger.start_run(self._record(known, batch.terms, self._job.destination))
+            answering.remember(surveyed, ledger, self._id, self._started_at)
             return self._post(batch, ledger, destinations.make(self._job.destination))
+
+    def _begin_log(self) -> None:
+        log, job = self._world.log, self._job
+        log.run_id = self._id
+        to = self._destination.identity if self._destination else ""
+        log.tell("run-started", command=job.command, destination=to, manifests=job.arguments)
 
     def _terms(self) -> Terms:
         job = self._job
@@ -154,6 +175,7 @@ class _Run:
                 source.name,
                 str(source.origin.absolute()) if source.origin else "",
                 manifest.encoded.sha256,
+                source.given,
             )
             for source, manifest in zip(found, surveyed, strict=True)
         )
@@ -188,7 +210,7 @@ class _Run:
         """Be the only run that posts there, after waiting for another one if that is asked for."""
         with ExitStack() as stack:
             try:
-                stack.enter_context(ledger.lock(destination))
+                stack.enter_context(ledger.lock(destination, run_id=self._id, lease=self._job.lease))
             except RunInProgress as other:
                 wait = self._job.wait_lock
                 if self._deadline is not None:
@@ -215,7 +237,8 @@ class _Run:
             stopped = self._deliver(batch, earlier, send, delivery.NO_LEDGER, outcomes, heard)
             outcomes.put_all(send & ~heard.ended, Status.NOT_SENT, "run-stopped", f"not looked up: {stopped}")
         mails = batch.grouping.mails(send & (outcomes.status == report.NUMBER_OF[Status.READY]))
-        return self._report(batch, outcomes, stopped, mails)
+        answers = self._answers(batch, answering.numbers(ledger), preview=True) if self._job.acks else ()
+        return self._report(batch, outcomes, stopped, mails, answers)
 
     def _post(self, batch: Batch, ledger: Ledger, destination: Destination) -> Summary:
         grouping = batch.grouping
@@ -237,7 +260,8 @@ class _Run:
                 heard.ended[found] = True
             left = send & ~heard.ended & ~earlier.in_doubt
             outcomes.put_all(left, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
-            summary = self._report(batch, outcomes, stopped, int(heard.mailed.sum()))
+            answers = self._answers(batch, ledger.next_control_number)
+            summary = self._report(batch, outcomes, stopped, int(heard.mailed.sum()), answers)
         except ImporterError as error:
             raise self._unreported(ledger, stopped, error) from error
         if failure is None:
@@ -283,22 +307,54 @@ class _Run:
                 heard.hear(parcel.index, how)
                 progress.advance(1)
 
+            log = self._world.log.of_posting(batch.grouping.of_row, batch.read.positions)
+            ears = Ears(ledger, told, progress.say).and_of(log).and_of(self._world.tracing)
+            queues, others = self._queues(batch.grouping, send, ledger, earlier, ears.told)
             return delivery.deliver(
-                batch.grouping.by_order(send),
+                queues,
                 settings,
-                ledger,
+                ears.memory,
                 rules,
-                told,
-                progress.say,
+                ears.told,
+                ears.says,
                 self._world.interruption,
                 earlier=earlier.tried,
+                others=others,
+                through=ears.through,
             )
 
-    def _report(self, batch: Batch, outcomes: Outcomes, stopped: str, mails: int) -> Summary:
-        with report.workbook(self._folder) if self._job.xlsx else nullcontext() as book:
-            tables = batches.write(batch, outcomes, self._folder, book)
+    def _queues(
+        self,
+        grouping: Grouping,
+        send: npt.NDArray[np.bool_],
+        ledger: Memory,
+        earlier: delivery.Earlier,
+        told: Callable[[Fulfillment, Told], None],
+    ) -> tuple[Iterator[list[Fulfillment]], Others | None]:
+        """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
+        if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
+            return grouping.by_order(send), None
+        accept, to = self._job.retry_in_doubt, self._destination
+        return delivery.beside_others(
+            grouping, send, ledger, to, self._id, earlier, told, accept_doubt=accept
+        )
+
+    def _answers(
+        self, batch: Batch, number: Callable[[str], int], *, preview: bool = False
+    ) -> tuple[Answers, ...]:
+        """What writes the acknowledgments, where a manifest is EDI."""
+        if not answering.is_spoken(batch.surveyed):
+            return ()
+        return (Answers(batch.surveyed, self._folder, number, self._world.now(), preview=preview),)
+
+    def _report(
+        self, batch: Batch, outcomes: Outcomes, stopped: str, mails: int, answers: tuple[Answers, ...]
+    ) -> Summary:
+        with batches.sinks(batch, self._folder, self._job.again, xlsx=self._job.xlsx) as made:
+            sinks = (*made, *answers)
+            tables = batches.write(batch, outcomes, self._folder, sinks)
             facts = self._facts(tables, stopped, mails)
-            summary = batches.publish(batch, tables, facts, self._folder, book)
+            summary = batches.publish(batch, tables, facts, self._folder, sinks)
         return self._filed(summary, tables, self._inbox) if self._inbox else summary
 
     def _filed(self, summary: Summary, tables: Tables, inbox: Inbox) -> Summary:
@@ -350,6 +406,7 @@ class _Run:
             report=str(self._folder),
             started_at=self._started_at,
             given=given.as_json(),
+            who=self._world.who,
         )
 
     def _finish(self, ledger: Ledger, summary: Summary) -> None:

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer import tracking
-from importer.findings import Findings, Mentions
+from importer.findings import Findings, Mentions, number_of
 from importer.model import MAIL_ALONE
-from schemas.manifest import CANONICAL, TEXT, WHITE_SPACE, schema
+from schemas.cleaning import ASCII, INVISIBLE, NARROWED, WRAPPED
+from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, TEXT, WHITE_SPACE, judged, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,19 +28,11 @@ if TYPE_CHECKING:
 
     Text: TypeAlias = pa.Array[Any]
 
-_NARROWED = ("order_id", "quantity", "tracking_number", "notify")
-_JUDGED_IF_TAKEN = frozenset({"fulfillment_id", "notify"})
-_INVISIBLE = dict.fromkeys(
-    map(
-        ord,
-        "\u00ad\u200b\u200c\u200d\u2060\ufeff"  # soft hyphen, of zero width, byte order mark
-        "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",  # direction of writing
-    )
-)
-_ASCII = {chr(code + 0xFEE0): chr(code) for code in range(0x21, 0x7F)} | {"、": ","}
-_WRAPPED = r'^="((?:[^"]|"")*)"$'
+_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _BETWEEN = re.compile(r'[,;\t|\r\n"]')  # what may part two cells where quotes or delimiters went wrong
 _LONGEST_NAME = 255
+_IDLE = ("line-not-shipped", "interchange-again")
+_REJECTED = "rejected"
 
 
 class Misfit(Protocol):
@@ -61,10 +54,12 @@ class Checked:
     ``order_id`` and ``tracking_number`` are strings, null where the row does not say them well enough to
     name a parcel; ``sku`` strings and ``quantity`` int32 count only where ``bad`` (bool) is false.
     ``findings`` are the reasons for ``bad``; both they and ``warnings`` count rows from the block's start,
-    and so do ``orders`` and ``numbers``: all that may be an order id or a tracking number in rows whose
-    cells can't be told apart, or have several things in one. ``taken`` has the further columns that the
-    destination takes, strings, '' for a blank cell or a bad row. A row without a tracking number that only
-    asks to mail the customer has its fulfillment id in the place of the number.
+    and so do ``orders`` and ``numbers``: all that may be an order id or a tracking number of rows whose cells
+    can't be told apart, or have several things in one, or say neither. ``taken`` has the further columns that
+    the destination takes, strings, '' for a blank cell or a bad row. A row without a tracking number that
+    only asks to mail the customer has its fulfillment id in the place of the number. ``idle`` (bool) are rows
+    that say that nothing was shipped, or that came before: they are ``bad``, but nobody's fault, and name no
+    parcel. Nor do rows of a rejected EDI document, which is rejected alone.
     """
 
     order_id: Text
@@ -76,16 +71,26 @@ class Checked:
     warnings: Findings
     orders: Mentions
     numbers: Mentions
+    idle: npt.NDArray[np.bool_]
     taken: Mapping[str, Text] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Above:
+    """What the last row that names something names: its tracking number, or else its order; None for none."""
+
+    order_id: str | None = None
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Checks blocks of one manifest.
+    """Checks blocks of one manifest, in order.
 
     ``columns`` names the manifest's canonical columns, ``order_id`` is ``integer`` or ``string``, and with
     ``strict_tracking`` a wrong check digit is a fault instead of a warning. ``takes`` names the further
-    columns that the destination makes something of, ``optional`` those that it can do without.
+    columns that the destination makes something of, ``optional`` those that it can do without. With
+    ``whole_rows`` no row belongs to the one above because it does not say what it is of, as in EDI.
     """
 
     columns: tuple[str, ...]
@@ -93,43 +98,82 @@ class Checker:
     strict_tracking: bool = False
     takes: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    whole_rows: bool = False
+    _above: _Above = field(default_factory=_Above)
 
     def check(self, cells: Mapping[str, Text], misfits: Mapping[int, Misfit]) -> Checked:
         """Judge every row; nothing is dropped.
 
         ``cells`` has a string array (no nulls) for each canonical column of the manifest; ``misfits`` are
-        the rows (by position) whose cells can't be told apart: what they name is not read by position.
+        the rows (by position) whose cells can't be told apart: what they name is not read by position. A row
+        with neither order id nor tracking number may belong to the row above, and so it mentions what that
+        one names.
         """
-        clean = {name: _cleaned(cells[name], narrow=name in _NARROWED) for name in self.columns}
+        clean = {name: _cleaned(cells[name], narrow=name in NARROWED) for name in self.columns}
         key = "tracking_number" if "tracking_number" in clean else "fulfillment_id"
         rows = len(clean["order_id"])
         faults = [*self._judge(clean), *self._half_lines(clean)]
-        wrong, other = _opinion(clean, _having(faults, "tracking_number", rows))
-        doubts = Findings.of(np.flatnonzero(wrong), "tracking-check-digit", "tracking_number")
-        warnings = [Findings.of(np.flatnonzero(other), "carrier-mismatch", "tracking_number")]
-        (faults if self.strict_tracking else warnings).append(doubts)
+        faults, idle, again = _by_verdict(faults, rows)
+        wrong, cut, other = _opinion(clean, _having(faults, "tracking_number", rows))
+        doubts = [
+            Findings.of(np.flatnonzero(wrong), "tracking-check-digit", "tracking_number"),
+            Findings.of(np.flatnonzero(cut), "tracking-number-cut", "tracking_number"),
+        ]
+        warnings = [
+            Findings.of(np.flatnonzero(other), "carrier-mismatch", "tracking_number"),
+            *again,
+        ]
+        (faults if self.strict_tracking else warnings).extend(doubts)
         unnamed, unnumbered = (_having(faults, name, rows) for name in ("order_id", key))
         unnamed[[*misfits]] = unnumbered[[*misfits]] = True
+        idle[[*misfits]] = False
+        apart = idle | (_rejected(clean, rows) & ~_at([*misfits], rows))
+        unnamed |= apart
+        unnumbered |= apart
         findings = Findings.join([Findings.join(faults).without([*misfits]), *_torn(misfits)])
         bad = np.zeros(rows, dtype=bool)
         bad[findings.rows] = True
+        bad |= idle
         mentioned = _mentioned(
             {at: misfit.cells for at, misfit in misfits.items()}
-            | self._torn_cells(clean, (unnamed | unnumbered) & ~_at([*misfits], rows))
+            | self._torn_cells(clean, (unnamed | unnumbered) & ~apart & ~_at([*misfits], rows))
         )
+        order_id = _known(self._plain_order_id(clean["order_id"]), unnamed)
+        number = _known(_unspaced(clean[key]) if key == "tracking_number" else clean[key], unnumbered)
+        nameless = _is_blank(clean["order_id"]) & _is_blank(clean[key]) & ~idle & ~_at([*misfits], rows)
+        nameless &= not self.whole_rows
+        orders, numbers = self._named_above(order_id, number, nameless)
         return Checked(
-            order_id=_known(self._plain_order_id(clean["order_id"]), unnamed),
-            tracking_number=_known(
-                _unspaced(clean[key]) if key == "tracking_number" else clean[key], unnumbered
-            ),
+            order_id=order_id,
+            tracking_number=number,
             sku=clean["sku"] if "sku" in clean else pa.repeat("", rows),
             quantity=_quantity(clean.get("quantity"), bad),
             bad=bad,
             findings=findings,
             warnings=Findings.join(warnings).without([*misfits]),
-            orders=Mentions(mentioned.rows, self._plain_order_id(mentioned.texts)),
-            numbers=Mentions(mentioned.rows, _unspaced(mentioned.texts)),
+            orders=Mentions.join([Mentions(mentioned.rows, self._plain_order_id(mentioned.texts)), orders]),
+            numbers=Mentions.join([Mentions(mentioned.rows, _unspaced(mentioned.texts)), numbers]),
+            idle=idle,
             taken=self._taken(clean, bad),
+        )
+
+    def _named_above(
+        self, order_id: Text, number: Text, nameless: npt.NDArray[np.bool_]
+    ) -> tuple[Mentions, Mentions]:
+        """What the rows above the ``nameless`` ones name: the tracking number, else the order."""
+        orders = pa.concat_arrays([pa.array([self._above.order_id], pa.string()), order_id])
+        numbers = pa.concat_arrays([pa.array([self._above.number], pa.string()), number])
+        above = np.maximum.accumulate(np.where(nameless, 0, np.arange(1, len(nameless) + 1)))
+        if len(above):
+            last = int(above[-1])
+            self._above.order_id, self._above.number = orders[last].as_py(), numbers[last].as_py()
+        rows = np.flatnonzero(nameless)
+        meant = pa.array(above[rows])
+        by_number = numbers.take(meant).is_valid().to_numpy(zero_copy_only=False)
+        by_order = orders.take(meant).is_valid().to_numpy(zero_copy_only=False) & ~by_number
+        return (
+            Mentions(rows[by_order], orders.take(meant).filter(pa.array(by_order))),
+            Mentions(rows[by_number], numbers.take(meant).filter(pa.array(by_number))),
         )
 
     def _taken(self, clean: Mapping[str, Text], bad: npt.NDArray[np.bool_]) -> dict[str, Text]:
@@ -139,10 +183,9 @@ class Checker:
         return taken
 
     def _judge(self, clean: Mapping[str, Text]) -> list[Findings]:
-        """One finding for each bad cell, of the first rule it breaks; column by column, as in CANONICAL."""
-        columns = [name for name in self.columns if name in self.takes or name not in _JUDGED_IF_TAKEN]
-        # where there is a tracking number, the fulfillment can be looked up
-        optional = (*self.optional, *(["fulfillment_id"] if "tracking_number" in clean else []))
+        """One finding for each bad cell, of the first rule it breaks; column by column, as in COLUMNS."""
+        columns = judged(self.columns, self.takes, self.optional)
+        optional = [name for name, may_be_blank in columns.items() if may_be_blank]
         judge = schema(columns, order_id=self.order_id, optional=optional)
         faults: list[Findings] = []
         seen = {name: np.zeros(len(cells), dtype=bool) for name, cells in clean.items()}
@@ -154,11 +197,10 @@ class Checker:
 
     def _half_lines(self, clean: Mapping[str, Text]) -> Iterator[Findings]:
         """Where lines are optional, half a line is a fault all the same."""
-        lines = ("sku", "quantity")
-        if not set(lines) <= set(self.optional) or not set(lines) <= clean.keys():
+        if not set(LINE) <= set(self.optional) or not set(LINE) <= clean.keys():
             return
-        blank = {name: pc.equal(clean[name], "").to_numpy(zero_copy_only=False) for name in lines}
-        for name, other in (lines, lines[::-1]):
+        blank = {name: _is_blank(clean[name]) for name in LINE}
+        for name, other in (LINE, LINE[::-1]):
             yield Findings.of(np.flatnonzero(blank[name] & ~blank[other]), f"blank-{name}", name)
 
     @staticmethod
@@ -205,11 +247,44 @@ def _failure(error: SchemaError) -> tuple[str, str, npt.NDArray[np.bool_]]:
     return str(error.schema.name), code, ~error.check_output.to_numpy(dtype=bool)
 
 
+def _by_verdict(
+    faults: Sequence[Findings], rows: int
+) -> tuple[list[Findings], npt.NDArray[np.bool_], list[Findings]]:
+    """The faults, but of rows that EDI gave a verdict on that alone; which are idle, and why."""
+    told = _having(faults, EDI_VERDICT, rows)
+    idle = np.zeros(rows, dtype=bool)
+    kept, said = [], []
+    for found in faults:
+        if EDI_VERDICT not in {COLUMNS[column] for column in np.unique(found.columns)}:
+            kept.append(found.without(np.flatnonzero(told)) if told.any() else found)
+        elif np.isin(found.codes, [number_of(code) for code in _IDLE]).all():
+            idle[found.rows] = True
+            said.append(found)
+        else:
+            kept.append(found)
+    return kept, idle, said
+
+
+def _rejected(clean: Mapping[str, Text], rows: int) -> npt.NDArray[np.bool_]:
+    """Which rows are of an EDI document that is rejected."""
+    if EDI_VERDICT not in clean:
+        return np.zeros(rows, dtype=bool)
+    rejected: npt.NDArray[np.bool_] = pc.starts_with(clean[EDI_VERDICT], _REJECTED).to_numpy(
+        zero_copy_only=False
+    )
+    return rejected
+
+
 def _torn(misfits: Mapping[int, Misfit]) -> list[Findings]:
     """The findings on rows whose cells can't be told apart, which is all that is said of them."""
     rows = np.fromiter(misfits, dtype=np.int64, count=len(misfits))
     codes = np.array([misfit.code for misfit in misfits.values()], dtype=object)
     return [Findings.of(rows[codes == code], code) for code in dict.fromkeys(codes.tolist())]
+
+
+def _is_blank(cells: Text) -> npt.NDArray[np.bool_]:
+    blank: npt.NDArray[np.bool_] = pc.equal(cells, "").to_numpy(zero_copy_only=False)
+    return blank
 
 
 def _at(places: Sequence[int], rows: int) -> npt.NDArray[np.bool_]:
@@ -237,22 +312,22 @@ def _having(faults: Sequence[Findings], column: str, rows: int) -> npt.NDArray[n
     """Which of the ``rows`` have a fault in the canonical ``column``."""
     having = np.zeros(rows, dtype=bool)
     for found in faults:
-        having[found.rows[found.columns == CANONICAL.index(column)]] = True
+        having[found.rows[found.columns == COLUMNS.index(column)]] = True
     return having
 
 
 def _opinion(
     clean: Mapping[str, Text], unnumbered: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which tracking numbers fail their check digit, and which are another carrier's than the row names."""
+) -> tuple[npt.NDArray[np.bool_], ...]:
+    """Which tracking numbers fail their check digit, have a wrong length, are of a carrier not named."""
     if "tracking_number" not in clean:
         nothing = np.zeros(len(unnumbered), dtype=bool)
-        return nothing, nothing
+        return nothing, nothing, nothing
     numbers = _known(_unspaced(clean["tracking_number"]), unnumbered)
     said = tracking.judge(numbers, clean.get("tracking_company"))
-    return (
-        said.wrong_check_digit.to_numpy(zero_copy_only=False),
-        said.other_carrier.to_numpy(zero_copy_only=False),
+    return tuple(
+        mask.to_numpy(zero_copy_only=False)
+        for mask in (said.wrong_check_digit, said.wrong_length, said.other_carrier)
     )
 
 
@@ -265,8 +340,8 @@ def _cleaned(cells: Text, *, narrow: bool) -> Text:
         plain = [_plain(text, narrow=narrow) for text in distinct.dictionary.to_pylist()]
         cells = pc.replace_with_mask(cells, odd, pa.array(plain, pa.string()).take(distinct.indices))
     if pc.any(pc.starts_with(cells, '="')).as_py():
-        wrapped = pc.match_substring_regex(cells, _WRAPPED)
-        inside = pc.replace_substring(pc.replace_substring_regex(cells, _WRAPPED, r"\1"), '""', '"')
+        wrapped = pc.match_substring_regex(cells, WRAPPED)
+        inside = pc.replace_substring(pc.replace_substring_regex(cells, WRAPPED, r"\1"), '""', '"')
         cells = pc.if_else(wrapped, pc.utf8_trim_whitespace(inside), cells)
     return cells
 
@@ -281,7 +356,7 @@ def _narrow(character: str) -> str:
     if character.isspace():
         return "\n" if character.splitlines() == [""] else " "
     digit = unicodedata.decimal(character, None)
-    return _ASCII.get(character, character) if digit is None else str(digit)
+    return ASCII.get(character, character) if digit is None else str(digit)
 
 
 def _unspaced(cells: Text) -> Text:

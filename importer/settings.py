@@ -74,7 +74,8 @@ class DestinationSettings:
     ``base_url`` is tidy: lower-case host, no default port, no trailing slash; it is empty only where nothing
     is sent. ``timeout`` is in seconds, for one attempt from connecting to the last byte. ``token`` is None
     for the sandbox and where nothing is sent. ``account`` tells two accounts at one base_url apart.
-    ``extra`` has constant fields for every body. ``env_proxy`` says whether HTTPS_PROXY and its like count.
+    ``extra`` has constant fields for every body. ``env_proxy`` says whether HTTPS_PROXY and its like count,
+    and ``transport`` whether HTTP is spoken by the importer's own transport or by httpx's.
     From ``version`` on it is Shoplazza's: ``operation`` is update, create or auto, ``send_email`` mails
     customers of whom the manifest says nothing, ``order_id_is`` says whether order ids of the manifest are
     the platform's ids or its numbers, and ``check_carriers`` compares carriers with the platform's list.
@@ -98,6 +99,7 @@ class DestinationSettings:
     max_attempts: int = 5
     rate: Rate | None = None
     env_proxy: bool = False
+    transport: str = "own"
     sandbox: bool = False
     version: str = "2022-01"
     operation: str = "update"
@@ -558,6 +560,7 @@ _SHARED: Final[Mapping[str, _Key]] = {
     "max_attempts": _whole_number(1, 100),
     "rate": _Key(_rate, _RATE_WORDS),
     "env_proxy": _TRUE_OR_FALSE,
+    "transport": _one_of("own", "httpx"),
 }
 
 _ADM: Final[Mapping[str, _Key]] = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +15,8 @@ import platformdirs
 from rich.console import Console
 
 from importer import settings
-from importer.errors import CannotGoOn
+from importer.errors import CannotGoOn, SetupError
+from importer.ledger import Location, location
 from importer.report.words import printable
 
 if TYPE_CHECKING:
@@ -21,16 +24,45 @@ if TYPE_CHECKING:
 
 _WIDE: Final = 200  # columns of what is not a terminal: nobody's lines need wrapping there
 
+
+def place(context: click.Context, parameter: click.Parameter, value: str | None) -> Location | None:
+    """Where a ledger is, as a callback of click's: the path of a file, or the address of a database."""
+    if value is None:
+        return None
+    try:
+        found = location(value)
+    except SetupError as error:
+        raise click.BadParameter(str(error)) from error
+    if isinstance(found, Path):
+        click.Path(dir_okay=False).convert(found, parameter, context)
+    return found
+
+
 LEDGER = click.option(
     "--ledger",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="What earlier runs did  [default: ledger.db in the user's state folder]",
+    callback=place,
+    metavar="FILE|URL",
+    help="What earlier runs did: a file, or a database, postgresql://...  "
+    "[default: ledger.db in the user's state folder]",
 )
 
 
 def default_ledger() -> Path:
     """Where the ledger is when the user names none."""
     return platformdirs.user_state_path("importer") / "ledger.db"
+
+
+def user() -> str:
+    """The name of who runs the program."""
+    try:
+        return getpass.getuser()
+    except (KeyError, ImportError, OSError):  # nobody has told the name of this number
+        return f"user {os.getuid()}"
+
+
+def user_and_host() -> str:
+    """Who runs the program, and where: ``user@host``."""
+    return f"{user()}@{socket.gethostname()}"
 
 
 def complain(text: str) -> None:

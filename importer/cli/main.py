@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from importer.cli.common import Common, complain
+from importer.cli.diff import diff
+from importer.cli.doctor import doctor
+from importer.cli.edi import edi
+from importer.cli.explain import explain
 from importer.cli.layouts import layouts
+from importer.cli.ledger import ledger
 from importer.cli.posting import check, post
+from importer.cli.review import review
 from importer.cli.runs import runs
 from importer.cli.sandbox import sandbox
 from importer.cli.settle import settle
@@ -100,5 +106,8 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
     context.obj = Common(config, verbose, quiet)
 
 
-for _command in (check, post, runs, settle, layouts, template, sandbox):
+for _command in (
+    *(check, post, review, diff, runs, explain, settle),
+    *(ledger, doctor, layouts, edi, template, sandbox),
+):
     main.add_command(_command)

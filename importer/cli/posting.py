@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from importer import destinations, limits, pipeline, settings
-from importer.cli.common import LEDGER, Common, complain, default_ledger, printing
+from importer.cli import watching
+from importer.cli.common import LEDGER, Common, complain, default_ledger, printing, user_and_host
+from importer.cli.watching import Watch, watched
 from importer.fulfillments import Duplicates, Options
+from importer.ledger import LEASE_SECONDS
 from importer.manifests import encodings
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
@@ -51,6 +54,14 @@ def _parsed(parse: Callable[[str], T]) -> Callable[[click.Context, click.Paramet
 
 _DURATION = _parsed(limits.parse_duration)
 
+
+def _parse_lease(text: str) -> float:
+    seconds = limits.parse_duration(text)
+    if seconds < 1:
+        raise ValueError(f"found {text!r}, expected a second or more: nobody says more often that he lives")
+    return seconds
+
+
 _A_DAY = "24h"
 _MANIFESTS = click.argument("manifests", metavar="MANIFEST...", nargs=-1, type=str)
 _SHARED = (
@@ -69,7 +80,7 @@ _SHARED = (
     click.option(
         "--sheet",
         metavar="NAME",
-        help="Sheet of a workbook  [default: the first that has the columns]",
+        help="Sheet of a workbook  [default: the first that has the columns and data]",
     ),
     click.option(
         "--encoding", metavar="NAME", callback=_encoding, help="Text encoding, when detection is not wanted."
@@ -164,6 +175,15 @@ _SHARED = (
         f"DURATION {_A_DAY}  [default: don't wait]",
     ),
     click.option(
+        "--lease",
+        metavar="DURATION",
+        callback=_parsed(_parse_lease),
+        default=f"{LEASE_SECONDS:g}s",
+        show_default=True,
+        help="With a ledger in a database, where runs share the work: others take this run for dead when it "
+        "has not said for so long that it lives.",
+    ),
+    click.option(
         "--rate",
         metavar="N[/BURST]",
         callback=_parsed(settings.parse_rate),
@@ -172,6 +192,7 @@ _SHARED = (
     click.option("--concurrency", type=int, metavar="N", help="So many orders side by side."),
     click.option("--timeout", type=float, metavar="S", help="Seconds for one attempt, to its last byte."),
     click.option("--max-attempts", type=int, metavar="N", help="Attempts for each fulfillment."),
+    *watching.OPTIONS,
 )
 
 
@@ -191,8 +212,15 @@ _ASK = click.option(
 )
 
 
+_ACKS = click.option(
+    "--acks",
+    is_flag=True,
+    help="For EDI: also write the acknowledgments that post would write, marked as tests.",
+)
+
+
 @click.command()
-@_with(_MANIFESTS, *_SHARED, _ASK)
+@_with(_MANIFESTS, *_SHARED, _ASK, _ACKS)
 @click.pass_obj
 def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hands over each option by name
     """Dry run: read, validate, group, report. Nothing leaves the machine.
@@ -204,8 +232,8 @@ def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click han
     importer check manifest.csv
     importer check inbox/ --to adm --report checked
     """  # noqa: D301 - click takes \b for text to be left as it is
-    _refuse_contradictions(options)
-    with ExitStack() as stack:
+    with watched("check", options) as watch, ExitStack() as stack:
+        _refuse_contradictions("check", options)
         if options["ask"]:
             target = _reached(common, options, stack)
         elif options["sandbox"] is not None:
@@ -214,7 +242,7 @@ def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click han
             target = settings.destination_for_check(common.settings(), options["to"])
         else:
             target = None
-        return _run(common, _job(common, "check", target, options), options)
+        return _run(common, _job(common, "check", target, options), options, watch)
 
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -250,10 +278,10 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
     importer post inbox/ --archive done/ --quarantine bad/
     importer post reports/RUN-ID/errors.csv --to adm     (after mending it)
     """  # noqa: D301 - click takes \b for text to be left as it is
-    _refuse_contradictions(options)
-    with ExitStack() as stack:
+    with watched("post", options) as watch, ExitStack() as stack:
+        _refuse_contradictions("post", options)
         target = _reached(common, options, stack)
-        return _run(common, _job(common, "post", target, options), options)
+        return _run(common, _job(common, "post", target, options), options, watch)
 
 
 def _reached(common: Common, options: dict[str, Any], stack: ExitStack) -> settings.DestinationSettings:
@@ -284,7 +312,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     return {key: options[key] for key in ("rate", "concurrency", "timeout", "max_attempts")}
 
 
-def _refuse_contradictions(options: dict[str, Any]) -> None:
+def _refuse_contradictions(command: str, options: dict[str, Any]) -> None:
     if not options["manifests"]:
         given = options["sandbox"]
         more = f"; --sandbox took {given!r} for its orders file: put the manifest before it" if given else ""
@@ -295,6 +323,7 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
         raise click.UsageError("--partial and --all-or-nothing contradict each other")
     if options["rehearse"] and options["sandbox"] is None:
         raise click.UsageError("--rehearse is for the sandbox only: give --sandbox, too")
+    watching.refuse_contradictions(command, options)
 
 
 def _job(
@@ -324,9 +353,11 @@ def _job(
         give_up=options["give_up"],
         drain=options["drain"],
         wait_lock=options["wait_lock"],
+        lease=options.get("lease", LEASE_SECONDS),
         ledger_named=options["ledger"] is not None,
         again=_again(common, options),
         xlsx=options["xlsx"],
+        acks=options.get("acks", False),
         archive=options.get("archive"),
         quarantine=options.get("quarantine"),
     )
@@ -353,15 +384,25 @@ def _fill_carrier(target: settings.DestinationSettings | None, *, asked: bool) -
     return asked
 
 
-def _run(common: Common, job: pipeline.Job, options: dict[str, Any]) -> int:
+def _run(common: Common, job: pipeline.Job, options: dict[str, Any], watch: Watch) -> int:
     interruption = Interruption()
-    world = pipeline.World(console=common.progress, interruption=interruption)
+    world = pipeline.World(
+        console=common.progress,
+        interruption=interruption,
+        who=user_and_host(),
+        log=watch.log,
+        tracing=watch.tracing,
+    )
+    watch.job = job
     try:
         with interruption.watching():
             summary = pipeline.run(job, world)
     except KeyboardInterrupt:
-        complain("importer: interrupted; what was done is recorded, and the same command carries on")
+        words = "interrupted; what was done is recorded, and the same command carries on"
+        complain(f"importer: {words}")
+        watch.failed(words, interruption.exit_status)
         return interruption.exit_status
+    watch.ended(summary)
     with printing():
         if options["json"]:
             click.echo(summary.as_json())

@@ -11,7 +11,7 @@ import click
 from importer import afterwards, batches
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing
 from importer.errors import SetupError
-from importer.ledger import Ledger, Run, exists
+from importer.ledger import Ledger, Location, Run, exists
 from importer.posts.signals import Interruption
 from importer.report import runs as runs_report
 from importer.report import terminal
@@ -42,7 +42,7 @@ def runs(
     run_id: str | None,
     manifests: tuple[str, ...],
     folder: Path | None,
-    ledger: Path | None,
+    ledger: Location | None,
     limit: int,
     as_json: bool,  # noqa: FBT001 - as click hands them over
     xlsx: bool,  # noqa: FBT001 - the same
@@ -84,7 +84,7 @@ def _refuse_contradictions(
         raise click.UsageError("--xlsx: it goes with a report; say with --report DIR where it is to go")
 
 
-def _remembered(location: Path, run_id: str | None, limit: int) -> tuple[list[Run], dict[str, int]]:
+def _remembered(location: Location, run_id: str | None, limit: int) -> tuple[list[Run], dict[str, int]]:
     """The last runs, or the one of that id with what the ledger has of it, by state."""
     if run_id is None:
         if not exists(location):
@@ -96,13 +96,13 @@ def _remembered(location: Path, run_id: str | None, limit: int) -> tuple[list[Ru
         return [found], {str(state): count for state, count in memory.outcomes(run_id).items()}
 
 
-def _ledger(location: Path, run_id: str) -> Ledger:
+def _ledger(location: Location, run_id: str) -> Ledger:
     if not exists(location):
         raise SetupError(f"run {run_id}: unknown; there is no ledger at {location}")
     return Ledger(location, readonly=True)
 
 
-def _run(memory: Ledger, location: Path, run_id: str) -> Run:
+def _run(memory: Ledger, location: Location, run_id: str) -> Run:
     found = memory.run(run_id)
     if found is None:
         raise SetupError(f"run {run_id}: not in the ledger {location}; 'importer runs' lists those that are")
@@ -111,7 +111,7 @@ def _run(memory: Ledger, location: Path, run_id: str) -> Run:
 
 def _report(
     common: Common,
-    location: Path,
+    location: Location,
     run_id: str,
     manifests: Sequence[str],
     folder: Path,
@@ -142,7 +142,7 @@ def _report(
     return later.exit_status
 
 
-def _list_runs(common: Common, location: Path, found: Sequence[Run], *, as_json: bool) -> None:
+def _list_runs(common: Common, location: Location, found: Sequence[Run], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([runs_report.as_json(run) for run in found], indent=2))
     elif found:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -12,15 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from importer import batches, destinations, settings, settling
-from importer.cli.common import LEDGER, Common, default_ledger, printing
+from importer.cli.common import LEDGER, Common, default_ledger, printing, user
 from importer.errors import SetupError
-from importer.ledger import Ledger, exists
+from importer.ledger import Ledger, Location, exists
 from importer.report import doubts
 from importer.report.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 @click.command()
@@ -52,7 +49,7 @@ def settle(
     source: str | None,
     to: str | None,
     sandbox: bool,  # noqa: FBT001 - as click hands them over
-    ledger: Path | None,
+    ledger: Location | None,
     as_json: bool,  # noqa: FBT001 - as click hands them over
 ) -> int:
     """List what is in doubt, or tell the ledger what became of it.
@@ -67,13 +64,13 @@ def settle(
     importer settle --from reports/RUN-ID/errors.csv         (with a column 'settled' added)
     """  # noqa: D301 - click takes \b for text to be left as it is
     _refuse_contradictions(names, source, created=created, not_created=not_created)
-    destination = _identity(common, to, sandbox=sandbox)
+    destination = identity(common, to, sandbox=sandbox)
     location = ledger or default_ledger()
     if ledger is not None and not exists(ledger):
         raise SetupError(f"--ledger {ledger}: there is no ledger there")
     if not names and source is None:
         return _list(
-            common, location, destination, _again(common, to, ledger, sandbox=sandbox), as_json=as_json
+            common, location, destination, again(common, to, ledger, sandbox=sandbox), as_json=as_json
         )
     if not exists(location):
         raise SetupError(f"nothing can be settled: there is no ledger at {location}")
@@ -83,7 +80,7 @@ def settle(
         said = created if created or not_created else None
         claims = settling.read([source], batches.standard_input(), created=said)
     with Ledger(location) as memory:
-        settled = settling.settle(memory, claims, destination, _user())
+        settled = settling.settle(memory, claims, destination, user())
     _tell(common, settled, as_json=as_json)
     return 0 if all(each.settled for each in settled) else 1
 
@@ -101,7 +98,7 @@ def _refuse_contradictions(
         raise click.UsageError("no fulfillment was named: ORDER/TRACKING, or a file with --from")
 
 
-def _identity(common: Common, to: str | None, *, sandbox: bool) -> str | None:
+def identity(common: Common, to: str | None, *, sandbox: bool) -> str | None:
     """What the ledger calls the destination; None where none is named."""
     if sandbox:
         target = settings.sandbox_destination(common.settings(), to, "http://127.0.0.1", {})
@@ -112,14 +109,7 @@ def _identity(common: Common, to: str | None, *, sandbox: bool) -> str | None:
     return destinations.make(target).identity
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, ImportError, OSError):  # nobody has told the name of this number
-        return f"user {os.getuid()}"
-
-
-def _again(common: Common, to: str | None, ledger: Path | None, *, sandbox: bool) -> str:
+def again(common: Common, to: str | None, ledger: Location | None, *, sandbox: bool) -> str:
     """The command that settles in the same place."""
     words = ["importer", *(["--config", str(common.config)] if common.config else []), "settle"]
     words += ["--to", to] if to else []
@@ -128,7 +118,7 @@ def _again(common: Common, to: str | None, ledger: Path | None, *, sandbox: bool
     return shlex.join(words)
 
 
-def _list(common: Common, location: Path, destination: str | None, again: str, *, as_json: bool) -> int:
+def _list(common: Common, location: Location, destination: str | None, again: str, *, as_json: bool) -> int:
     known = exists(location)
     found = []
     if known:

@@ -32,6 +32,8 @@ def template(file: Path, kind: str | None) -> int:
 
     FILE is manifest-template.xlsx if none is named; what is there already is never overwritten.
     """
+    if file.suffix.lower() != ".xlsx":
+        raise click.UsageError(f"{file}: a template is a workbook; name it {file.with_suffix('.xlsx')}")
     empty.write(file, kind or "")
     with printing():
         check = f"importer check {shlex.quote(str(file))}"

@@ -60,10 +60,11 @@ class Rows:
     """All checked rows of a run as columns of one length, in the order of the manifests.
 
     ``order_id`` and ``tracking_number`` (string) are null where unknown; ``sku`` (string) and ``quantity``
-    (int32) count where ``bad`` (bool) is false; ``manifest`` (int) says which manifest a row is from.
+    (int32) count where ``bad`` (bool) is false; ``manifest`` (int) says which manifest a row is from, or
+    which transaction of an EDI file.
     ``orders`` and ``numbers`` are texts of bad rows that may be the order ids and tracking numbers that
     these rows are of. ``taken`` has further canonical columns (string, '' for a blank) that the destination
-    makes something of.
+    makes something of. ``idle`` (bool) are bad rows that hold nothing back: nothing was shipped of them.
     """
 
     order_id: Text
@@ -75,6 +76,7 @@ class Rows:
     orders: Mentions = NO_MENTIONS
     numbers: Mentions = NO_MENTIONS
     taken: Mapping[str, Text] = field(default_factory=dict)
+    idle: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,14 @@ class Grouping:
         """How many of the chosen fulfillments' customers are to be mailed."""
         return int(self.said.notify[self._first_parts[chosen]].sum()) if len(self.said.notify) else 0
 
+    def filled_carriers(self) -> dict[str, int]:
+        """How many of those that may be posted got which carrier from their tracking number."""
+        if self.said.told is None:
+            return {}
+        told = self.said.told.take(pa.array(self._first_parts[self.ready]))
+        counts = {each["values"]: each["counts"] for each in pc.value_counts(told).to_pylist()}
+        return {carrier: count for carrier, count in counts.items() if carrier}
+
     def names(self) -> pa.Array[Any]:
         """What reports call each fulfillment, ``ORDER/TRACKING``, as a string array."""
         orders = self.orders.take(pa.array(self.parts.order[self.parts_sorted]))
@@ -191,14 +201,19 @@ class Grouping:
         """The chosen fulfillments, which must be filled, one by one, in manifest order."""
         return self._make_all(np.flatnonzero(chosen))
 
-    def by_order(self, chosen: Mask) -> Iterator[list[Fulfillment]]:
+    def by_order(self, chosen: Mask, begin: float = 0.0) -> Iterator[list[Fulfillment]]:
         """The chosen fulfillments in lists that may be posted side by side; within one, in manifest order.
 
-        A list has the fulfillments of one order, or of several that share parcels; they must be filled.
+        A list has the fulfillments of one order, or of several that share parcels; they must be filled. The
+        first list is the one after this share of all, from 0 to 1; those before it come last.
         """
         queues = self._queues()
         picked = np.flatnonzero(chosen)
-        parcels = self._make_all(picked[np.argsort(queues[picked], kind="stable")])
+        sequence = picked[np.argsort(queues[picked], kind="stable")]
+        if begin and len(sequence):
+            found = queues[sequence]
+            sequence = np.roll(sequence, -int(np.searchsorted(found, found[int(begin * len(found))])))
+        parcels = self._make_all(sequence)
         for _, queue in groupby(parcels, key=lambda parcel: int(queues[parcel.index])):
             yield list(queue)
 
@@ -255,7 +270,8 @@ def group(rows: Rows, options: Options) -> Grouping:
     lines, too_large = _lines(part, sku, np.where(counted, rows.quantity, 0), ~bad, len(parts.order))
     bad[too_large.rows] = True
     keys = _Keys(order, number, part, _looked_up(rows.orders, orders), _looked_up(rows.numbers, numbers))
-    held_by, scope = _holds(keys, bad, parts, all_or_nothing=options.all_or_nothing)
+    faulty = bad if rows.idle is None else bad & ~rows.idle
+    held_by, scope = _holds(keys, faulty, parts, all_or_nothing=options.all_or_nothing)
     partial = np.zeros(len(held_by), dtype=bool)
     if options.partial and not options.all_or_nothing:
         partial = (held_by != NOBODY) & (scope == SCOPES.index(Scope.PARCEL))

@@ -34,11 +34,13 @@ class Said:
     """What is said of each part, by its number.
 
     ``texts`` has for a canonical column the texts (string) and for each part a place there (-1: nothing is
-    said). ``notify`` (bool) says of each part whether the customer is to be mailed.
+    said). ``notify`` (bool) says of each part whether the customer is to be mailed. ``told`` (string) is the
+    carrier of each part that its tracking number alone tells, None where nothing was to be filled in.
     """
 
     texts: Mapping[str, tuple[pa.Array[Any], Codes]] = field(default_factory=dict)
     notify: Mask = field(default_factory=lambda: np.empty(0, dtype=bool))
+    told: pa.Array[Any] | None = None
 
     @staticmethod
     def by(taken: Mapping[str, Text], part: Codes, parts: int, good: Mask, *, notify: bool) -> Said:
@@ -69,6 +71,7 @@ class Said:
                 "tracking_url": _all_said(pc.if_else(pc.equal(page, ""), pa.array(pages, pa.string()), page)),
             },
             self.notify,
+            pc.if_else(pc.equal(company, ""), carriers, ""),
         )
 
     def of(self, parts: Codes) -> Iterable[dict[str, Any]]:
