@@ -273,20 +273,21 @@ def test_a_document_that_stands_twice_in_an_interchange_counts_once(
     ]
 
 
-def test_a_test_interchange_is_answered_as_a_test_and_not_posted(
+def test_a_test_interchange_is_noted_answered_as_a_test_and_not_posted_where_the_layout_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = interchanges.x12("856", interchanges.notice("1001", ONE, ("A", 2))).replace("*0*P*>", "*0*T*>")
     manifest = written(tmp_path / "test.edi", text)
-    accepting = written(
-        tmp_path / "ours.toml", 'name = "ours"\n[edi.partners.NORTHSUPPLY]\naccepts_tests = true\n'
+    refusing = written(
+        tmp_path / "ours.toml", 'name = "ours"\n[edi.partners.NORTHSUPPLY]\naccepts_tests = false\n'
     )
 
-    refused, accepted = post(capsys, manifest), post(capsys, manifest, "--layout", accepting)
+    refused, accepted = post(capsys, manifest, "--layout", refusing), post(capsys, manifest)
 
     assert rows(refused) == [("1001", "invalid", "document-cancelled")]
     assert {text.split("~")[0][-3:] for text in answers(refused).values()} == {"T*>"}
     assert rows(accepted) == [("1001", "created", "")]
+    assert accepted.summary["manifests"][0]["notes"] == ["ISA 000000031: ISA15 is T: a test interchange"]
 
 
 def test_a_rejected_transaction_holds_back_no_sound_one(

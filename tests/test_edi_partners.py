@@ -30,7 +30,7 @@ sku = "VP"
 order_id_pattern = ""
 ta1 = true
 accepts_unpadded = true
-accepts_tests = true
+accepts_tests = false
 [edi.partners.ACME.units]
 CA = 6
 PL = 48
@@ -63,7 +63,7 @@ def test_the_shipped_layout_looks_for_everything_in_each_kind_that_is_read() -> 
     assert (DEFAULT.order_id_pattern, DEFAULT.answer) == ("", "997")
     assert not DEFAULT.ta1
     assert not DEFAULT.accepts_unpadded
-    assert not DEFAULT.accepts_tests
+    assert DEFAULT.accepts_tests
 
 
 def test_what_a_table_says_goes_before_what_holds_for_all_and_that_before_what_is_shipped(
@@ -89,7 +89,7 @@ def test_what_a_table_says_goes_before_what_holds_for_all_and_that_before_what_i
         order_id_pattern="",
         ta1=True,
         accepts_unpadded=True,
-        accepts_tests=True,
+        accepts_tests=False,
     )
     despatched = replace(all_places["DESADV"], tracking=("GIN+BJ", "TDT-8"))
     assert ours.of("SOMEBODY") == others

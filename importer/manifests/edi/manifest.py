@@ -201,7 +201,7 @@ def _apart(interchange: Interchange, partners: Partners) -> str:
     if again is not None:
         return f"again: {again.message}"
     if interchange.is_test and not partners.of(interchange.sender).accepts_tests:
-        return f"cancelled: {_TEST[interchange.standard]}; [edi] accepts_tests = true reads it as a real one"
+        return f"cancelled: {_TEST[interchange.standard]}, and the layout has accepts_tests = false"
     return ""
 
 
@@ -299,6 +299,8 @@ def _notes(found: Survey) -> Iterator[str]:
             faults += (*group.faults, *transaction.faults)
             kinds[transaction.kind] = kinds.get(transaction.kind, 0) + 1
         faults += interchange.faults
+        if interchange.is_test:
+            yield f"{interchange.head[0]} {interchange.control}: {_TEST[interchange.standard]}"
         answers = [f"{count} x {kind}" for kind, count in kinds.items() if kind in ANSWERS]
         if answers:
             yield (
