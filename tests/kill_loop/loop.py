@@ -70,6 +70,7 @@ class Loop:
     refused: int = 0
     finished: bool = False
     in_flight: list[str] = field(default_factory=list)
+    raced: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -167,10 +168,17 @@ class Loop:
     def evidence(self) -> Evidence:
         """What is there to judge, once the platform has done all that it was asked for."""
         self.books.close_for_good()
+        ledger = self.ledger.read()
+        # beside another run, that one may have found first what the killed one was sending
+        self.in_flight += sorted(
+            name
+            for name, known in ledger.items()
+            if known.state == "in-doubt" and known.report in self.raced and name not in self.in_flight
+        )
         return Evidence(
             wanted=frozenset(self.rows),
             created=self.books.created.copy(),
-            ledger=self.ledger.read(),
+            ledger=ledger,
             in_flight=frozenset(self.in_flight),
         )
 

@@ -66,6 +66,7 @@ def race(loop: Loop) -> None:
     time.sleep(loop.chance.uniform(0, loop.launcher.seconds))
     pair.append(loop.start())
     loop.chance.shuffle(pair)
+    loop.raced.update(run.report for run in pair)
     loop.kill(pair[0], pair[1], may_end=_IN_A_RACE)
     loop.kill(pair[1], may_end=_IN_A_RACE)
 
