@@ -108,7 +108,7 @@ def look_up(
     faulty = False
     tried: dict[int, Entry] = {}
     for parcel, entries in remembered(grouping, grouping.ready, ledger, destination.identity):
-        if posting and any(entry.state is State.SENDING for entry in entries.values()):
+        if posting and _is_being_sent(parcel, entries):
             continue  # by a run that is alive: what becomes of it is known when it is this run's turn
         settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
         if settled is not None and settled.status is Status.IN_DOUBT and posting and destination.readable:
@@ -137,6 +137,11 @@ def remembered(
         keys = [(part.order_id, parcel.key) for parcel in some for part in parcel.parts]
         entries = ledger.entries(destination, keys)
         yield from ((parcel, entries) for parcel in some)
+
+
+def _is_being_sent(parcel: Fulfillment, entries: Mapping[tuple[str, str], Entry]) -> bool:
+    known = (entries.get((part.order_id, parcel.key)) for part in parcel.parts)
+    return any(entry is not None and entry.state is State.SENDING for entry in known)
 
 
 def _tried(parcel: Fulfillment, entries: Mapping[tuple[str, str], Entry]) -> Entry | None:
@@ -243,6 +248,31 @@ def doubt(
             outcomes.put(parcel.index, _as_recorded(entry))
             begun[parcel.index] = True
     return begun
+
+
+def done_by_others(
+    grouping: Grouping,
+    left: npt.NDArray[np.bool_],
+    ledger: Ledger,
+    destination: Destination,
+    outcomes: Outcomes,
+    *,
+    accept_doubt: bool,
+) -> npt.NDArray[np.bool_]:
+    """Which of the fulfillments other runs have come to an end with, beside this one, which stopped.
+
+    They are taken down as the others have recorded them.
+
+    Raises:
+        CannotGoOn: the ledger can't be read.
+    """
+    done = np.zeros(len(grouping), dtype=bool)
+    for parcel, entries in remembered(grouping, left, ledger, destination.identity):
+        settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
+        if settled is not None and not _is_being_sent(parcel, entries):
+            outcomes.put(parcel.index, settled)
+            done[parcel.index] = True
+    return done
 
 
 def _as_recorded(entry: Entry) -> Outcome:

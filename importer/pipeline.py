@@ -259,6 +259,10 @@ class _Run:
                 found = delivery.doubt(grouping, unheard_of, ledger, destination, outcomes, self._id)
                 heard.ended[found] = True
             left = send & ~heard.ended & ~earlier.in_doubt
+            if ledger.shared:
+                left &= ~delivery.done_by_others(
+                    grouping, left, ledger, destination, outcomes, accept_doubt=self._job.retry_in_doubt
+                )
             outcomes.put_all(left, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
             answers = self._answers(batch, ledger.next_control_number)
             summary = self._report(batch, outcomes, stopped, int(heard.mailed.sum()), answers)

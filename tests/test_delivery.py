@@ -58,3 +58,46 @@ def test_what_the_ledger_has_of_this_run_is_as_it_has_it_and_the_rest_was_never_
     assert outcomes.stories == [
         ("outcome-unknown", "it may have been sent, and what came of it could not be recorded")
     ]
+
+
+def beside(ledger: Ledger, parcels: fulfillments.Grouping) -> None:
+    """Another run is sending the first, has created the second, and left the third in doubt."""
+    first, second, third, _ = parcels.each(parcels.ready)
+    for parcel in (first, second, third):
+        ledger.intend(intent(parcel, "another")).result()
+    ledger.record(intent(second, "another"), Outcome(Status.CREATED, at=AT)).result()
+    ledger.record(intent(third, "another"), Outcome(Status.IN_DOUBT, "x", "no reply", at=AT)).result()
+
+
+def test_what_another_run_is_sending_is_left_for_later_and_what_it_has_ended_is_known(tmp_path: Path) -> None:
+    parcels = grouping(4)
+    outcomes = Outcomes(4, Status.NOT_SENT)
+    with Ledger(tmp_path / "ledger.db", now=lambda: AT) as ledger:
+        beside(ledger, parcels)
+        earlier = delivery.look_up(parcels, ledger, ADM, outcomes, accept_doubt=False, posting=True)
+
+    assert earlier.send.tolist() == [True, False, False, True]
+    assert [STATUSES[number] for number in outcomes.status] == ["not-sent", "skipped", "in-doubt", "not-sent"]
+
+
+def test_a_run_that_stopped_tells_what_others_came_to_an_end_with(tmp_path: Path) -> None:
+    parcels = grouping(4)
+    outcomes = Outcomes(4, Status.NOT_SENT)
+    with Ledger(tmp_path / "ledger.db", now=lambda: AT) as ledger:
+        beside(ledger, parcels)
+        left = np.array([True, True, True, True])
+        done = delivery.done_by_others(parcels, left, ledger, ADM, outcomes, accept_doubt=False)
+
+    assert done.tolist() == [False, True, True, False]
+    assert [STATUSES[number] for number in outcomes.status] == ["not-sent", "skipped", "in-doubt", "not-sent"]
+
+
+def test_a_run_beside_others_begins_elsewhere_and_leaves_out_no_order() -> None:
+    parcels = grouping(4)
+
+    def numbers(begin: float) -> list[str]:
+        return [queue[0].tracking_number for queue in parcels.by_order(parcels.ready, begin)]
+
+    assert numbers(0.0) == ["TRACK1", "TRACK2", "TRACK3", "TRACK4"]
+    assert numbers(0.6) == ["TRACK3", "TRACK4", "TRACK1", "TRACK2"]
+    assert list(parcels.by_order(np.zeros(4, dtype=bool), 0.6)) == []

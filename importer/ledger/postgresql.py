@@ -6,6 +6,7 @@ after some seconds, so that the others go on.
 """
 
 import importlib
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -176,6 +177,7 @@ class Server:
 
 
 def _driver() -> Any:  # noqa: ANN401 - the same
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # all that it logs is raised, too
     try:
         return importlib.import_module("psycopg")
     except ImportError as error:

@@ -99,7 +99,10 @@ class Database:
             return {} if tables == [(None,)] else _known(connection.execute(_QUESTION))
 
 
-_AT_IT = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s"
+_AT_IT = (
+    # who waits for its turn to write has nothing to commit, and may wait for one that stands still
+    "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND wait_event_type IS DISTINCT FROM 'Lock'"
+)
 
 
 def _known(rows: Iterable[Any]) -> dict[str, Known]:
