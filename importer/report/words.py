@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from importer import tracking
+from importer.cells import cleaned, unspaced
 from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of
 from schemas.codes import code_of
 from schemas.formulas import MARKS, NO_RESULT
@@ -143,15 +144,13 @@ def _conflict(value: str, detail: int, row: Mapping[str, str], account: Account)
 
 def carriers(numbers: Sequence[str], companies: Sequence[str]) -> list[str]:
     """The carriers that the tracking numbers are unmistakably of, "" where they are of none."""
-    plain = ["".join(_plain(number).split()) for number in numbers]
-    said = tracking.judge(pa.array(plain, pa.string()), pa.array(companies, pa.string()))
+    said = tracking.judge(_as_judged(numbers), pa.array(companies, pa.string()))
     return [str(carrier) for carrier in said.carrier.to_pylist()]
 
 
 def check_digits(numbers: Sequence[str], companies: Sequence[str]) -> list[str]:
     """Whose check digit the tracking numbers fail, and which one was expected where that can be told."""
-    plain = ["".join(_plain(number).split()) for number in numbers]
-    rules = tracking.rules(pa.array(plain, pa.string()), pa.array(companies, pa.string()))
+    rules = tracking.rules(_as_judged(numbers), pa.array(companies, pa.string()))
     return [
         (rule.carrier or _ANY_CARRIER)
         + (f": found {rule.found}, expected {rule.expected}" if rule.expected else "")
@@ -166,7 +165,7 @@ def _checked(value: str, detail: int, row: Mapping[str, str], account: Account) 
 
 def _cut(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
     del detail, row, account
-    number = "".join(_plain(value).split()).upper()
+    number = _as_judged([value])[0].as_py().upper()
     meant = tracking.expected_length(number)
     return {"carrier": meant.carrier, "found": str(len(number)), "expected": str(meant.length)}
 
@@ -181,8 +180,12 @@ def _mismatch(value: str, detail: int, row: Mapping[str, str], account: Account)
     return {"carrier": row[CARRIER], "company": quoted(row["tracking_company"])}
 
 
+def _as_judged(numbers: Sequence[str]) -> pa.Array[Any]:
+    return unspaced(cleaned(pa.array(numbers, pa.string()), narrow=True))
+
+
 def _plain(value: str) -> str:
-    """The cell as it was judged: without ``="…"``, full-width forms narrowed."""
+    """The cell without ``="…"``, full-width forms narrowed."""
     wrapped = _WRAPPED.fullmatch(value.strip())
     return unicodedata.normalize("NFKC", wrapped[1] if wrapped else value)
 
