@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from importer import manifests, tracking
+from importer.ahead import ahead
 from importer.findings import Findings, Mentions
 from importer.model import MAIL_ALONE
 from importer.report import ManifestRead, Page, Position
@@ -126,7 +127,7 @@ def read_all(
         checker = Checker(
             manifest.canonical, order_id, strict_tracking, takes, optional, whole_rows=_is_of_edi(manifest)
         )
-        for block in manifests.blocks(manifest):
+        for block in ahead(manifests.blocks(manifest)):
             totals.extend(block.passed_over)
             headers.extend(block.header_rows)
             filled_down[-1] += block.filled_down

@@ -226,7 +226,9 @@ class Checker:
                 continue
             cells = clean[name].take(pa.array(at))
             several = pc.match_substring_regex(cells, _BETWEEN.pattern).to_numpy(zero_copy_only=False)
-            for row, text in zip(at[several].tolist(), cells.filter(pa.array(several)).to_pylist(), strict=True):
+            for row, text in zip(
+                at[several].tolist(), cells.filter(pa.array(several)).to_pylist(), strict=True
+            ):
                 found.setdefault(row, []).append(text)
         return found
 

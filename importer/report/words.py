@@ -6,7 +6,9 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from importer import tracking
 from importer.cells import cleaned, unspaced
@@ -18,7 +20,9 @@ from schemas.manifest import COLUMNS, VERDICTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from importer.report.account import Account
+    import numpy.typing as npt
+
+    from importer.report.account import Account, Position
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _SHOWN = 100
@@ -70,6 +74,16 @@ def describe(
     return code_of(name).message.format_map(known)
 
 
+def tells_of_value_alone(name: str) -> bool:
+    """Whether a finding with that code, but for details, is worded the same for all cells alike."""
+    return name not in _OF_MORE_THAN_VALUE
+
+
+def has_address(name: str) -> bool:
+    """Whether a finding with that code names the address of the cell in its workbook."""
+    return name in _WITH_ADDRESS
+
+
 def ragged(cells: Sequence[str], width: int) -> dict[str, str]:
     """What is said of a row that has other than ``width`` cells."""
     surplus = cells[width:]
@@ -79,24 +93,34 @@ def ragged(cells: Sequence[str], width: int) -> dict[str, str]:
     return {"found": str(len(cells)), "expected": str(width), "surplus": said}
 
 
-def held(row: int, scope: str, account: Account) -> tuple[str, str, str]:
-    """Code, message and hint for a row that another row holds back."""
+def held(rows: npt.NDArray[np.int64], scope: str, account: Account) -> tuple[str, pa.Array[Any], str]:
+    """Code, messages and hint for what each of these rows holds back."""
     if scope == "batch":
         code = code_of("batch-held")
-        return code.name, code.message.format(bad=f"{account.faulty_rows:,}"), code.hint
+        message = code.message.format(bad=f"{account.faulty_rows:,}")
+        return code.name, pa.repeat(message, len(rows)), code.hint
     code = code_of("parcel-held")
-    return (
-        code.name,
-        code.message.format(where=place_of(row, account), scope=scope),
-        code.hint,
-    )
+    before, after = code.message.format(where="\n", scope=scope).split("\n")
+    where = [_places_in(block, rows, account) for block in account.positions]
+    return code.name, pc.binary_join_element_wise(before, pa.concat_arrays(where), after, ""), code.hint
+
+
+def _places_in(block: Position, rows: npt.NDArray[np.int64], account: Account) -> pa.Array[Any]:
+    """The places of those of the sorted ``rows`` that are in the block."""
+    low, high = np.searchsorted(rows, (block.start, block.start + len(block.rows)))
+    numbers = pa.array(block.rows[rows[low:high] - block.start]).cast(pa.string())
+    unit, name = _unit(block.manifest, account), printable(block.manifest)
+    return pc.binary_join_element_wise(f"{unit} ", numbers, f" of {name}", "")
 
 
 def place_of(row: int, account: Account) -> str:
     """``row 9 of FILE``; of an EDI file, it is a segment."""
     manifest, number = account.place(row)
-    unit = "segment" if manifest in account.segmented else "row"
-    return f"{unit} {number} of {printable(manifest)}"
+    return f"{_unit(manifest, account)} {number} of {printable(manifest)}"
+
+
+def _unit(manifest: str, account: Account) -> str:
+    return "segment" if manifest in account.segmented else "row"
 
 
 def _several(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
@@ -201,6 +225,12 @@ REPEATS, CARRIER, ADDRESS, CHECK_DIGIT, ENCODING = (
 _ANY_CARRIER = "its carrier"
 _COUNTED = {"sum": "; both are counted", "drop": "; counted once", "error": ""}
 _WITH_ADDRESS = frozenset({"spreadsheet-damage", "leading-zeros-lost"})
+_OF_MORE_THAN_VALUE = frozenset(
+    {
+        *("duplicate-row", "carrier-mismatch", "tracking-check-digit"),
+        *("tracking-number-conflict", "fulfillment-id-conflict", "carrier-conflict"),
+    }
+)
 _MORE = {
     "spreadsheet-damage": _damage,
     "several-tracking-numbers": _several,
