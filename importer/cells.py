@@ -75,3 +75,12 @@ def lacks(column: Text, characters: bytes) -> bool:
     """Whether none of the ASCII ``characters`` is in any cell; much faster than asking cell by cell."""
     text = bytes(text_of(column))
     return not any(character in text for character in characters)
+
+
+def first_bytes(column: Text) -> npt.NDArray[np.uint8]:
+    """The byte that each cell begins with, 0 for a blank one."""
+    ends, text = offsets(column), column.buffers()[2]
+    if text is None or not len(text):
+        return np.zeros(len(column), dtype=np.uint8)
+    begins = np.frombuffer(text, dtype=np.uint8)[np.minimum(ends[:-1], len(text) - 1)]
+    return np.where(ends[:-1] < ends[1:], begins, np.uint8(0))

@@ -348,6 +348,8 @@ def _duplicates(
     # a manifest without quantities has 0 in all rows: its rows can't be told apart, nor called the same
     good = np.flatnonzero(~rows.bad & (rows.quantity > 0))
     same, _ = _by_appearance(part[good], sku[good])
+    several = (np.bincount(same) > 1)[same]  # hardly any row has its SKU twice in its parcel
+    good, same = good[several], same[several]
     same, _ = _by_appearance(same, rows.quantity[good].astype(np.int64))
     within, _ = _by_appearance(same, rows.manifest[good].astype(np.int64))
     first, seen = _first_and_count(within)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from importer.cells import lacks, text_of
+from importer.cells import first_bytes, lacks, text_of
 from schemas.formulas import FORMULA, PLAIN_NUMBER
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
     Text: TypeAlias = pa.Array[Any]
 
-_FORMULA_SIGNS = b"=+-@\t\r"
 _QUOTED_SIGNS = b'",\n\r'
-_FEW = 4
+_RISKY = np.zeros(256, dtype=bool)
+_RISKY[[*b"'=+-@\t\r"]] = True  # how what FORMULA matches begins
 
 
 def lines(columns: Sequence[Text]) -> Text:
@@ -34,18 +35,17 @@ def as_bytes(lines: Text) -> memoryview:
 
 def _cells(column: Text) -> Text:
     """The cells as CSV, with those neutralised that a spreadsheet would run as a formula."""
-    guarded, quoted = not lacks(column, _FORMULA_SIGNS), not lacks(column, _QUOTED_SIGNS)
-    if not guarded and not quoted:
-        return column
-    if quoted and len(column) > _FEW:
-        distinct = column.dictionary_encode()
-        if len(distinct.dictionary) * 2 < len(column):
-            return _cells(distinct.dictionary).take(distinct.indices)
-    column = _guarded(column) if guarded else column
-    return _quoted(column) if quoted else column
+    if lacks(column, _QUOTED_SIGNS):
+        return _guarded(column)
+    distinct = column.dictionary_encode()
+    if len(distinct.dictionary) * 2 < len(column):
+        return _quoted(_guarded(distinct.dictionary)).take(distinct.indices)
+    return _quoted(_guarded(column))
 
 
 def _guarded(column: Text) -> Text:
+    if not _RISKY[first_bytes(column)].any():
+        return column
     risky = pc.match_substring_regex(column, FORMULA)
     if not pc.any(risky).as_py():
         return column
