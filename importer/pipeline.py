@@ -341,6 +341,8 @@ class _Run:
         told: Callable[[Fulfillment, Told], None],
     ) -> tuple[Iterator[list[Fulfillment]], Others | None]:
         """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
+        from importer.ledger import Ledger  # noqa: PLC0415 - as above
+
         if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
             return grouping.by_order(send), None
         accept, to = self._job.retry_in_doubt, self._destination

@@ -20,29 +20,31 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = {
-    "check": Entry("posting", "Dry run: read, validate, group, report"),
-    "diff": Entry("diff", "Tell what changed between the reports of two nights, or more"),
+    "check": Entry("posting", "Dry run: read, validate, group, report."),
+    "diff": Entry("diff", "Tell what changed between the reports of two nights, or more."),
     "doctor": Entry(
         "doctor",
-        "Check everything that a nightly run needs, and say what to do: nothing is changed or posted",
+        "Check everything that a nightly run needs, and say what to do: nothing is changed or posted.",
     ),
-    "edi": Entry("edi", "Look into EDI files: X12 and EDIFACT"),
+    "edi": Entry("edi", "Look into EDI files: X12 and EDIFACT."),
     "explain": Entry(
         "explain",
-        "Tell the whole history of a fulfillment: runs, attempts, answers, look-ups, and what to do next",
+        "Tell the whole history of a fulfillment: runs, attempts, answers, look-ups, and what to do next.",
     ),
-    "layouts": Entry("layouts", "The layouts of carriers' and tools' files that it knows"),
+    "layouts": Entry("layouts", "The layouts of carriers' and tools' files that it knows."),
     "ledger": Entry(
-        "ledger", "The memory across runs itself: a file, or a database for runs on several hosts"
+        "ledger", "The memory across runs itself: a file, or a database for runs on several hosts."
     ),
-    "post": Entry("posting", "Read, validate and group, then post one fulfillment per tracking number"),
-    "review": Entry("review", "Look at a finished report: what is wrong, and what to do"),
-    "runs": Entry("runs", "Earlier runs, newest first, from the ledger; with RUN-ID, that one"),
-    "sandbox": Entry("sandbox", "Serve ADM and Shoplazza on loopback, to try things out without credentials"),
-    "settle": Entry("settle", "List what is in doubt, or tell the ledger what became of it"),
+    "post": Entry("posting", "Read, validate and group, then post one fulfillment per tracking number."),
+    "review": Entry("review", "Look at a finished report: what is wrong, and what to do."),
+    "runs": Entry("runs", "Earlier runs, newest first, from the ledger; with RUN-ID, that one."),
+    "sandbox": Entry(
+        "sandbox", "Serve ADM and Shoplazza on loopback, to try things out without credentials."
+    ),
+    "settle": Entry("settle", "List what is in doubt, or tell the ledger what became of it."),
     "template": Entry(
         "template",
-        "Write an empty workbook to type a manifest into: all cells are text, and notes say what goes where",
+        "Write an empty workbook to type a manifest into: all cells are text, and notes say what goes where.",
     ),
 }
 """One entry for each command; the module has it under its own name."""
