@@ -4,16 +4,21 @@ A check of a hundred rows is all start; no program that judges them with pandera
 pandas and pandera.
 """
 
+from __future__ import annotations
+
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from itertools import count
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 _ROWS = 100
 _FEWEST = 7  # a start is short, and so its time uncertain
