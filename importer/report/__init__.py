@@ -11,7 +11,6 @@ from importer.report.page import WebPage
 from importer.report.sinks import Sink
 from importer.report.summary import SUMMARY, Filed, ManifestRead, Summary, publish, summarize
 from importer.report.table import ERRORS, ROWS, Page, Written, write
-from importer.report.workbook import opened as workbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +34,6 @@ __all__ = [
     "publish",
     "refuse_existing",
     "summarize",
-    "workbook",
     "write",
 ]
 

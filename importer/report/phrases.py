@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from importer.model import FINE, STATUSES, Status
-from importer.report.words import printable
+from importer.printing import printable
 from schemas.codes import code_of
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ import threading
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from importer.printing import printable
 from importer.report import phrases
 from importer.report.phrases import counted
-from importer.report.words import printable
+from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,14 +38,6 @@ LIMIT_SECONDS: Final = 60.0
 _ROWS_PER_CODE: Final = 3
 _CODES_SHOWN: Final = 20
 _MAIL: Final = ("mailto:", "mailtos:")
-
-
-class TellOn(StrEnum):
-    """Of which runs people are told."""
-
-    FAILURE = "failure"
-    CHANGE = "change"
-    ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
