@@ -303,12 +303,13 @@ def _span(seconds: float) -> str:
 
 def _json(value: object) -> str:
     """JSON that can stand in a script element, and in which line ends are what they were."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(value)
     for character, escaped in _ESCAPED.items():
         text = text.replace(character, escaped)
     return text
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ESCAPED: Final = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
