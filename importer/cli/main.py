@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from importer.cli.codes import codes
 from importer.cli.common import Common, complain
 from importer.cli.diff import diff
 from importer.cli.doctor import doctor
@@ -107,7 +108,7 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
 
 
 for _command in (
-    *(check, post, review, diff, runs, explain, settle),
+    *(check, post, review, diff, codes, runs, explain, settle),
     *(ledger, doctor, layouts, edi, template, sandbox),
 ):
     main.add_command(_command)
