@@ -367,7 +367,9 @@ class _Run:
         files = inbox.file(tables.by_manifest)
         is_fault = inbox.has_faulty or any(file.is_fault for file in files)
         status = summary.exit_status or (_ATTENTION if is_fault else 0)
-        summary = replace(summary, files=files, exit_status=status)
+        unread = [file.name for file in files if not file.is_manifest]
+        attention = report.attention_with(summary.attention, unread)
+        summary = replace(summary, files=files, exit_status=status, attention=attention)
         report.publish(summary, self._folder)
         page.finish(summary)
         return summary

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from importer.report.account import NUMBER_OF, Account, Examples, Outcomes, Position
+from importer.report.attention import attention_with
 from importer.report.folder import made, refuse_existing
 from importer.report.page import WebPage
 from importer.report.sinks import Sink
@@ -28,6 +29,7 @@ __all__ = [
     "Summary",
     "WebPage",
     "Written",
+    "attention_with",
     "made",
     "paths",
     "publish",

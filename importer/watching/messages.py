@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from importer.ledger import Run
-    from importer.report import Summary
+    from importer.report import Filed, Summary
     from importer.settings import Secret
     from importer.watching.ending import Ending
 
@@ -111,6 +111,9 @@ def _details(summary: Summary | None) -> Iterator[str]:
     if summary.errors:
         yield from ("", "What needs attention:")
         yield from _problems(summary)
+    if unread := phrases.no_manifests(summary):
+        yield from ("", "No manifests, of which nothing was sent:")
+        yield from (f"  {_unread(file)}" for file in unread)
     files = _files(summary)
     yield ""
     yield f"Report: {_absolute(summary.reports.get('page', summary.reports['rows']))}"
@@ -135,6 +138,11 @@ def _problems(summary: Summary) -> Iterator[str]:
             yield f"      … and {examples.count - len(examples.first):,} more"
     if len(problems) > _CODES_SHOWN:
         yield f"  … and {counted(len(problems) - _CODES_SHOWN, 'code')} more"
+
+
+def _unread(file: Filed) -> str:
+    why = phrases.short(printable(file.why.removeprefix("no manifest: ")))
+    return f"{why} (now {printable(file.to)})" if file.to else why
 
 
 def _files(summary: Summary | None) -> tuple[Path, ...]:
