@@ -431,7 +431,7 @@ _ALL = (
         "The destination refused it with HTTP status NNN; the message has its own words.",
         "{words}",
         "correct what the destination names and import the row again; unchanged it is not sent again",
-        Example("404: no order 1010", "1001, the order's true id"),
+        Example("refused: there is no order 1010", "1001, the order's true id"),
     ),
     Code(
         "destination-5NN",
