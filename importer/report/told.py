@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of, number_of
 from importer.model import STATUSES
+from importer.printing import printable
 from importer.report import words
 from importer.report.account import UNTOLD
 from importer.report.sinks import Mark
@@ -47,7 +48,7 @@ class Stories:
     def __init__(self, account: Account) -> None:
         told = account.outcomes.stories
         self.codes = pa.array([code for code, _ in told] + [""], pa.string())
-        self.messages = pa.array([words.printable(message) for _, message in told] + [""], pa.string())
+        self.messages = pa.array([printable(message) for _, message in told] + [""], pa.string())
         self.hints = pa.array([code_of(code).hint if code else "" for code, _ in told] + [""], pa.string())
 
 
@@ -120,7 +121,7 @@ class Told:
         code, message, hint = self._why(of_row, held, sent)
         outcomes = self._account.outcomes
         return [
-            repeated(words.printable(self._page.name), rows),
+            repeated(printable(self._page.name), rows),
             pa.array(self._numbers).cast(pa.string()),
             _STATUS_TEXTS.take(pa.array(status)),
             code,
