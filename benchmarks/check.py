@@ -1,5 +1,9 @@
-"""``importer check`` beside what else would do it, with few rows of a manifest faulty and with half of them."""
+"""``importer check`` beside what else would do it, with few rows of a manifest faulty and with half of them.
 
+``python -m benchmarks.check ROWS ROWS`` says whether two rows.csv have as many rows of each status and code.
+"""
+
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,9 +51,15 @@ def _commands(folder: Path, path: Path, name: str, rows: int) -> dict[str, Calla
 
 
 def _see_that_they_agree(folder: Path, name: str) -> None:
-    ours, theirs = _counts(folder / f"{name}-0" / "rows.csv"), _counts(folder / f"{name}.csv")
-    if ours != theirs:
-        sys.exit(f"rows.csv and duckdb's differ: {sorted(ours ^ theirs)}")
+    """In a process of its own: what this one takes of memory would count for those that it starts."""
+    both = [str(folder / f"{name}-0" / "rows.csv"), str(folder / f"{name}.csv")]
+    subprocess.run([sys.executable, "-m", "benchmarks.check", *both], check=True)
+
+
+def _compare(ours: Path, theirs: Path) -> None:
+    differing = _counts(ours) ^ _counts(theirs)
+    if differing:
+        sys.exit(f"{ours} and {theirs} differ: {sorted(differing)}")
 
 
 def _counts(rows: Path) -> set[tuple[str, str, int]]:
@@ -57,3 +67,7 @@ def _counts(rows: Path) -> set[tuple[str, str, int]]:
     options = csv.ConvertOptions(include_columns=_TOLD, column_types=dict.fromkeys(_TOLD, pa.string()))
     counts = csv.read_csv(rows, convert_options=options).group_by(_TOLD).aggregate([([], "count_all")])
     return {(row["import_status"], row["import_code"], row["count_all"]) for row in counts.to_pylist()}
+
+
+if __name__ == "__main__":
+    _compare(Path(sys.argv[1]), Path(sys.argv[2]))
