@@ -5,13 +5,15 @@ makes them. ``store`` keeps fulfillments and runs in them, ``history`` what beca
 ``interchanges`` what EDI needs to have remembered; ``writer`` makes changes durable, many with one commit.
 A ledger is at one of the ``places``: a file (``sqlite``), where a ``lock`` lets one run at a time post to a
 destination, or a server (``postgresql``), where runs share the work, each with a lease (``leases``).
-``copying`` is for moving from one to the other, and ``ledger`` is what callers see of it all.
+``copying`` is for moving from one to the other, ``pruning`` for what need not be remembered for ever, and
+``ledger`` is what callers see of it all.
 """
 
 from importer.ledger.interchanges import Interchange
 from importer.ledger.leases import LEASE_SECONDS, Claimed
 from importer.ledger.ledger import Ledger, exists, utc_now
 from importer.ledger.places import Address, Location, location
+from importer.ledger.pruning import Pruned
 from importer.ledger.states import (
     DONE,
     DOUBTED,
@@ -40,6 +42,7 @@ __all__ = [
     "Interchange",
     "Ledger",
     "Location",
+    "Pruned",
     "Run",
     "TransitionRefused",
     "Verdict",
