@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import edi, ledger, manifest, numbers, page
+from benchmarks import edi, ledger, manifest, numbers, page, start
 from importer.sandbox import Sandbox, Store
 
 _MIB = 1024 * 1024
@@ -194,6 +194,7 @@ _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "tracking": (_tracking, "numbers"),
     "edi": (_edi, "rows"),
     "page": (_page, "rows"),
+    "start": (start.measure, "rows"),
     "ledger": (ledger.measure, "past"),
 }
 """What is measured, and the option that says of how much."""

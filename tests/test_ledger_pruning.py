@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from importer.errors import CannotGoOn, RunInProgress
-from importer.ledger import Interchange, Ledger, TransitionRefused
-from importer.ledger.pruning import Pruned
+from importer.ledger import Interchange, Ledger, Pruned, TransitionRefused
 from importer.model import Event, Happening, State
 from tests.homes import at, told_of
 from tests.program import Platform, configuration, here, parcels, settle_in

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from importer import afterwards, batches
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing
 from importer.errors import SetupError
-from importer.ledger import Ledger, Location, Run, exists, utc_now
 from importer.posts.signals import Interruption
-from importer.report import runs as runs_report
-from importer.report import terminal
-from importer.report.words import printable
+from importer.printing import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+
+    from importer.ledger import Ledger, Location, Run
 
 
 _DAYS: Final = re.compile(r"0*([1-9][0-9]{0,4})d", re.ASCII)
@@ -87,11 +84,13 @@ def runs(
     importer runs RUN-ID done/manifest.csv --report written-later
     importer runs --prune 400d --dry-run
     """  # noqa: D301 - click takes \b for text to be left as it is
+    from importer.report import runs as runs_report  # noqa: PLC0415 - --help needs none of it
+
     _refuse_contradictions(run_id, manifests, folder, xlsx=xlsx)
     _refuse_odd_pruning(run_id, age, dry_run=dry_run)
     location = ledger or default_ledger()
     if age is not None:
-        _prune(location, utc_now() - age, dry_run=dry_run, as_json=as_json)
+        _prune(location, age, dry_run=dry_run, as_json=as_json)
         return 0
     if run_id is not None and folder is not None:
         return _report(common, location, run_id, manifests, folder, as_json=as_json, xlsx=xlsx)
@@ -126,7 +125,11 @@ def _refuse_odd_pruning(run_id: str | None, age: timedelta | None, *, dry_run: b
         raise click.UsageError("--dry-run: it goes with --prune; nothing else here changes anything")
 
 
-def _prune(location: Location, before: datetime, *, dry_run: bool, as_json: bool) -> None:
+def _prune(location: Location, age: timedelta, *, dry_run: bool, as_json: bool) -> None:
+    from importer.ledger import Ledger, exists, utc_now  # noqa: PLC0415 - --help needs none of it
+    from importer.report import runs as runs_report  # noqa: PLC0415 - --help needs none of it
+
+    before = utc_now() - age
     if not exists(location):
         raise SetupError(f"--prune: there is no ledger at {location}")
     with Ledger(location, readonly=dry_run) as memory:
@@ -143,6 +146,8 @@ def _prune(location: Location, before: datetime, *, dry_run: bool, as_json: bool
 
 def _remembered(location: Location, run_id: str | None, limit: int) -> tuple[list[Run], dict[str, int]]:
     """The last runs, or the one of that id with what the ledger has of it, by state."""
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
     if run_id is None:
         if not exists(location):
             return [], {}
@@ -154,6 +159,8 @@ def _remembered(location: Location, run_id: str | None, limit: int) -> tuple[lis
 
 
 def _ledger(location: Location, run_id: str) -> Ledger:
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
     if not exists(location):
         raise SetupError(f"run {run_id}: unknown; there is no ledger at {location}")
     return Ledger(location, readonly=True)
@@ -176,6 +183,9 @@ def _report(
     as_json: bool,
     xlsx: bool,
 ) -> int:
+    from importer import afterwards, batches  # noqa: PLC0415 - --help needs none of it
+    from importer.report import terminal  # noqa: PLC0415 - --help needs none of it
+
     interruption = Interruption()
     try:
         with interruption.watching(), _ledger(location, run_id) as memory:
@@ -200,6 +210,8 @@ def _report(
 
 
 def _list_runs(common: Common, location: Location, found: Sequence[Run], *, as_json: bool) -> None:
+    from importer.report import runs as runs_report  # noqa: PLC0415 - --help needs none of it
+
     if as_json:
         click.echo(json.dumps([runs_report.as_json(run) for run in found], indent=2))
     elif found:

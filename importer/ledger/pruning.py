@@ -12,18 +12,11 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 
+from importer.ledger.known import Pruned
 from importer.ledger.tables import FULFILLMENTS, HISTORY, RUNS, UNSETTLED
 
 _AT_ONCE: Final = 20_000
 """Events in one transaction, so that whoever else writes waits for a moment only."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """How many runs and events are gone, or would be."""
-
-    runs: int
-    events: int
 
 
 @dataclass(frozen=True, slots=True)
