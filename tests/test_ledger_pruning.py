@@ -16,7 +16,7 @@ from importer.ledger import Interchange, Ledger, Pruned, TransitionRefused
 from importer.model import Event, Happening, State
 from tests.homes import at, told_of
 from tests.program import Platform, configuration, here, parcels, settle_in
-from tests.test_ledger import ADM, CREATED, DOUBTED, FAILED, REJECTED, intent, key, run_at
+from tests.test_ledger import ADM, CREATED, DOUBTED, FAILED, REJECTED, foreign, intent, key, run_at
 from tests.test_ledger_plans import database, fill, heard, is_growing, plan, reads_all
 
 if TYPE_CHECKING:
@@ -143,6 +143,17 @@ def test_a_long_past_is_forgotten_bit_by_bit_and_takes_less_room(home: Home) -> 
         after = [each.stat().st_size for each in files_of(home)]
         assert all(now < then * 0.7 for now, then in zip(after, before, strict=True))
         assert ledger.entries(ADM, [("1000001", "TRACK1")]).keys() == {("1000001", "TRACK1")}
+
+
+def test_room_that_an_interrupted_pruning_has_left_is_given_back_by_the_same_command(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    fill(tmp_path, ADM)
+    foreign(path, "DELETE FROM history", "DELETE FROM runs")
+    before = path.stat().st_size
+
+    with Ledger(path) as ledger:
+        assert ledger.prune(LATER) == Pruned(0, 0)
+    assert path.stat().st_size < before * 0.7
 
 
 def files_of(home: Home) -> list[Path]:

@@ -21,6 +21,8 @@ from importer.ledger.tables import version_of
 BUSY_SECONDS: Final = 30.0
 """How long to wait for another process that is writing; a commit takes milliseconds."""
 
+_MUCH: Final = 0.05  # of a file; what is less is filled again by the next runs
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -87,11 +89,16 @@ class File:
             return _reading(self.path, "mode=ro", _ONE)
 
     def shrink(self) -> None:
-        """Write the file anew, without what was deleted; https://www.sqlite.org/lang_vacuum.html.
+        """Write the file anew, if much of it is empty; https://www.sqlite.org/lang_vacuum.html.
 
         For as long as that takes it needs about twice the room.
         """
         with self.plainly(), closing(_connect(self.path, "mode=rw")) as connection:
+            [(empty,)], [(pages,)] = (
+                connection.execute(f"PRAGMA {count}").fetchall() for count in ("freelist_count", "page_count")
+            )
+            if empty < pages * _MUCH:
+                return
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
