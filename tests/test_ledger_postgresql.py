@@ -118,6 +118,25 @@ def test_a_ledger_of_a_later_version_is_refused_unharmed(place: Place) -> None:
         )
 
 
+def test_a_ledger_of_version_3_becomes_one_as_if_it_were_made_new(place: Place) -> None:
+    indexes = (
+        "SELECT indexname, indexdef FROM pg_indexes "
+        "WHERE schemaname = current_schema AND tablename = 'fulfillments' ORDER BY 1"
+    )
+    with opened(place.address) as ledger:
+        ledger.intend(intent()).result()
+    made_new = place.sql(indexes)
+    place.sql("DROP INDEX fulfillments_unsettled")
+    place.sql("DROP INDEX fulfillments_by_tracking_number")
+    place.sql("CREATE INDEX fulfillments_being_sent ON fulfillments (destination) WHERE state = 'sending'")
+    place.sql("UPDATE importer_ledger SET version = 3")
+
+    with opened(place.address) as ledger:
+        assert ledger.entries(ADM, [key()]) == {key(): being_sent()}
+    assert place.sql(indexes) == made_new
+    assert place.sql("SELECT version FROM importer_ledger") == [(4,)]
+
+
 def test_many_that_make_it_at_once_make_one(place: Place) -> None:
     def begin(number: int) -> None:
         with opened(place.address) as ledger:
