@@ -3,8 +3,6 @@
 from itertools import takewhile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-
 from benchmarks import manifest
 from benchmarks.processes import Cost, interleaved
 
@@ -41,6 +39,8 @@ def _costs(folder: Path, size: int, repeat: int) -> dict[str, Cost]:
 
 
 def _draw(found: dict[int, dict[str, Cost]]) -> None:
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - the other benchmarks do without it
+
     figure, (time, memory) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for name, colour in _COLOURS.items():
         costs = [costs[name] for costs in found.values()]

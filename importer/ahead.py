@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future
     from types import TracebackType
 
 Thing = TypeVar("Thing")
 
 
-def ahead(things: Iterable[Thing]) -> Iterator[Thing]:
+def ahead(things: Iterable[Thing]) -> Generator[Thing]:
     """The same things in the same order, of which the next is made while one is used.
 
     Raises:

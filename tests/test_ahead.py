@@ -59,7 +59,7 @@ def test_whoever_takes_no_more_ends_the_making_too() -> None:
 
     things = ahead(counting(made, until=100))
     first = next(things)
-    things.close()  # type: ignore[attr-defined] - a generator, told as an iterator
+    things.close()
 
     assert (first, made[-1]) == (0, -1)
     assert len(made) <= 3
