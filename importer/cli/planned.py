@@ -88,7 +88,7 @@ def examined(path: Path, command: click.Command, given: Mapping[str, object], ex
     faults = [*plan.faults, *places.faults(plan.jobs)]
     options: dict[str, Options] = {}
     targets: dict[str, DestinationSettings | None] = {}
-    for job in plan.jobs:
+    for job in (job for job in plan.jobs if job.to and job.manifests):
         try:
             flags = {"to": job.to, **_options(job, command), **given}
             arguments = [*_flags(flags), "--", *job.manifests]

@@ -11,7 +11,7 @@ import json
 import re
 import tomllib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -57,7 +57,8 @@ class Fault:
 class Job:
     """One ``[[job]]``: which manifests go where, and the options for that, as texts, true and false.
 
-    ``lines`` says where each key stands, with the job's own first line under "".
+    What of it could not be read is empty, and left out of the options. ``lines`` says where each key stands,
+    with the job's own first line under "".
     """
 
     name: str
@@ -74,7 +75,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan as it stands in ``path``, with what is wrong in it; its jobs are those that could be read.
+    """A plan as it stands in ``path``, with what is wrong in it; its jobs are those with a name.
 
     ``reports`` is the folder in which each run of the plan makes its own, ``ledger`` a path or an address, ""
     where the plan names none.
@@ -172,11 +173,9 @@ class _Reading:
                 lines.get("name", lines.get("", 0)), f"job {at}, name", f"{words}, expected {expected}"
             )
             return None
-        before = len(self._faults)
         job = Job(name, self._manifests(name, table, lines), self._to(name, table, lines), {}, lines)
         self._refuse_unknown(f"job {name}", table, KEYS, lines)
-        options = dict(self._options(job, table))
-        return Job(name, job.manifests, job.to, options, lines) if len(self._faults) == before else None
+        return replace(job, options=dict(self._options(job, table)))
 
     def _manifests(self, name: str, table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[str, ...]:
         value = table.get("manifests")
