@@ -16,6 +16,7 @@ from importer.cli.diff import diff
 from importer.cli.doctor import doctor
 from importer.cli.edi import edi
 from importer.cli.explain import explain
+from importer.cli.init import init
 from importer.cli.layouts import layouts
 from importer.cli.ledger import ledger
 from importer.cli.posting import check, post
@@ -99,6 +100,7 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
 
     \b
     Try it without credentials:   importer post manifest.csv --sandbox
+    Set it up for a manifest:     importer init manifest.csv
     See what would be posted:     importer check manifest.csv
     Post:                         importer post manifest.csv --to adm
     Mend and send the rest:       importer post reports/RUN-ID/errors.csv --to adm
@@ -108,6 +110,6 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
 
 for _command in (
     *(check, post, review, diff, runs, explain, settle),
-    *(ledger, doctor, layouts, edi, template, sandbox),
+    *(ledger, doctor, init, layouts, edi, template, sandbox),
 ):
     main.add_command(_command)
