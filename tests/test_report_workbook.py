@@ -18,9 +18,10 @@ from openpyxl.utils.escape import unescape
 from importer.errors import CannotGoOn
 from importer.findings import Findings
 from importer.model import STATUSES, Outcome, Status
-from importer.report import Page, refuse_existing, workbook, write
+from importer.report import Page, refuse_existing, write
 from importer.report.sinks import Block, Mark, Outline
 from importer.report.workbook import ALL_ROWS, MOST_COMMENTS, cells
+from importer.report.workbook import opened as workbook
 from schemas.codes import code_of
 from schemas.manifest import REPORT_COLUMNS
 from tests.program import Platform, configuration, end, here, launch, manifest, settle_in, table

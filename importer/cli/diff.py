@@ -7,9 +7,7 @@ from pathlib import Path
 
 import click
 
-from importer import reviewing
 from importer.cli.common import Common, printing
-from importer.report import changes, finished
 
 _FEWEST = 2
 
@@ -44,6 +42,9 @@ def diff(
     """  # noqa: D301 - click takes \b for text to be left as it is
     if len(reports) < _FEWEST:
         raise click.UsageError("name at least two reports, of different runs")
+    from importer import reviewing  # noqa: PLC0415 - --help needs none of it
+    from importer.report import changes, finished  # noqa: PLC0415 - --help needs none of it
+
     found = reviewing.compare([finished.read(report) for report in reports], limit)
     with printing():
         if as_json:

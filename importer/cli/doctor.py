@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
-from rich.text import Text
 
-from importer import doctor as checks
-from importer.cli import planned
 from importer.cli.common import LEDGER, Common, default_ledger, printing
-from importer.cli.posting import examine, post
-from importer.doctor import Verdict
-from importer.report.words import printable
 
 if TYPE_CHECKING:
-    from importer.doctor import Check
+    from importer.doctor import Asked, Check
     from importer.ledger import Location
-    from importer.plans.plan import Fault, Plan
-
-_MARKS: Final = {
-    Verdict.FINE: ("✓", "green"),
-    Verdict.TO_DO: ("✗", "yellow"),
-    Verdict.WRONG: ("✗", "bold red"),
-    Verdict.UNCHECKED: ("-", "dim"),
-}
 
 
 @click.command()
@@ -76,36 +62,38 @@ def doctor(
     something harmless to be asked, the clock, the disks, the ledger and who is posting, layouts and a plan.
     The exit status is 0 when all is fine, 1 when there is something to do, 2 when the configuration is wrong.
     """
-    plan, faults = _planned(common, plan_file) if plan_file else (None, ())
-    place = planned.ledger_of(plan, ledger) if plan else ledger or default_ledger()
-    source = click.get_current_context().get_parameter_source("report")
-    folder = plan.reports if plan and source is ParameterSource.DEFAULT else report
-    asked = checks.Asked(common.config, to, place, folder, layouts, plan, faults)
+    from importer import doctor as checks  # noqa: PLC0415 - --help needs none of it
+    from importer.cli import checklist  # noqa: PLC0415 - --help needs none of it
+
+    asked = checks.Asked(common.config, to, ledger or default_ledger(), report, layouts)
+    if plan_file is not None:
+        source = click.get_current_context().get_parameter_source("report")
+        asked = _with_plan(
+            common, asked, plan_file, ledger, named_report=source is not ParameterSource.DEFAULT
+        )
     made: list[Check] = []
     with printing():
         for check in checks.examine(asked, checks.World(os.environ)):
             made.append(check)
             if not as_json:
-                _show(common, check)
+                checklist.show(common.out, check)
         if as_json:
             click.echo(json.dumps([asdict(check) for check in made], indent=2))
     return checks.exit_status(made)
 
 
-def _planned(common: Common, path: Path) -> tuple[Plan, tuple[Fault, ...]]:
+def _with_plan(
+    common: Common, asked: Asked, path: Path, ledger: Location | None, *, named_report: bool
+) -> Asked:
+    """What is to be looked at, with the plan, and what the plan says of ledger and reports."""
+    from importer.cli import planned  # noqa: PLC0415 - --help needs none of it
+    from importer.cli.posting import examine, post  # noqa: PLC0415 - the same
+
     found = planned.examined(path, post, {}, partial(examine, common, "post"))
-    return found.plan, found.faults
-
-
-def _show(common: Common, check: Check) -> None:
-    mark, style = _MARKS[check.verdict]
-    line = Text(mark, style)
-    line.append(f" {printable(check.what)}", "bold")
-    line.append(f"  {_on_lines(check.found)}")
-    common.out.print(line, soft_wrap=True)
-    if check.advice:
-        common.out.print(Text(f"    → {check.advice}", "italic"), soft_wrap=True)
-
-
-def _on_lines(text: str) -> str:
-    return "\n".join(map(printable, text.split("\n")))
+    return replace(
+        asked,
+        ledger=planned.ledger_of(found.plan, ledger),
+        report=asked.report if named_report else found.plan.reports,
+        plan=found.plan,
+        faults=found.faults,
+    )

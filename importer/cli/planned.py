@@ -18,7 +18,7 @@ from click.core import ParameterSource
 from rich.text import Text
 
 from importer import destinations, limits, report, reviewing
-from importer.cli import watching
+from importer.cli import plan_watching, watching
 from importer.cli.common import complain, default_ledger, printing
 from importer.errors import ImporterError, SetupError
 from importer.ledger import location
@@ -27,8 +27,8 @@ from importer.plans import places, terminal
 from importer.plans.ended import JobEnded, PlanEnded
 from importer.plans.plan import read
 from importer.plans.processes import Processes, Task, Unstarted
+from importer.printing import printable
 from importer.report import SUMMARY, Examples, finished
-from importer.report.words import printable
 from importer.settings import Rate
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def run(common: Common, command: str, options: Options, examine: Examine) -> int
         SetupError: the plan is wrong, or can't go with other options.
     """
     given = _given(options)
-    with watching.watched_plan(command, options) as watch:
+    with plan_watching.watched_plan(command, options) as watch:
         found = examined(options["plan"], click.get_current_context().command, given, examine)
         watch.jobs = {job.name: (job.to, found.targets.get(job.name)) for job in found.plan.jobs}
         found.refuse_faults()
@@ -133,7 +133,7 @@ class _Night:
         options: Options,
         given: Mapping[str, object],
         found: Examined,
-        watch: watching.PlanWatch,
+        watch: plan_watching.PlanWatch,
     ) -> None:
         self._common = common
         self._command = command

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from importer import destinations, limits, pipeline, settings
-from importer.cli import planned, watching
+from importer import destinations, limits, settings
+from importer.cli import watching
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing, user_and_host
 from importer.cli.watching import Watch, watched
-from importer.fulfillments import Duplicates, Options
 from importer.ledger import LEASE_SECONDS
-from importer.manifests import encodings, layouts
+from importer.model import Duplicates
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
-from importer.report import terminal
 from importer.sandbox import REHEARSALS, Sandbox, rehearsal, stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from importer import pipeline
 
 T = TypeVar("T")
 
@@ -33,6 +33,8 @@ T = TypeVar("T")
 def _encoding(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
+    from importer.manifests import encodings  # noqa: PLC0415 - --help needs none of it
+
     name = encodings.usable(value)
     if name is None:
         raise click.BadParameter(f"{value!r} is not the name of a text encoding; try utf-8, cp1252, gb18030")
@@ -241,7 +243,7 @@ def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click han
     importer check inbox/ --to adm --report checked
     """  # noqa: D301 - click takes \b for text to be left as it is
     if options["plan"] is not None:
-        return planned.run(common, "check", options, partial(examine, common, "check"))
+        return _planned(common, "check", options)
     with watched("check", options) as watch, ExitStack() as stack:
         _refuse_contradictions("check", options)
         target = _reached(common, options, stack) if options["ask"] else _judged(common, options)
@@ -283,11 +285,17 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
     importer post --plan nightly.toml
     """  # noqa: D301 - click takes \b for text to be left as it is
     if options["plan"] is not None:
-        return planned.run(common, "post", options, partial(examine, common, "post"))
+        return _planned(common, "post", options)
     with watched("post", options) as watch, ExitStack() as stack:
         _refuse_contradictions("post", options)
         target = _reached(common, options, stack)
         return _run(common, _job(common, "post", target, options), options, watch)
+
+
+def _planned(common: Common, command: str, options: dict[str, Any]) -> int:
+    from importer.cli import planned  # noqa: PLC0415 - --help needs none of it
+
+    return planned.run(common, command, options, partial(examine, common, command))
 
 
 def examine(common: Common, command: str, options: dict[str, Any]) -> settings.DestinationSettings | None:
@@ -302,6 +310,8 @@ def examine(common: Common, command: str, options: dict[str, Any]) -> settings.D
         target: settings.DestinationSettings | None = _sent_to(common, options)
     else:
         target = _judged(common, options)
+    from importer.manifests import layouts  # noqa: PLC0415 - --help needs none of it
+
     _job(common, command, target, options)
     layouts.load(options["layout"])
     return target
@@ -366,6 +376,9 @@ def _refuse_contradictions(command: str, options: dict[str, Any]) -> None:
 def _job(
     common: Common, command: str, target: settings.DestinationSettings | None, options: dict[str, Any]
 ) -> pipeline.Job:
+    from importer import pipeline  # noqa: PLC0415 - --help needs none of it
+    from importer.fulfillments import Options  # noqa: PLC0415 - --help needs none of it
+
     return pipeline.Job(
         command=command,
         arguments=options["manifests"],
@@ -422,6 +435,9 @@ def _fill_carrier(target: settings.DestinationSettings | None, *, asked: bool) -
 
 
 def _run(common: Common, job: pipeline.Job, options: dict[str, Any], watch: Watch) -> int:
+    from importer import pipeline  # noqa: PLC0415 - --help needs none of it
+    from importer.report import terminal  # noqa: PLC0415 - --help needs none of it
+
     interruption = Interruption()
     world = pipeline.World(
         console=common.progress,

@@ -7,7 +7,6 @@ import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -16,27 +15,24 @@ import click
 from importer import destinations
 from importer.cli.common import complain
 from importer.errors import ImporterError
-from importer.ledger import Ledger, exists
 from importer.settings import Secret
-from importer.watching import messages, metrics, pings, traces
-from importer.watching.ending import Ending
-from importer.watching.logs import Level, Log
-from importer.watching.messages import TellOn, Troubles
+from importer.watching import pings, traces
 from importer.watching.pings import Pings
+from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from importer.ledger import Location, Run
+    from importer.ledger import Ledger, Location, Run
     from importer.pipeline import Job
-    from importer.plans.ended import PlanEnded
     from importer.report import Summary
     from importer.settings import DestinationSettings
-    from importer.watching.messages import Message
+    from importer.watching.ending import Ending
+    from importer.watching.logs import Log
+    from importer.watching.messages import Message, Troubles
     from importer.watching.traces import Tracing
 
 _T = TypeVar("_T")
-_U = TypeVar("_U")
 _BROKEN, _INTERRUPTED = 4, 130
 _RUNS_LOOKED_AT: Final = 100
 STANDARD_ERROR: Final = "-"
@@ -51,7 +47,11 @@ def _ping(_: click.Context, __: click.Parameter, value: str | None) -> Secret | 
 
 
 def _tell(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[Secret, ...]:
-    if values and not messages.is_installed():
+    if not values:
+        return ()
+    from importer.watching import messages  # noqa: PLC0415 - --help needs none of it
+
+    if not messages.is_installed():
         raise click.BadParameter("it needs an extra: pip install 'fulfillment-importer[notify]'")
     for place, value in enumerate(values, start=1):
         if not messages.is_address(value):
@@ -117,7 +117,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         ping = self.options["ping"]
-        self.pings = Pings(ping, _warn) if ping else None
+        self.pings = Pings(ping, warn) if ping else None
 
     def ended(self, summary: Summary) -> None:
         """Take down that the run has come to its report."""
@@ -129,6 +129,8 @@ class Watch:
 
     def tell(self) -> None:
         """Tell all who are to be told how it ended."""
+        from importer.watching.ending import Ending  # noqa: PLC0415 - --help needs none of it
+
         ending = Ending(
             command=self.command,
             destination=self.job.destination.name
@@ -141,7 +143,7 @@ class Watch:
             trouble=self.trouble,
         )
         for tell in (self._end_log, self._write_metrics, self._ping, self._tell_people):
-            _without_trouble(tell, ending)
+            without_trouble(tell, ending)
 
     def _end_log(self, ending: Ending) -> None:
         self.log.end(ending)
@@ -150,135 +152,37 @@ class Watch:
 
     def _write_metrics(self, ending: Ending) -> None:
         path = self.options["metrics"]
+        if path is None:
+            return
+        from importer.watching import metrics  # noqa: PLC0415 - few ask for it
+
         try:
-            if path is not None:
-                metrics.write(path, ending, self._oldest_in_doubt(ending.finished_at))
+            metrics.write(path, ending, self._oldest_in_doubt(ending.finished_at))
         except OSError as error:
-            _warn(f"--metrics {path}: can't be written: {error.strerror or error}")
+            warn(f"--metrics {path}: can't be written: {error.strerror or error}")
 
     def _ping(self, ending: Ending) -> None:
         if self.pings:
             self.pings.end(str(ending.exit_status) if ending.summary else "fail", ending.sentence)
 
     def _oldest_in_doubt(self, now: datetime) -> float | None:
-        return _oldest_in_doubt(self.job.ledger, self.job.destination, now) if self.job else None
+        return oldest_in_doubt(self.job.ledger, self.job.destination, now) if self.job else None
 
     def _tell_people(self, ending: Ending) -> None:
-        if self.options["tell"] and messages.is_wanted(
-            TellOn(self.options["tell_on"]), ending, self._earlier
-        ):
-            _send(self.options["tell"], messages.compose(ending))
+        if not self.options["tell"]:
+            return
+        from importer.watching import messages  # noqa: PLC0415 - few ask for it
+
+        if messages.is_wanted(TellOn(self.options["tell_on"]), ending, self._earlier):
+            send(self.options["tell"], messages.compose(ending))
 
     def _earlier(self, summary: Summary) -> Troubles:
-        runs = _of_ledger(self.job.ledger, _last_runs) if self.job else None
-        return messages.earlier(runs or (), summary)
+        from importer.watching import messages  # noqa: PLC0415 - --help needs none of it
+
+        return messages.earlier(last_runs(self.job.ledger if self.job else None), summary)
 
 
-@dataclass(slots=True)
-class PlanWatch:
-    """A run of a plan that is watched, as far as it has come.
-
-    ``jobs`` are those of the plan by name, as far as they are known: where each posts to.
-    """
-
-    command: str
-    options: dict[str, Any]
-    log: Log
-    started_at: datetime
-    jobs: Mapping[str, tuple[str, DestinationSettings | None]] = field(default_factory=dict)
-    ledger: Location | None = None
-    summary: PlanEnded | None = None
-    exit_status: int = 0
-    trouble: str = ""
-    pings: Pings | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        ping = self.options["ping"]
-        self.pings = Pings(ping, _warn) if ping else None
-
-    def begin(self, plan_id: str, jobs: Sequence[str]) -> None:
-        """Write into the log that the jobs begin."""
-        self.log.tell("plan-started", plan_id=plan_id, plan=str(self.options["plan"]), jobs=jobs)
-
-    def job_ended(self, job: str, exit_status: int, folder: str) -> None:
-        """Write into the log how a job ended."""
-        level = Level.ERROR if exit_status else Level.INFO
-        self.log.tell("job-finished", level, job=job, exit_status=exit_status, report=folder)
-
-    def ended(self, summary: PlanEnded) -> None:
-        """Take down that all jobs have ended."""
-        self.summary, self.exit_status = summary, summary.exit_status
-
-    def failed(self, words: str, exit_status: int) -> None:
-        """Take down that the plan is wrong, or that its summary can't be written or printed."""
-        self.trouble, self.exit_status = words, exit_status
-
-    def tell(self) -> None:
-        """Tell all who are to be told how it ended: once, of all jobs."""
-        told = self._endings(_utc_now())
-        for tell in (self._end_log, self._write_metrics, self._ping, self._tell_people):
-            _without_trouble(tell, told)
-
-    def _endings(self, now: datetime) -> dict[str, Ending]:
-        if self.summary is None:
-            rest = (self.started_at, now, self.exit_status, None, self.trouble)
-            return {name: Ending(self.command, to, *rest) for name, (to, _) in self.jobs.items()}
-        return {
-            job.name: Ending(
-                self.command,
-                job.destination,
-                job.started_at,
-                job.finished_at,
-                job.exit_status,
-                job.summary,
-                job.trouble,
-            )
-            for job in self.summary.jobs
-        }
-
-    def _end_log(self, _: Mapping[str, Ending]) -> None:
-        level = Level.ERROR if self.exit_status else Level.INFO
-        seconds = (_utc_now() - self.started_at).total_seconds()
-        plan_id = self.summary.plan_id if self.summary else ""
-        more = {"exit_status": self.exit_status, "seconds": round(seconds, 3), "message": self.trouble}
-        self.log.tell("plan-finished", level, plan_id=plan_id, **more)
-
-    def _ping(self, told: Mapping[str, Ending]) -> None:
-        if self.pings:
-            text = "\n".join(f"{name}: {ending.sentence}" for name, ending in told.items())
-            self.pings.end(str(self.exit_status) if self.summary else "fail", self.trouble or text)
-
-    def _write_metrics(self, told: Mapping[str, Ending]) -> None:
-        path = self.options["metrics"]
-        try:
-            if path is not None and told:
-                oldest = {
-                    name: _oldest_in_doubt(self.ledger, self.jobs[name][1], ending.finished_at)
-                    for name, ending in told.items()
-                }
-                metrics.write_jobs(path, {name: (ending, oldest[name]) for name, ending in told.items()})
-        except OSError as error:
-            _warn(f"--metrics {path}: can't be written: {error.strerror or error}")
-
-    def _tell_people(self, told: Mapping[str, Ending]) -> None:
-        when = TellOn(self.options["tell_on"])
-        runs = _of_ledger(self.ledger, _last_runs) or ()
-        wanted = [
-            messages.is_wanted(when, ending, partial(messages.earlier, runs, job=name))
-            for name, ending in told.items()
-        ]
-        if self.options["tell"] and (any(wanted) or self.summary is None):
-            _send(self.options["tell"], self._message(told))
-
-    def _message(self, told: Mapping[str, Ending]) -> Message:
-        title = f"{self.command} --plan {self.options['plan']}"
-        if self.summary is not None:
-            return messages.compose_all(title, told, self.exit_status)
-        now = _utc_now()
-        return messages.compose(Ending(title, "", self.started_at, now, self.exit_status, None, self.trouble))
-
-
-def _oldest_in_doubt(
+def oldest_in_doubt(
     ledger: Location | None, target: DestinationSettings | None, now: datetime
 ) -> float | None:
     """How many seconds the oldest fulfillment in doubt there is old; None where that can't be told."""
@@ -289,33 +193,40 @@ def _oldest_in_doubt(
     return None if found is None else max((now - min(found, default=now)).total_seconds(), 0.0)
 
 
-def _last_runs(ledger: Ledger) -> Sequence[Run]:
-    return ledger.runs(_RUNS_LOOKED_AT)
+def last_runs(ledger: Location | None) -> Sequence[Run]:
+    """Earlier runs, newest first, as far as the ledger tells."""
+    return _of_ledger(ledger, lambda known: known.runs(_RUNS_LOOKED_AT)) or ()
 
 
-def _of_ledger(ledger: Location | None, question: Callable[[Ledger], _T]) -> _T | None:
+def _of_ledger(place: Location | None, question: Callable[[Ledger], _T]) -> _T | None:
     """What the ledger says; None where it says nothing."""
-    if ledger is None:
+    if place is None:
         return None
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
     try:
-        if not exists(ledger):
+        if not exists(place):
             return None
-        with Ledger(ledger, readonly=True) as opened:
-            return question(opened)
+        with Ledger(place, readonly=True) as ledger:
+            return question(ledger)
     except ImporterError:
         return None
 
 
-def _send(urls: Sequence[Secret], message: Message) -> None:
+def send(urls: Sequence[Secret], message: Message) -> None:
+    """Send the message, and warn of whom it did not reach."""
+    from importer.watching import messages  # noqa: PLC0415 - few ask for it
+
     for url in messages.send(urls, message):
-        _warn(f"--tell {messages.shown(url)}: nobody was told; try it with: apprise -vv --body test URL")
+        warn(f"--tell {messages.shown(url)}: nobody was told; try it with: apprise -vv --body test URL")
 
 
-def _without_trouble(tell: Callable[[_U], None], of: _U) -> None:
+def without_trouble(tell: Callable[[_T], None], of: _T) -> None:
+    """Tell somebody; whatever comes of it is a warning."""
     try:
         tell(of)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not be the run's trouble
-        _warn(f"not all who watch were told: {type(error).__name__}")
+        warn(f"not all who watch were told: {type(error).__name__}")
 
 
 def refuse_contradictions(command: str, options: dict[str, Any]) -> None:
@@ -333,36 +244,20 @@ def watched(command: str, options: dict[str, Any]) -> Iterator[Watch]:
     """Tell those who watch that a run begins, and in the end, however it ends, how it went."""
     with ExitStack() as stack:
         tracing = stack.enter_context(traces.exported(os.environ)) if traces.is_wanted(os.environ) else None
-        watch = Watch(command, options, _log(options["log"], stack), _utc_now, _utc_now(), tracing)
+        watch = Watch(command, options, opened_log(options["log"], stack), utc_now, utc_now(), tracing)
         if watch.pings:
             watch.pings.start()
         try:
             yield watch
         except BaseException as error:
-            watch.failed(*_told(error))
+            watch.failed(*told(error))
             raise
         finally:
             watch.tell()
 
 
-@contextmanager
-def watched_plan(command: str, options: dict[str, Any]) -> Iterator[PlanWatch]:
-    """Tell those who watch that a plan begins, and in the end, however it ends, how it went."""
-    with ExitStack() as stack:
-        watch = PlanWatch(command, options, _log(options["log"], stack), _utc_now())
-        if watch.pings:
-            watch.pings.start()
-        try:
-            refuse_contradictions(command, options)
-            yield watch
-        except BaseException as error:
-            watch.failed(*_told(error))
-            raise
-        finally:
-            watch.tell()
-
-
-def _told(error: BaseException) -> tuple[str, int]:
+def told(error: BaseException) -> tuple[str, int]:
+    """What is told of an error, and the exit status that it leaves."""
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     if isinstance(error, ImporterError):
@@ -372,7 +267,10 @@ def _told(error: BaseException) -> tuple[str, int]:
     return f"a fault in the importer: {type(error).__name__}", _BROKEN
 
 
-def _log(path: Path | None, stack: ExitStack) -> Log:
+def opened_log(path: Path | None, stack: ExitStack) -> Log:
+    """The log at ``path``, as long as ``stack`` lasts; one that nobody reads where it can't be written."""
+    from importer.watching.logs import Log  # noqa: PLC0415 - --help needs none of it
+
     if path is None:
         return Log()
     if str(path) == STANDARD_ERROR:
@@ -381,7 +279,7 @@ def _log(path: Path | None, stack: ExitStack) -> Log:
         # unbuffered: a line is there when it is written, whatever becomes of the process
         file = stack.enter_context(path.open("ab", buffering=0))
     except OSError as error:
-        _warn(f"--log {path}: can't be written: {error.strerror or error}")
+        warn(f"--log {path}: can't be written: {error.strerror or error}")
         return Log()
     return Log(lambda line: file.write(line.encode()))
 
@@ -395,9 +293,11 @@ def _named(options: dict[str, Any]) -> str:
     return str(options["to"] or "")
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The wall clock, in UTC."""
     return datetime.now(UTC)
 
 
-def _warn(words: str) -> None:
+def warn(words: str) -> None:
+    """Print a warning."""
     complain(f"importer: warning: {words}")

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from importer.model import STATUSES
 from importer.plans.ended import PLAN
+from importer.printing import printable
 from importer.report import phrases
 from importer.report.phrases import counted
 from importer.report.terminal import put, say
-from importer.report.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

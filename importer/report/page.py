@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
+from importer.printing import printable
 from importer.report import phrases, words
 from importer.report.files import finish, sync, unfinished
 from importer.report.terminal import next_steps
@@ -129,7 +130,7 @@ class WebPage:
             "rules": _json(exported([*canonical], order_id=order_id, takes=takes, optional=optional)),
             "left_out": _json(self._outline.to_mend - len(self._kept) if self._outline else 0),
             "corrected": _json(CORRECTED),
-            "next": _json(words.printable(self._again.format(CORRECTED))),
+            "next": _json(printable(self._again.format(CORRECTED))),
             **dict(self._kept.members()),
         }
         return "{" + ",".join(f'"{name}":{text}' for name, text in members.items()) + "}"
@@ -214,9 +215,7 @@ def _carriers(cells: Sequence[list[str]], canonical: Mapping[str, int]) -> list[
     companies = cells[canonical["tracking_company"]] if "tracking_company" in canonical else [""] * rows
     numbers = cells[canonical["tracking_number"]] if "tracking_number" in canonical else [""] * rows
     known = words.carriers(numbers, companies)
-    return [
-        words.printable(company).strip() or carrier for company, carrier in zip(companies, known, strict=True)
-    ]
+    return [printable(company).strip() or carrier for company, carrier in zip(companies, known, strict=True)]
 
 
 def _told(summary: Summary, again: str, account: Account | None) -> dict[str, Any]:
@@ -228,7 +227,7 @@ def _told(summary: Summary, again: str, account: Account | None) -> dict[str, An
         "attention": phrases.needing(summary.rows),
         "outcomes": _outcomes(summary),
         "steps": [
-            (label.strip().rstrip(":"), words.printable(text))
+            (label.strip().rstrip(":"), printable(text))
             for label, _, text in next_steps(summary, again, named_report=False, later=True)
         ],
         "problems": _groups(summary.errors, summary),
@@ -269,9 +268,9 @@ def _groups(problems: Mapping[str, Examples], summary: Summary) -> list[dict[str
             "hint": phrases.hint(code),
             "first": [
                 (
-                    words.printable(manifest),
+                    printable(manifest),
                     f"{phrases.unit(manifest, summary)} {row}",
-                    phrases.short(words.printable(message)),
+                    phrases.short(printable(message)),
                 )
                 for manifest, row, message in examples.first
             ],
@@ -325,5 +324,5 @@ def _hash(text: str) -> str:
 _ENVIRONMENT: Final = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-_ENVIRONMENT.filters["printable"] = words.printable
+_ENVIRONMENT.filters["printable"] = printable
 _ENVIRONMENT.filters["counted"] = phrases.counted

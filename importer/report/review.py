@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
+from importer.printing import printable, quoted
 from importer.report import phrases, terminal
 from importer.report.phrases import counted
 from importer.report.table import ERRORS, ROWS
 from importer.report.terminal import put, say
-from importer.report.words import printable, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

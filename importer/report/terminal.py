@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 
 from importer.model import STATUSES, Status
+from importer.printing import printable
 from importer.report import phrases
 from importer.report.phrases import MEANINGS, NOTHING_TO_DO, counted
-from importer.report.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
