@@ -96,7 +96,7 @@ def test_columns_that_cannot_be_told_are_asked_until_the_answer_is_one() -> None
         "Error: found 'Ac me', expected a name of small letters, digits and '-'",
         "What to call the layout [acme]: ",
     ]
-    told = "quantity = 'Pcs', tracking_number = 'Parcel', order_id = 'Our Ref', sku = 'Goods'"
+    told = "order_id = 'Our Ref', sku = 'Goods', quantity = 'Pcs', tracking_number = 'Parcel'"
     assert last_lines(ended)[1:] == [
         f"acme.toml: the layout written: {told}",
         "check: Of 3 rows, 2 are ready to be posted and 1 needs attention",
@@ -147,10 +147,10 @@ def test_a_script_says_all_of_it_and_reads_what_was_decided() -> None:
         "destination": {"name": "shop", "kind": "shoplazza", "base_url": URL, "token_file": "shop.token"},
         "layout": "acme-daily.toml",
         "columns": {
-            "quantity": "Pcs",
-            "tracking_number": "Parcel",
             "order_id": "Our Ref",
             "sku": "Goods",
+            "quantity": "Pcs",
+            "tracking_number": "Parcel",
         },
         "written": ["importer.toml", "acme-daily.toml"],
         "errors": {"quantity-below-one": 1},

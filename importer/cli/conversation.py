@@ -19,6 +19,7 @@ from importer.manifests.edi import manifest as edi
 from importer.posts.signals import Interruption
 from importer.printing import printable
 from importer.report import phrases
+from schemas.manifest import CANONICAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -256,7 +257,8 @@ class _Conversation:
             named = {}
         else:
             named = self._named(told)
-            columns = {**told.found, **named}
+            known = {**told.found, **named}
+            columns = {column: known[column] for column in CANONICAL if column in known}
         default = re.sub(r"[^a-z0-9]+", "-", PurePath(self._source.name).name.partition(".")[0].lower())
         name = self._ask("layout-name", "What to call the layout", default.strip("-") or "mine", _layout_name)
         path = self._config.parent / f"{name}.toml"
