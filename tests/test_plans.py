@@ -330,7 +330,7 @@ def test_jobs_to_two_destinations_go_side_by_side_and_end_with_one_summary(capsy
         "umbrella  one          nothing to do         0     -",
         "",
         "Reports: night (plan.json has them all)",
-        "Open:    night/globex/errors.csv",
+        "Open:    night/globex/errors.csv (1 row)",
     ]
     assert (one.names, other.names) == (["1001/TRACK1"], ["2001/TRACK2"])
     assert [str(path) for path in sorted(Path().glob("*/*/*.csv")) if "night" not in path.parts] == [
@@ -430,8 +430,15 @@ def test_a_dry_run_of_a_plan_moves_and_sends_nothing_and_needs_no_token(
     with Platform() as platform:
         destinations(adm=platform.url)
         planned({"name": "acme", "manifests": "in/acme/", "to": "adm", "archive": "done/acme"})
-        ended = here(capsys, "check", "--plan", FILE, "--json")
+        ended = here(capsys, "check", "--plan", FILE, "--json", "--log", "-")
 
+    assert [json.loads(line)["event"] for line in ended.err.splitlines()] == [
+        "plan-started",
+        "run-started",
+        "run-finished",
+        "job-finished",
+        "plan-finished",
+    ]
     assert (ended.status, platform.seen, Path("done").exists()) == (1, [], False)
     assert outcome(ended.summary) == {"acme": ("adm", 1, {"invalid": 1})}
 

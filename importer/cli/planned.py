@@ -8,7 +8,7 @@ import secrets
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
 from typing import TYPE_CHECKING, Any, Final
@@ -17,18 +17,17 @@ import click
 from click.core import ParameterSource
 from rich.text import Text
 
-from importer import destinations, limits, report, reviewing
+from importer import destinations, limits, report
 from importer.cli import plan_watching, watching
 from importer.cli.common import complain, default_ledger, printing
 from importer.errors import ImporterError, SetupError
 from importer.ledger import location
 from importer.plans import ended as endings
-from importer.plans import places, terminal
+from importer.plans import places, reports, terminal
 from importer.plans.ended import JobEnded, PlanEnded
 from importer.plans.plan import read
 from importer.plans.processes import Processes, Task, Unstarted
 from importer.printing import printable
-from importer.report import SUMMARY, Examples, finished
 from importer.settings import Rate
 
 if TYPE_CHECKING:
@@ -313,20 +312,11 @@ def _environment() -> dict[str, str]:
 
 
 def _summary(folder: Path) -> Summary | None:
-    """The summary of a job's report with the first rows of each problem; None where there is no report."""
-    if not (folder / SUMMARY).exists():
-        return None
     try:
-        found = finished.read(folder)
-        groups = [group for group in reviewing.groups(found) if group.is_fault]
+        return reports.summary(folder)
     except SetupError as error:
         complain(f"importer: warning: {error}")
         return None
-    errors = {
-        group.code: Examples(group.count, [(row.source, int(row.row), row.message) for row in group.first])
-        for group in groups
-    }
-    return replace(found.summary, errors=errors)
 
 
 def _trouble(said: Sequence[str]) -> str:

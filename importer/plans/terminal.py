@@ -77,6 +77,7 @@ def _next_steps(ended: PlanEnded) -> Iterator[tuple[str, str]]:
     yield "Reports:", f" {ended.report} ({PLAN} has them all)"
     for job in ended.jobs:
         if job.summary is not None and phrases.needing(job.summary.rows):
-            yield "Open:    ", job.summary.reports["errors"]
+            rows = counted(job.summary.to_mend, "row")
+            yield "Open:    ", f"{job.summary.reports['errors']} ({rows})"
     if any(job.exit_status not in _ROWS_ALONE for job in ended.jobs):
         yield "Next:    ", "see to that, then run the same command again; what is done is skipped"
