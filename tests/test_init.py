@@ -117,6 +117,16 @@ def test_columns_that_cannot_be_told_are_asked_until_the_answer_is_one() -> None
     }
 
 
+def test_a_layout_that_fits_is_named() -> None:
+    sample = Path(__file__).parents[1] / "samples" / "veeqo" / "manifest.csv"
+
+    ended = init(str(sample), "--yes", "--url", URL)
+
+    assert ended.out.splitlines()[1].startswith(
+        "no layout is needed, as veeqo fits: order_id = 'Order Number', "
+    )
+
+
 def test_a_conversation_at_a_terminal() -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "importer", "init", "plain.csv", "--to", "adm"]
@@ -231,7 +241,7 @@ def test_a_workbook_and_edi_are_set_up_as_well() -> None:
         1,
         "check: Of 3 rows, 2 are ready to be posted and 1 needs attention",
     )
-    assert interchange.summary["layout"] == "asn.toml"
+    assert (interchange.summary["layout"], interchange.summary["columns"]) == ("asn.toml", {})
     assert layouts.load("asn.toml").edi is not None
     assert (interchange.status, interchange.summary["written"]) == (0, ["asn.toml"])
 

@@ -251,14 +251,13 @@ class _Conversation:
     def _layout(self, told: manifests.Manifest | Told) -> tuple[dict[str, str], str, Path]:
         """The columns, and the text and the place of the layout, if one is needed."""
         if isinstance(told, manifests.Manifest):
-            columns = {column: told.headers[at] for column, at in told.columns.items()}
             if told.edi is None:
-                return columns, "", Path()
-            named = {}
+                known = {column: told.headers[at] for column, at in told.columns.items()}
+                return _in_order(known), "", Path()
+            columns, named = {}, {}
         else:
             named = self._named(told)
-            known = {**told.found, **named}
-            columns = {column: known[column] for column in CANONICAL if column in known}
+            columns = _in_order({**told.found, **named})
         default = re.sub(r"[^a-z0-9]+", "-", PurePath(self._source.name).name.partition(".")[0].lower())
         name = self._ask("layout-name", "What to call the layout", default.strip("-") or "mine", _layout_name)
         path = self._config.parent / f"{name}.toml"
@@ -291,6 +290,10 @@ class _Conversation:
             likely[0] if likely else None,
             lambda text: _judged_header(text, headers),
         )
+
+
+def _in_order(columns: Mapping[str, str]) -> dict[str, str]:
+    return {column: columns[column] for column in CANONICAL if column in columns}
 
 
 def _prompted(question: str, default: str | None, judge: Callable[[str], _T]) -> _T:
@@ -363,7 +366,8 @@ def _show(common: Common, manifest: str, found: _Decided, summary: Summary) -> N
     if found.layout:
         lines.append(f"{found.layout_path}: the layout written{f': {told}' if told else ''}")
     else:
-        lines.append(f"no layout is needed: {told}")
+        fits = f", as {found.layout_found} fits" if found.layout_found != layouts.GENERIC else ""
+        lines.append(f"no layout is needed{fits}: {told}")
     lines += [f"check: {phrases.sentence(summary)}", *_problems(summary), ""]
     lines.append(f"Report: {summary.reports.get('page', summary.reports['rows'])}")
     steps = [found.token, found.command("check", manifest), found.command("post", manifest)]
