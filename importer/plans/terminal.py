@@ -35,11 +35,12 @@ def show(console: Console, ended: PlanEnded) -> None:
     put(console, Text(f"{counted(len(ended.jobs), 'job')}, {counted(ended.rows['total'], 'row')}"))
     console.print()
     console.print(_table(ended))
+    console.print()
     for job in ended.jobs:
         for words in _troubles(job):
-            console.print()
             say(console, f"{job.name}: ", "bold red", phrases.short(words))
-    console.print()
+    if any(map(_has_trouble, ended.jobs)):
+        console.print()
     for label, words in _next_steps(ended):
         say(console, label, "bold", words)
 
@@ -73,6 +74,10 @@ def _troubles(job: JobEnded) -> Iterator[str]:
         yield printable(job.trouble)
 
 
+def _has_trouble(job: JobEnded) -> bool:
+    return any(_troubles(job))
+
+
 def _next_steps(ended: PlanEnded) -> Iterator[tuple[str, str]]:
     yield "Reports:", f" {ended.report} ({PLAN} has them all)"
     for job in ended.jobs:
@@ -80,4 +85,5 @@ def _next_steps(ended: PlanEnded) -> Iterator[tuple[str, str]]:
             rows = counted(job.summary.to_mend, "row")
             yield "Open:    ", f"{job.summary.reports['errors']} ({rows})"
     if any(job.exit_status not in _ROWS_ALONE for job in ended.jobs):
-        yield "Next:    ", "see to that, then run the same command again; what is done is skipped"
+        again = "run the same command again, with another --report if you name one"
+        yield "Next:    ", f"see to that, then {again}; what is done is skipped"
