@@ -366,10 +366,11 @@ class _Run:
             tables = batches.write(batch, outcomes, self._folder, sinks)
             facts = self._facts(tables, stopped, mails)
             summary = batches.publish(batch, tables, facts, self._folder, sinks)
-        return self._filed(summary, tables, self._inbox) if self._inbox else summary
+            *_, page = made
+            return self._filed(summary, tables, self._inbox, page) if self._inbox else summary
 
-    def _filed(self, summary: Summary, tables: Tables, inbox: Inbox) -> Summary:
-        """Move the files, only now that they are reported, and say so in the summary."""
+    def _filed(self, summary: Summary, tables: Tables, inbox: Inbox, page: report.Sink) -> Summary:
+        """Move the files, only now that they are reported, and say so in the summary and on the page."""
         files = inbox.file(tables.by_manifest)
         is_fault = inbox.has_faulty or any(file.is_fault for file in files)
         status = summary.exit_status or (_ATTENTION if is_fault else 0)
@@ -377,6 +378,7 @@ class _Run:
         attention = report.attention_with(summary.attention, unread)
         summary = replace(summary, files=files, exit_status=status, attention=attention)
         report.publish(summary, self._folder)
+        page.finish(summary)
         return summary
 
     def _facts(self, tables: Tables, stopped: str, mails: int) -> Facts:

@@ -117,7 +117,7 @@ def test_every_status_is_told() -> None:
 
 def test_every_code_is_told_in_its_own_words() -> None:
     expected = [
-        [f"`{code.name}`", code.meaning, code.hint.replace("{delimiter}", "delimiter")]
+        [f"`{code.name}`", code.meaning, code.hint.replace("{delimiter}", "delimiter"), str(code.example)]
         for code in CODES.values()
     ]
 

@@ -21,6 +21,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final = {
     "check": Entry("posting", "Dry run: read, validate, group, report."),
+    "codes": Entry("codes", "Tell what the codes of a report mean, what to do about each, and an example."),
     "diff": Entry("diff", "Tell what changed between the reports of two nights, or more."),
     "doctor": Entry(
         "doctor",

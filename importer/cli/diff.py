@@ -34,8 +34,9 @@ def diff(
     That is which rows fail newly, which for another cause than before, which still, which are mended, and
     which are not there any more. Each REPORT is a report's folder, or its rows.csv, errors.csv or
     summary.json; the one that started first is the oldest, whatever the order. A row is known by its order
-    id, tracking number and SKU: one in which these were mended is gone. The exit status is 0 when nothing
-    fails newly, 1 when something does.
+    id, tracking number and SKU. One in which one of these was mended in errors.csv is known again as long as
+    that file stands there as it was posted; else the old one is gone. The exit status is 0 when nothing fails
+    newly, 1 when something does.
 
     \b
     importer diff reports/MONDAY reports/TUESDAY

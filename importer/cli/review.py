@@ -75,7 +75,7 @@ def review(
         if as_json:
             click.echo(json.dumps(shown.as_json(read, groups, found), indent=2))
         elif found is not None:
-            shown.show_rows(common.out, read, found)
+            shown.show_rows(common.out, read, found, code)
         else:
             shown.show(common.out, read, groups)
     if opening:

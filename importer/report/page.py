@@ -45,6 +45,7 @@ ROOM_FOR_A_ROW: Final = 20_000
 """With less than these bytes left, no more rows are looked at: a million may follow."""
 _BYTES_OF_A_MARK: Final = 24
 _MOST_LISTED: Final = 20
+_MOST_FILES: Final = 500
 _LEAST_SHARE: Final = 0.008
 _PACKAGE: Final = "importer.report"
 _SOURCE, _MESSAGE = (REPORT_COLUMNS.index(name) for name in ("import_source", "import_message"))
@@ -92,7 +93,7 @@ class WebPage:
             self._kept.add(texts, carrier, marks.get(row, []), is_torn=row in block.torn)
 
     def finish(self, summary: Summary) -> None:
-        """Write the page, and give it its name.
+        """Write the page, and give it its name; again, once more is known of the run.
 
         Raises:
             CannotGoOn: it can't be written.
@@ -234,6 +235,11 @@ def _told(summary: Summary, again: str, account: Account | None) -> dict[str, An
         "warnings": _groups(summary.warnings, summary),
         "notes": phrases.notes(summary),
         "manifests": summary.manifests[:_MOST_LISTED],
+        "files": [
+            (printable(file.name), printable(file.to), printable(file.why), file.is_fault)
+            for file in (summary.files or ())[:_MOST_FILES]
+        ],
+        "more_files": len((summary.files or ())[_MOST_FILES:]),
         "several_files": len(summary.manifests) > 1,
         "more_manifests": len(summary.manifests[_MOST_LISTED:]),
         "time": timeline(account, summary.started_at) if account and summary.command == "post" else None,
@@ -266,6 +272,7 @@ def _groups(problems: Mapping[str, Examples], summary: Summary) -> list[dict[str
             "count": examples.count,
             "meaning": phrases.cause(code),
             "hint": phrases.hint(code),
+            "example": phrases.example(code),
             "first": [
                 (
                     printable(manifest),
@@ -303,12 +310,13 @@ def _span(seconds: float) -> str:
 
 def _json(value: object) -> str:
     """JSON that can stand in a script element, and in which line ends are what they were."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(value)
     for character, escaped in _ESCAPED.items():
         text = text.replace(character, escaped)
     return text
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ESCAPED: Final = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 

@@ -116,6 +116,11 @@ def hint(code: str) -> str:
     return code_of(code).hint.replace("{delimiter}", "delimiter")
 
 
+def example(code: str) -> str:
+    """A short case of the code: what was found, and what it should be."""
+    return str(code_of(code).example)
+
+
 def short(message: str) -> str:
     """As much of it as a person reads; the whole is in the report."""
     return message if len(message) <= _MESSAGE_CHARACTERS else f"{message[:_MESSAGE_CHARACTERS]}…"

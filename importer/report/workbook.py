@@ -298,7 +298,7 @@ class Lines:
 
 
 _WRAPPED: Final = {"text_wrap": True}
-_WIDTHS: Final = (36, 60, 16, 60)
+_WIDTHS: Final = (36, 60, 16, 60, 60)
 _CUT: Final = -2
 
 
@@ -371,9 +371,9 @@ def _put_problems(page: Lines, title: str, problems: Mapping[str, Examples]) -> 
     if not problems:
         return
     page.put()
-    page.put(title, "meaning", "rows", "what to do", heading=True)
+    page.put(title, "meaning", "rows", "what to do", "example", heading=True)
     for code, examples in phrases.by_weight(problems):
-        page.put(code, phrases.meaning(code), examples.count, phrases.hint(code))
+        page.put(code, phrases.meaning(code), examples.count, phrases.hint(code), phrases.example(code))
 
 
 def _time(at: datetime) -> str:
