@@ -13,15 +13,19 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
+from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from importer.cli.planned import examined
+from importer.cli.posting import post
 from importer.plans import ended, places, plan
 from importer.plans.plan import Fault
 from importer.plans.processes import Processes, Ran, Task, Unstarted
+from importer.settings import Rate
 from tests.program import (
     SECONDS,
     Ended,
@@ -280,6 +284,23 @@ def test_what_a_plan_names_is_where_the_plan_is() -> None:
         ),
         ("b", ("etc/x.csv",), {"layout": "shipstation"}),
     ]
+
+
+def test_what_is_said_for_all_jobs_goes_before_what_a_job_says() -> None:
+    destinations(adm="https://api.example.com")
+    planned(
+        {"name": "a", "manifests": ".", "to": "adm", "rate": 9, "give_up": "10s", "xlsx": True, "drain": 3}
+    )
+    given = {"rate": Rate(2.0, 40), "stop_at": TimeOfDay(6), "partial": True, "give_up": 90.5, "xlsx": False}
+
+    found = examined(FILE, post, given, lambda _: None)
+
+    names = ("to", "manifests", *given, "drain")
+    assert found.faults == ()
+    assert {name: found.options["a"][name] for name in names} == {
+        **{"to": "adm", "manifests": (".",), **given},
+        "drain": 3.0,
+    }
 
 
 def test_a_line_is_only_told_where_it_is_sure() -> None:
