@@ -298,7 +298,9 @@ def test_what_is_said_for_all_jobs_goes_before_what_a_job_says() -> None:
     names = ("to", "manifests", *given, "drain")
     assert found.faults == ()
     assert {name: found.options["a"][name] for name in names} == {
-        **{"to": "adm", "manifests": (".",), **given},
+        "to": "adm",
+        "manifests": (".",),
+        **given,
         "drain": 3.0,
     }
 
