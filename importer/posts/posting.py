@@ -42,7 +42,7 @@ from importer.posts.retries import (
     not_sent,
     out_of_budget,
 )
-from importer.posts.terms import Connection, Memory, Rules, Told, committed
+from importer.posts.terms import Commits, Connection, Memory, Rules, Told
 from importer.posts.turns import Others, Turns
 from importer.posts.width import Width
 
@@ -142,6 +142,7 @@ class _Posting:
         self._width = Width(rules.concurrency)
         self._budget = Budget()
         self._breaker = Breaker(halt, rules.give_up, clock=clock, rest=self._rest, says=says)
+        self._commits = Commits()
         self._lasting: dict[str, Answer | NoAnswer] = {}
         self._first_ended = asyncio.Event()
         self._asked_to_wait = False
@@ -365,7 +366,9 @@ class _Posting:
 
     async def _intend(self, parcel: Parcel, *, sent: bool = True) -> None:
         doubt, news = self._rules.accept_doubt or parcel.is_in_doubt, parcel.pass_on()
-        await committed(self._ledger.intend(parcel.intent, accept_doubt=doubt, before=news, sent=sent))
+        await self._commits.wait(
+            self._ledger.intend(parcel.intent, accept_doubt=doubt, before=news, sent=sent)
+        )
         parcel.sending = True
 
     async def _settle(self, parcel: Parcel, end: End) -> None:
@@ -375,14 +378,16 @@ class _Posting:
         if not parcel.sending and (parcel.recorded or outcome.status in _DONE):
             await self._intend(parcel, sent=False)
         if parcel.sending:
-            outcome = await committed(self._ledger.record(parcel.intent, outcome, before=parcel.pass_on()))
+            outcome = await self._commits.wait(
+                self._ledger.record(parcel.intent, outcome, before=parcel.pass_on())
+            )
             parcel.sending, parcel.recorded = False, True
         elif parcel.doubtful:
             words = f"an earlier run left it in doubt, and that it still is: {outcome.message}"
             outcome = replace(outcome, status=Status.IN_DOUBT, code=OUTCOME_UNKNOWN, message=words)
         parcel.outcome = outcome
         if (news := parcel.pass_on()) and not self._rules.ask:
-            await committed(self._ledger.note(parcel.intent, news))
+            await self._commits.wait(self._ledger.note(parcel.intent, news))
 
     async def _send(self, order: Order, request: Request) -> Answer | NoAnswer:
         order.requests += 1

@@ -19,8 +19,8 @@ else:
 _FIELD: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\r\n"
 _HEAD: Final = re.compile(rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.1\r\n(?:" + _FIELD + rb")+\r\n")
 _MOST_OF_A_HEAD: Final = 100 * 1024
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 [2-9][0-9]{2}(?: [\t\x20-\x7e]*)?\r\n")
 _BLANK_LINE: Final = b"\r\n\r\n"
-_FIRST_FINAL_STATUS: Final = 200
 _WITHOUT_CONTENT: Final = frozenset({204, 304})
 _FOR_H11: Final = frozenset({b"transfer-encoding", b"connection"})
 
@@ -57,11 +57,10 @@ def read(data: bytes) -> tuple[Head, bytes] | None:
     head = Head(parser.get_status_code(), reply.headers)
     is_usual = (
         reply.ends == 1
-        and head.status >= _FIRST_FINAL_STATUS
         and head.status not in _WITHOUT_CONTENT
         and names.count(b"content-length") == 1
         and _FOR_H11.isdisjoint(names)
-        and data.startswith(b"HTTP/1.1 ")
+        and _STATUS_LINE.match(data)
         and data.find(_BLANK_LINE) + len(_BLANK_LINE) + len(body) == len(data)
     )
     return (head, body) if is_usual else None
