@@ -70,7 +70,8 @@ class Client:
         exchange = self._exchange = _Exchange(request)
         try:
             client = self._connection(request.url)
-            async with asyncio.timeout(self._timeout if self._is_stock else None):  # ours keeps it by itself
+            # ours keeps it by itself
+            async with asyncio.timeout(self._timeout) if self._is_stock else contextlib.nullcontext():
                 answer = await exchange.run(client, self._auth, stock=self._is_stock)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, what may have been sent is an outcome
             await self._drop(exchange)
@@ -233,6 +234,9 @@ class _Exchange:
         self.progress = Progress.WRITTEN
 
     async def _read(self, response: httpx.Response) -> bool:
+        if (body := response.extensions.get("body")) is not None and len(body) <= REPLY_LIMIT:
+            self.received += body
+            return True
         async for chunk in cast("httpx.AsyncByteStream", response.stream):  # as an AsyncClient has it
             self.received += chunk
             if len(self.received) > REPLY_LIMIT:

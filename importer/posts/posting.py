@@ -304,7 +304,7 @@ class _Posting:
         return decision if isinstance(decision, End) else None
 
     async def _attempt(self, parcel: Parcel, order: Order) -> Reading:
-        async with self._breaker.passage() as heard, self._width.place():
+        async with self._breaker.passage() as heard, self._width:
             asked, begun = order.requests, self._clock()
             found = await self._find(parcel, order)
             while isinstance(found, Write) and (left := self._unsettled(found, parcel)) > 0:
@@ -428,8 +428,9 @@ class _Posting:
     async def _send(self, order: Order, request: Request) -> Answer | NoAnswer:
         order.requests += 1
         try:
-            async with self._halt.in_flight():
-                return await order.connection.send(request)
+            async with asyncio.timeout(None) as end:
+                with self._halt.in_flight(end):
+                    return await order.connection.send(request)
         except TimeoutError:
             words = f"cut short while its answer was awaited: {self._halt.reason}"
             return NoAnswer(order.connection.reach, words)

@@ -42,8 +42,9 @@ class Transport(httpx.AsyncBaseTransport):
 
     ``trust`` judges certificates. ``timeout`` (seconds) is one deadline for connecting, sending and reading
     the whole reply, of whose body little more than ``limit`` bytes are read. What a request has as its
-    extension ``progress`` is called with each ``Progress`` that it makes. A connection that was idle for
-    ``keepalive`` seconds is not used again. With ``httptools`` h11 is kept for what is unusual.
+    extension ``progress`` is called with each ``Progress`` that it makes; a response that is whole has its
+    body as its extension ``body``, too. A connection that was idle for ``keepalive`` seconds is not used
+    again. With ``httptools`` h11 is kept for what is unusual.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Transport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(self._timeout):
                 connection = self._sound(request.url) or await self._fresh(request.url)
-                await connection.ask(request, await request.aread(), reply)
+                await connection.ask(request, await _content(request), reply)
         except TimeoutError:
             reply.failure = _TOO_LATE[connection is None]("it took too long")
         finally:
@@ -125,6 +126,13 @@ class Transport(httpx.AsyncBaseTransport):
             connection.drop()
 
 
+async def _content(request: httpx.Request) -> bytes:
+    stream = request.stream
+    if isinstance(stream, httpx.ByteStream):  # asking it as a stream would take as long as sending it
+        return b"".join(stream)
+    return await request.aread()
+
+
 class _Reply:
     """What comes back to one request, as far as it has come."""
 
@@ -147,8 +155,13 @@ class _Reply:
     def response(self) -> httpx.Response:
         if self.head is None:
             raise self.failure or httpx.ReadError("there is no reply")
-        body = _Body(bytes(self.body), self.failure)
-        return httpx.Response(self.head.status, headers=self.head.headers, stream=body)
+        body = bytes(self.body)
+        return httpx.Response(
+            self.head.status,
+            headers=self.head.headers,
+            stream=_Body(body, self.failure),
+            extensions={} if self.failure else {"body": body},
+        )
 
 
 class _Body(httpx.AsyncByteStream):
