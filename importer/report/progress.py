@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.progress import Task, TaskID
+
+
+_SHOWN_SECONDS = 0.1
 
 
 class _Rate(ProgressColumn):
@@ -51,16 +55,25 @@ class _TimeLeft(ProgressColumn):
         return Text(f"{timedelta(seconds=math.ceil(seconds))} left", style="progress.remaining")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bar:
-    """What is shown while something goes on."""
+    """What is shown while something goes on; how far it has come, at most ten times a second."""
 
     _progress: Progress
     _task: TaskID
+    _advanced: int = 0
+    _shown_at: float = -math.inf
 
     def advance(self, step: int) -> None:
         """So much more is done."""
-        self._progress.advance(self._task, step)
+        self._advanced += step
+        if time.monotonic() >= self._shown_at + _SHOWN_SECONDS:
+            self._show()
+
+    def _show(self) -> None:
+        self._progress.advance(self._task, self._advanced)
+        self._advanced = 0
+        self._shown_at = time.monotonic()
 
     def say(self, words: str) -> None:
         """Show what it waits for; "" when that is over."""
@@ -68,6 +81,7 @@ class Bar:
 
     def refresh(self) -> None:
         """Draw it now."""
+        self._show()
         self._progress.refresh()
 
 
