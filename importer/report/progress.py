@@ -68,9 +68,10 @@ class Bar:
         """So much more is done."""
         self._advanced += step
         if time.monotonic() >= self._shown_at + _SHOWN_SECONDS:
-            self._show()
+            self.show()
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Have it be shown how far it has come, when it is drawn next."""
         self._progress.advance(self._task, self._advanced)
         self._advanced = 0
         self._shown_at = time.monotonic()
@@ -81,7 +82,7 @@ class Bar:
 
     def refresh(self) -> None:
         """Draw it now."""
-        self._show()
+        self.show()
         self._progress.refresh()
 
 
@@ -113,12 +114,14 @@ def bar(console: Console, what: str, total: int | None, per_second: float = math
         redirect_stderr=False,
     )
     task = progress.add_task(what, total=total, waits="")
+    shown = Bar(progress, task)
     with _Unimportant():
         progress.start()
     try:
-        yield Bar(progress, task)
+        yield shown
     finally:
         with _Unimportant():
+            shown.show()
             progress.stop()
 
 
