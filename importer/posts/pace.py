@@ -36,6 +36,8 @@ class Pace:
         Raises:
             Exception: whatever ``sleep`` raises; the turn is not used up then.
         """
+        if not self._interval and self._paused_until <= self._clock():
+            return  # there is nothing to be first for
         async with self._queue:
             while (wait := self._next_at() - self._clock()) > 0:
                 await self._sleep(wait)
