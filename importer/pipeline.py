@@ -22,7 +22,7 @@ from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
 from importer.inbox import Inbox
 from importer.ledger import LEASE_SECONDS, Run
-from importer.manifests import layouts, sources
+from importer.manifests import layouts, remote, sources
 from importer.model import Status
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
@@ -160,7 +160,8 @@ class _Run:
         log, job = self._world.log, self._job
         log.run_id = self._id
         to = self._destination.identity if self._destination else ""
-        log.tell("run-started", command=job.command, destination=to, manifests=job.arguments)
+        named = [remote.shown(name) if remote.is_url(name) else name for name in job.arguments]
+        log.tell("run-started", command=job.command, destination=to, manifests=named)
 
     def _terms(self) -> Terms:
         job = self._job

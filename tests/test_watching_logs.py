@@ -180,6 +180,23 @@ def test_neither_a_token_nor_a_body_is_in_it(capsys: Output) -> None:
     assert len(lines()) == 6
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("sftp://bob:CANARY@127.0.0.1:9/x.csv", "sftp://bob@127.0.0.1:9/x.csv"),
+        ("http://127.0.0.1:9/x.csv?signature=CANARY", "http://127.0.0.1:9/x.csv?…"),
+    ],
+)
+def test_what_is_secret_in_the_address_of_a_manifest_is_not_in_it(
+    capsys: Output, address: str, shown: str
+) -> None:
+    ended = here(capsys, "check", address, "--log", "run.log")
+
+    assert ended.status in {2, 3}
+    assert lines()[0]["manifests"] == [shown]
+    assert "CANARY" not in Path("run.log").read_text() + ended.err
+
+
 def test_a_run_that_cannot_start_says_so(capsys: Output) -> None:
     ended = here(capsys, "check", "nothing.csv", "--log", "run.log")
 
