@@ -243,8 +243,8 @@ def refuse_contradictions(command: str, options: dict[str, Any]) -> None:
 def watched(command: str, options: dict[str, Any]) -> Iterator[Watch]:
     """Tell those who watch that a run begins, and in the end, however it ends, how it went."""
     with ExitStack() as stack:
-        tracing = stack.enter_context(traces.exported(os.environ)) if traces.is_wanted(os.environ) else None
-        watch = Watch(command, options, opened_log(options["log"], stack), utc_now, utc_now(), tracing)
+        log, tracing = opened_log(options["log"], stack), _traced(stack)
+        watch = Watch(command, options, log, utc_now, utc_now(), tracing)
         if watch.pings:
             watch.pings.start()
         try:
@@ -254,6 +254,17 @@ def watched(command: str, options: dict[str, Any]) -> Iterator[Watch]:
             raise
         finally:
             watch.tell()
+
+
+def _traced(stack: ExitStack) -> Tracing | None:
+    """The trace of this run, as long as ``stack`` lasts; None where nobody asks for it, or it can't be."""
+    if not traces.is_wanted(os.environ):
+        return None
+    try:
+        return stack.enter_context(traces.exported(os.environ))
+    except Exception as error:  # noqa: BLE001 - whatever the library says, it must not be the run's trouble
+        warn(f"no traces: {str(error).rstrip('.') or type(error).__name__}; see the variables OTEL_…")
+        return None
 
 
 def told(error: BaseException) -> tuple[str, int]:
