@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from importer.report import Summary
     from importer.settings import DestinationSettings
     from importer.watching.ending import Ending
-    from importer.watching.logs import Log
+    from importer.watching.logs import Lines, Log
     from importer.watching.messages import Message, Troubles
     from importer.watching.traces import Tracing
 
@@ -280,19 +280,24 @@ def told(error: BaseException) -> tuple[str, int]:
 
 def opened_log(path: Path | None, stack: ExitStack) -> Log:
     """The log at ``path``, as long as ``stack`` lasts; one that nobody reads where it can't be written."""
-    from importer.watching.logs import Log  # noqa: PLC0415 - --help needs none of it
+    from importer.watching import logs  # noqa: PLC0415 - --help needs none of it
 
     if path is None:
-        return Log()
+        return logs.Log()
     if str(path) == STANDARD_ERROR:
-        return Log(to_standard_error)
+        return logs.Log(to_standard_error)
     try:
-        # unbuffered: a line is there when it is written, whatever becomes of the process
-        file = stack.enter_context(path.open("ab", buffering=0))
+        lines = stack.enter_context(logs.appended(path))
     except OSError as error:
         warn(f"--log {path}: can't be written: {error.strerror or error}")
-        return Log()
-    return Log(lambda line: file.write(line.encode()))
+        return logs.Log()
+    stack.callback(_warn_of_lost, path, lines)
+    return logs.Log(lines.write)
+
+
+def _warn_of_lost(path: Path, lines: Lines) -> None:
+    if lines.trouble:
+        warn(f"--log {path}: lines are missing in it: {lines.trouble}")
 
 
 def to_standard_error(line: str) -> None:
