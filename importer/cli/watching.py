@@ -15,7 +15,7 @@ import click
 from importer import destinations
 from importer.cli.common import complain
 from importer.errors import ImporterError
-from importer.settings import Secret
+from importer.settings import DEFAULT_KIND, Secret
 from importer.watching import pings, traces
 from importer.watching.pings import Pings
 from importer.watching.telling import TellOn
@@ -135,7 +135,7 @@ class Watch:
             command=self.command,
             destination=self.job.destination.name
             if self.job and self.job.destination
-            else _named(self.options),
+            else _named(self.command, self.options),
             started_at=self.started_at,
             finished_at=self.now(),
             exit_status=self.exit_status,
@@ -305,8 +305,9 @@ def to_standard_error(line: str) -> None:
     print(line, end="", file=sys.stderr, flush=True)  # noqa: T201 - click.echo would take colours away
 
 
-def _named(options: dict[str, Any]) -> str:
-    return str(options["to"] or "")
+def _named(command: str, options: dict[str, Any]) -> str:
+    """What the user calls the destination, where the run has not come to it."""
+    return str(options["to"] or (DEFAULT_KIND if command == "post" else ""))
 
 
 def utc_now() -> datetime:
