@@ -276,6 +276,20 @@ def test_an_address_that_nobody_knows_is_refused_unseen(capsys: Output) -> None:
     assert "a-secret" not in ended.err
 
 
+def test_a_wrong_address_in_the_environment_is_left_out_and_the_others_are_told(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Receiver() as chat:
+        monkeypatch.setenv("IMPORTER_POST_TELL", f"pigeon://a-secret json://127.0.0.1:{chat.port}")
+        ended = here(capsys, "post", "m.csv", "--sandbox", "--tell-on", "always")
+
+    assert (ended.status, len(chat.heard)) == (0, 1)
+    assert ended.err == (
+        "importer: warning: IMPORTER_POST_TELL: number 1 is not an address that Apprise knows, such as "
+        "mailtos://USER:PASSWORD@example.com?to=ops@example.com (see the Apprise wiki); it is left out\n"
+    )
+
+
 def test_one_that_never_answers_keeps_nobody() -> None:
     message = Message("title", "body", fine=True)
     with Receiver([None]) as chat, Receiver() as other:

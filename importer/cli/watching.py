@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from importer import destinations
 from importer.cli.common import complain
@@ -38,28 +39,50 @@ _RUNS_LOOKED_AT: Final = 100
 STANDARD_ERROR: Final = "-"
 
 
-def _ping(_: click.Context, __: click.Parameter, value: str | None) -> Secret | None:
+def _ping(context: click.Context, parameter: click.Parameter, value: str | None) -> Secret | None:
     if value is None:
         return None
     if not pings.usable(value):  # and not repeated: it is a secret
-        raise click.BadParameter("expected an address that begins with https:// or http://")
+        _refuse(
+            context,
+            parameter,
+            "expected an address that begins with https:// or http://, without a user name in it",
+        )
+        return None
     return Secret(value)
 
 
-def _tell(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[Secret, ...]:
+def _tell(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Secret, ...]:
     if not values:
         return ()
     from importer.watching import messages  # noqa: PLC0415 - --help needs none of it
 
     if not messages.is_installed():
-        raise click.BadParameter("it needs an extra: pip install 'fulfillment-importer[notify]'")
+        _refuse(context, parameter, "it needs an extra: pip install 'fulfillment-importer[notify]'")
+        return ()
+    known = []
     for place, value in enumerate(values, start=1):
-        if not messages.is_address(value):
-            raise click.BadParameter(
-                f"number {place} is not an address that Apprise knows, such as "
-                "mailtos://USER:PASSWORD@example.com?to=ops@example.com (see the Apprise wiki)"
-            )
-    return tuple(map(Secret, values))
+        if messages.is_address(value):
+            known.append(Secret(value))
+            continue
+        words = (
+            f"number {place} is not an address that Apprise knows, such as "
+            "mailtos://USER:PASSWORD@example.com?to=ops@example.com (see the Apprise wiki)"
+        )
+        _refuse(context, parameter, words)
+    return tuple(known)
+
+
+def _refuse(context: click.Context, parameter: click.Parameter, words: str) -> None:
+    """Say what is wrong with an address: of the environment, where it was long before, it stops no run.
+
+    Raises:
+        click.BadParameter: it was given on the command line.
+    """
+    if context.get_parameter_source(str(parameter.name)) is not ParameterSource.ENVIRONMENT:
+        raise click.BadParameter(words)
+    where = f"{context.auto_envvar_prefix}_{str(parameter.name).upper()}"
+    warn(f"{where}: {words}; it is left out")
 
 
 OPTIONS: Final = (
