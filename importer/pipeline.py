@@ -436,7 +436,7 @@ class _Run:
 
     def _unreported(self, ledger: Ledger, stopped: str, error: ImporterError) -> CannotGoOn:
         """Remember that the run ends without its report, and say how to have it written later."""
-        why = "; ".join(filter(None, (stopped, str(error))))
+        why = _both(stopped, str(error))
         with suppress(CannotGoOn):  # the disk may be the ledger's, too; then the run counts as killed
             ledger.finish_run(
                 self._id,
@@ -450,3 +450,10 @@ class _Run:
             f"{why}; what was posted is in the ledger, and 'importer runs {self._id}{place} --report DIR' "
             "writes the report later, from the ledger and the manifests"
         )
+
+
+def _both(trouble: str, another: str) -> str:
+    """Both troubles in words; once where they are about the same, as of a ledger that is gone."""
+    if trouble.partition(": ")[0] == another.partition(": ")[0]:
+        return trouble
+    return "; ".join(filter(None, (trouble, another)))

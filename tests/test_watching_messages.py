@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from importer.watching import messages
 from importer.watching.ending import Ending
 from importer.watching.messages import Message, Troubles
 from importer.watching.telling import TellOn
-from tests.program import here, manifest, parcels, settle_in
+from tests.program import Platform, Reply, Seen, configuration, created, here, manifest, parcels, settle_in
 from tests.receivers import MailServer, Receiver, free_port
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ FAILED = Ending("post", "adm", AT, AT, 2, trouble="--to adm: base_url is missing
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settle_in(tmp_path, monkeypatch)
+    monkeypatch.setenv("ADM_TOKEN", "a-token")
     parcels(tmp_path / "m.csv", 2)
 
 
@@ -88,6 +90,12 @@ def test_people_read_why_a_run_could_not_start() -> None:
         body="--to adm: base_url is missing",
         fine=False,
     )
+
+
+def test_people_read_the_whole_of_why_there_is_no_report_as_what_to_do_stands_at_its_end() -> None:
+    trouble = f"the report can't be written to /{'r' * 1000}: No space left; make room"
+
+    assert messages.compose(replace(FAILED, trouble=trouble)).body == trouble
 
 
 def test_a_run_that_stopped_early_says_so_first() -> None:
@@ -137,21 +145,23 @@ def test_who_wants_to_be_told_of_which_run(
     assert messages.is_wanted(when, ending, lambda _: before) is wanted
 
 
-def test_the_run_before_is_the_last_to_the_same_destination_that_was_reported() -> None:
-    def run(run_id: str, destination: str, attention: str | None) -> Run:
-        summary = "" if attention is None else json.dumps({"attention": attention})
-        return Run(run_id, "post", destination, (), "R", AT, exit_status=1, summary=summary)
+def test_the_run_before_is_the_last_to_the_same_destination_that_came_to_an_end() -> None:
+    def run(run_id: str, destination: str, attention: str, exit_status: int | None = 1) -> Run:
+        summary = "" if exit_status is None else json.dumps({"attention": attention})
+        return Run(run_id, "post", destination, (), "R", AT, exit_status=exit_status, summary=summary)
 
     runs = [
         run(SUMMARY.run_id, SUMMARY.destination, "f0"),
-        run("killed", SUMMARY.destination, None),
+        run("killed", SUMMARY.destination, "", None),
         run("elsewhere", "adm https://example.com", "e1"),
         run("the one", SUMMARY.destination, "a2"),
         run("older", SUMMARY.destination, "a3"),
     ]
+    unreported = replace(runs[3], exit_status=4, summary="")
 
     assert messages.earlier(runs, SUMMARY) == Troubles("a2", 1)
     assert messages.earlier(runs[:3], SUMMARY) == Troubles("", 0)
+    assert messages.earlier([*runs[:3], unreported, runs[4]], SUMMARY) == Troubles("", 4)
 
 
 def test_of_a_plan_people_read_of_all_jobs_and_get_the_files_of_those_that_need_attention() -> None:
@@ -215,6 +225,22 @@ def test_on_change_people_are_told_once_of_a_trouble_and_once_of_its_end(capsys:
             told.append(len(chat.heard))
 
     assert told == [1, 1, 1, 2, 3, 3]
+
+
+def test_on_change_people_are_told_that_a_run_without_a_report_is_over(capsys: Output) -> None:
+    def gone(seen: Seen) -> Reply:
+        shutil.rmtree("R", ignore_errors=True)
+        return created(seen)
+
+    told: list[tuple[int, int]] = []
+    with Receiver() as chat, Platform(gone) as platform:
+        configuration(Path("importer.toml"), platform.url)
+        for night, folder in enumerate(("A", "R", "C", "D")):
+            parcels(Path("m.csv"), night + 1)
+            tell = ("--tell", f"json://127.0.0.1:{chat.port}", "--tell-on", "change", "--report", folder)
+            told.append((here(capsys, "post", "m.csv", *tell).status, len(chat.heard)))
+
+    assert told == [(0, 0), (4, 1), (0, 2), (0, 2)]
 
 
 def test_a_dry_run_is_not_remembered_so_that_nothing_can_change(capsys: Output) -> None:
