@@ -77,10 +77,11 @@ def write(
     given = _given(run)
     with ExitStack() as stack:
         scratch = stack.enter_context(sources.scratch())
+        room = stack.enter_context(Room(scratch, rows_in_memory))
         found = sources.find(arguments, standard_input, scratch)
         surveyed = batches.survey(sources.keep(_known(run, given, found, scratch), scratch), given.terms)
         surveyed = answering.refuse_repeated(surveyed, ledger)
-        read = batches.read(surveyed, given.terms, console, Room(scratch, rows_in_memory))
+        read = batches.read(surveyed, given.terms, console, room)
         stack.enter_context(report.made(folder))
         batch = batches.group(surveyed, read, given.terms)
         outcomes, heard_of = _recalled(batch, run, ledger, retry_in_doubt=given.retry_in_doubt)

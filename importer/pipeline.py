@@ -147,13 +147,12 @@ class _Run:
         with ExitStack() as stack:
             terms = self._terms()
             scratch = stack.enter_context(sources.scratch())
+            room = stack.enter_context(Room(scratch, self._world.rows_in_memory))
             surveyed, known = self._survey(terms, scratch)
             ledger = stack.enter_context(self._ledger())
             self._world.interruption.orderly = True  # from here on every row can be reported
             surveyed = answering.refuse_repeated(surveyed, ledger)
-            read = batches.read(
-                surveyed, terms, self._world.console, Room(scratch, self._world.rows_in_memory)
-            )
+            read = batches.read(surveyed, terms, self._world.console, room)
             stack.enter_context(report.made(self._folder))
             batch = batches.group(surveyed, read, terms)
             if ledger is None or self._job.destination is None or self._job.command != "post":

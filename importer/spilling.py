@@ -10,9 +10,9 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -32,11 +32,22 @@ _ZEROS: Final = bytes(1 << 20)
 
 @dataclass(slots=True)
 class Room:
-    """The folder for what memory has no room for, and how many rows that has room for."""
+    """The folder for what memory has no room for, and how many rows that has room for; a context."""
 
     folder: Path
     rows: int = ROWS_IN_MEMORY
+    _files: list[IO[bytes]] = field(default_factory=list)
     _maps: list[mmap.mmap] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        """Have the room."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all files; what is mapped of them stays as long as it is looked at."""
+        for file in self._files:
+            with suppress(OSError):  # a disk that is full was told of when it was written to
+                file.close()
 
     @property
     def stretch(self) -> int:
@@ -92,7 +103,8 @@ class Room:
 
     def _file(self) -> IO[bytes]:
         with self.filled():
-            return tempfile.TemporaryFile(dir=self.folder)
+            self._files.append(tempfile.TemporaryFile(dir=self.folder))  # noqa: SIM115 - closed with the room
+        return self._files[-1]
 
 
 def _allocate(file: IO[bytes], size: int) -> None:

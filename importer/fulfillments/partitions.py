@@ -29,6 +29,7 @@ _KEYS: Final = [
     ("manifest", pa.int64()),
 ]
 _MENTIONS: Final = pa.schema([("row", pa.int64()), ("text", pa.string())])
+_AT_ONCE = 250_000
 FINDINGS: Final = pa.schema(
     [("row", pa.int64()), ("column", pa.int8()), ("code", pa.int8()), ("detail", pa.int64())]
 )
@@ -69,7 +70,8 @@ class Partitions:
         count = len(rows.bad)
         at = np.arange(self.count, self.count + count)
         idle = np.zeros(count, dtype=bool) if rows.idle is None else rows.idle
-        self._add_named(rows, at, idle)
+        for start in range(0, count, _AT_ONCE):
+            self._add_named(rows, at, idle, slice(start, start + _AT_ONCE))
         unordered = rows.order_id.is_null().to_numpy() & rows.tracking_number.is_valid().to_numpy()
         unordered &= rows.bad & ~idle
         self._mention(self.numbers, at[unordered], rows.tracking_number.filter(pa.array(unordered)))
@@ -81,16 +83,19 @@ class Partitions:
         self.idle.add(idle)
         self.count += count
 
-    def _add_named(self, rows: Rows, at: Codes, idle: Mask) -> None:
-        """Those that name an order."""
+    def _add_named(self, rows: Rows, at: Codes, idle: Mask, mine: slice) -> None:
+        """Those of some rows that name an order."""
         self.taken |= {*rows.taken}
         blank = pa.repeat("", len(at))
+        texts = (rows.order_id, rows.tracking_number, rows.sku)
+        figures = (rows.quantity, rows.bad, idle, rows.manifest.astype(np.int64))
         columns = [
-            *(pa.array(at), rows.order_id, rows.tracking_number, rows.sku),
-            *map(pa.array, (rows.quantity, rows.bad, idle, rows.manifest.astype(np.int64))),
-            *(rows.taken.get(name, blank) for name in self._takes),
+            pa.array(at[mine]),
+            *(text[mine] for text in texts),
+            *(pa.array(figure[mine]) for figure in figures),
+            *(rows.taken.get(name, blank)[mine] for name in self._takes),
         ]
-        named = rows.order_id.is_valid()
+        named = columns[1].is_valid()
         if not pc.all(named).as_py():
             columns = [column.filter(named) for column in columns]
         self.rows.scatter(buckets_of(columns[1], self.buckets), columns)

@@ -159,7 +159,7 @@ def _compare_numbers(partitions: Partitions, bucket: int, judged: _Judged) -> No
 
 
 class _Parcels:
-    """Numbers the parcels of all buckets by the row they begin with, and puts together what is known of them."""
+    """Numbers the parcels of all buckets by the row they begin with, and puts together what they have."""
 
     def __init__(self, partitions: Partitions, options: Options) -> None:
         room = partitions.room
