@@ -14,8 +14,9 @@ from rich.console import Console
 
 from importer import afterwards, pipeline
 from importer.errors import CannotGoOn
-from importer.fulfillments import Duplicates, Options
+from importer.fulfillments import Options
 from importer.ledger import Ledger
+from importer.model import Duplicates
 from importer.sandbox import Sandbox, Store
 from importer.settings import DestinationSettings
 from importer.spilling import Appended, Pieces, Room
@@ -159,16 +160,9 @@ def test_a_full_disk_is_told_of_before_anything_is_sent(tmp_path: Path) -> None:
             with pytest.raises(CannotGoOn) as error:
                 write(*values)
             said.append(str(error.value))
-    assert (
-        said
-        == [
-            (
-                f"{tmp_path}: there is no room to keep the rows of manifests as large as these: No space left on "
-                "device; nothing was sent; make room there, or name another folder with TMPDIR"
-            )
-        ]
-        * 2
-    )
+    why = "No space left on device; nothing was sent; make room there, or name another folder with TMPDIR"
+    where = f"{tmp_path}: there is no room to keep the rows of manifests as large as these: "
+    assert said == [where + why] * 2
 
 
 def test_columns_keep_what_was_put_there_when_their_memory_is_given_back(tmp_path: Path) -> None:

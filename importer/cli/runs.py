@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from importer import afterwards, batches
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing
 from importer.errors import SetupError
-from importer.ledger import Ledger, Location, Run, exists
 from importer.posts.signals import Interruption
-from importer.report import runs as runs_report
-from importer.report import terminal
-from importer.report.words import printable
+from importer.printing import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from importer.ledger import Ledger, Location, Run
 
 
 @click.command()
@@ -56,6 +54,8 @@ def runs(
     importer runs RUN-ID --report written-later
     importer runs RUN-ID done/manifest.csv --report written-later
     """  # noqa: D301 - click takes \b for text to be left as it is
+    from importer.report import runs as runs_report  # noqa: PLC0415 - --help needs none of it
+
     _refuse_contradictions(run_id, manifests, folder, xlsx=xlsx)
     location = ledger or default_ledger()
     if run_id is not None and folder is not None:
@@ -86,6 +86,8 @@ def _refuse_contradictions(
 
 def _remembered(location: Location, run_id: str | None, limit: int) -> tuple[list[Run], dict[str, int]]:
     """The last runs, or the one of that id with what the ledger has of it, by state."""
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
     if run_id is None:
         if not exists(location):
             return [], {}
@@ -97,6 +99,8 @@ def _remembered(location: Location, run_id: str | None, limit: int) -> tuple[lis
 
 
 def _ledger(location: Location, run_id: str) -> Ledger:
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
     if not exists(location):
         raise SetupError(f"run {run_id}: unknown; there is no ledger at {location}")
     return Ledger(location, readonly=True)
@@ -119,6 +123,9 @@ def _report(
     as_json: bool,
     xlsx: bool,
 ) -> int:
+    from importer import afterwards, batches  # noqa: PLC0415 - --help needs none of it
+    from importer.report import terminal  # noqa: PLC0415 - --help needs none of it
+
     interruption = Interruption()
     try:
         with interruption.watching(), _ledger(location, run_id) as memory:
@@ -143,6 +150,8 @@ def _report(
 
 
 def _list_runs(common: Common, location: Location, found: Sequence[Run], *, as_json: bool) -> None:
+    from importer.report import runs as runs_report  # noqa: PLC0415 - --help needs none of it
+
     if as_json:
         click.echo(json.dumps([runs_report.as_json(run) for run in found], indent=2))
     elif found:

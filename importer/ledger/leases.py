@@ -24,7 +24,7 @@ import socket
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -48,15 +48,13 @@ from sqlalchemy import (
 
 from importer.errors import CannotGoOn
 from importer.ledger import store
+from importer.ledger.known import Claimed
 from importer.ledger.states import DONE
 from importer.ledger.tables import FULFILLMENTS, TEXT
 from importer.model import Entry, State
 
 if TYPE_CHECKING:
     from importer.ledger.writer import Writer
-
-LEASE_SECONDS: Final = 60.0
-"""How long a run may say nothing before the others take it for dead."""
 
 _BEATS: Final = 4  # in the time of a lease, so that one that is late does no harm
 
@@ -103,19 +101,6 @@ class Release:
     destination: str
     run_id: str
     order_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """What became of a claim: ``by`` names the other run that has an order of it, "" if there is none.
-
-    Then ``entries`` is what is known of the fulfillments, and the run that asked has the orders, unless all
-    of it is done: then there is nothing to be had (``held``).
-    """
-
-    by: str = ""
-    entries: Mapping[tuple[str, str], Entry] = field(default_factory=dict)
-    held: bool = False
 
 
 @contextmanager

@@ -15,14 +15,13 @@ from sqlalchemy import Connection
 from importer.errors import CannotGoOn, ImporterError, RunInProgress, SetupError
 from importer.ledger import checkup, copying, history, interchanges, leases, store
 from importer.ledger.checkup import Checkup
-from importer.ledger.interchanges import Interchange
-from importer.ledger.leases import LEASE_SECONDS, Claim, Claimed, Release
+from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Run
+from importer.ledger.leases import Claim, Release
 from importer.ledger.lock import Patience, holder, only_run
 from importer.ledger.places import Address, Location, location
 from importer.ledger.postgresql import Server
 from importer.ledger.sqlite import File
 from importer.ledger.states import NEXT
-from importer.ledger.store import Run
 from importer.ledger.tables import Key
 from importer.ledger.writer import End, Settle, Start, Writer, keys_of
 from importer.model import Entry, Happening, Intent, Outcome, State

@@ -1,13 +1,19 @@
 """Where a ledger can be, a file or a database on a server, and what each such place knows to do."""
 
+from __future__ import annotations
+
 import re
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeAlias
 
-from sqlalchemy import Connection, Engine
+from importer.errors import SetupError
 
-from importer.errors import CannotGoOn, SetupError
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Connection, Engine
+
+    from importer.errors import CannotGoOn
 
 _SCHEMES: Final = ("postgresql", "postgres")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")  # a Path has turned "://" into ":/"

@@ -1,7 +1,6 @@
 """How fulfillments and runs are read from the ledger and written to it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
@@ -22,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from importer.ledger import history
+from importer.ledger.known import Run
 from importer.ledger.states import DOUBTED, OUTCOME_UNKNOWN
 from importer.ledger.tables import (
     BEING_SENT,
@@ -40,28 +40,6 @@ KEYS_AT_ONCE: Final = 400
 """In one select: two parameters each, and older SQLite takes 999."""
 
 _STATES: Final[Mapping[str, State]] = {state.value: state for state in State}
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run as the ledger remembers it; times are UTC, ``summary`` is JSON text.
-
-    ``given`` is what the run was told, as JSON has it; empty for runs from before version 2. ``who`` started
-    it, as ``user@host``; "" for runs from before version 3.
-    """
-
-    run_id: str
-    command: str
-    destination: str
-    manifests: tuple[str, ...]
-    report: str
-    started_at: datetime
-    finished_at: datetime | None = None
-    exit_status: int | None = None
-    stopped_because: str = ""
-    summary: str = ""
-    given: Mapping[str, Any] = field(default_factory=dict)
-    who: str = ""
 
 
 # Fulfillments -------------------------------------------------------------------------------------------

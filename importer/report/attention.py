@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     Text: TypeAlias = pa.Array[Any]
@@ -44,6 +46,13 @@ class Attention:
         newest = np.frombuffer(b"".join(self._newest), dtype=_IN_ORDER)
         self._troubles = np.union1d(self._troubles, newest)
         self._newest.clear()
+
+
+def attention_with(attention: str, files: Sequence[str]) -> str:
+    """The text of ``attention`` and of files that are no manifests, by name; the same text without these."""
+    if not files:
+        return attention
+    return hashlib.sha256("\0".join([attention, *sorted(files)]).encode()).hexdigest()
 
 
 def _digest(text: bytes) -> hashlib.blake2b:
