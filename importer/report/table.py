@@ -272,14 +272,10 @@ def _repeat(text: str, rows: int) -> Text:
 
 
 class _Stories:
-    """The outcomes' texts as arrays to take from; the last entry of each is '' for UNTOLD.
-
-    ``held`` is what is said where one row holds back all.
-    """
+    """The outcomes' texts as arrays to take from; the last entry of each is '' for UNTOLD."""
 
     def __init__(self, account: Account) -> None:
         told = account.outcomes.stories
-        self.held: dict[tuple[int, int], tuple[str, str, str]] = {}
         self.codes = pa.array([code for code, _ in told] + [""], pa.string())
         self.messages = pa.array([printable(message) for _, message in told] + [""], pa.string())
         self.hints = pa.array([code_of(code).hint if code else "" for code, _ in told] + [""], pa.string())
@@ -398,11 +394,9 @@ class _Told:
     def _hold(self, fulfillment: int) -> tuple[str, str, str]:
         account = self._account
         key = (int(account.held_by[fulfillment]), int(account.scope_of[fulfillment]))
-        # there is one row that holds all, and to say how many are faulty takes a look at all
-        held = self._stories.held if account.scope[key[1]] == "batch" else self._held
-        if key not in held:
-            held[key] = words.held(key[0], account.scope[key[1]], account)
-        return held[key]
+        if key not in self._held:
+            self._held[key] = words.held(key[0], account.scope[key[1]], account)
+        return self._held[key]
 
     def _faults(self) -> Iterator[tuple[int, tuple[str, str, str]]]:
         """Position, codes, messages and hints of each row that has findings."""
