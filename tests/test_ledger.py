@@ -789,12 +789,12 @@ def test_a_ledger_of_a_later_version_is_refused_unharmed(tmp_path: Path, *, read
     path = tmp_path / "ledger.db"
     with Ledger(path):
         pass
-    foreign(path, "UPDATE importer_ledger SET version = 4")
+    foreign(path, "UPDATE importer_ledger SET version = 5")
     before = path.read_bytes()
     with pytest.raises(CannotGoOn) as refused:
         Ledger(path, readonly=readonly)
     assert str(refused.value) == (
-        f"ledger {path}: found version 4, expected 3 or less: a later version of this program wrote it; "
+        f"ledger {path}: found version 5, expected 4 or less: a later version of this program wrote it; "
         "update this one"
     )
     assert path.read_bytes() == before
@@ -1060,8 +1060,13 @@ def new_ledger(path: Path) -> Path:
 
 
 def layout_of(path: Path) -> dict[str, object]:
-    """The version, and of each table its columns, as the database has them."""
+    """The version, the indexes, and of each table its columns, as the database has them."""
     with closing(sqlite3.connect(path)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         columns = {name: database.execute(f"PRAGMA table_info({name})").fetchall() for name in tables}
-        return {"version": database.execute("SELECT version FROM importer_ledger").fetchall(), **columns}
+        indexes = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'").fetchall()
+        return {
+            "version": database.execute("SELECT version FROM importer_ledger").fetchall(),
+            "indexes": {(name, " ".join((sql or "").split())) for name, sql in indexes},
+            **columns,
+        }

@@ -108,14 +108,33 @@ def test_tables_of_others_are_refused_unharmed(place: Place) -> None:
 
 def test_a_ledger_of_a_later_version_is_refused_unharmed(place: Place) -> None:
     with Ledger(place.address):
-        place.sql("UPDATE importer_ledger SET version = 4")
+        place.sql("UPDATE importer_ledger SET version = 5")
     for readonly in (False, True):
         with pytest.raises(CannotGoOn) as refused:
             Ledger(place.address, readonly=readonly)
         assert str(refused.value) == (
-            f"ledger {place.address}: found version 4, expected 3 or less: a later version of this program "
+            f"ledger {place.address}: found version 5, expected 4 or less: a later version of this program "
             "wrote it; update this one"
         )
+
+
+def test_a_ledger_of_version_3_becomes_one_as_if_it_were_made_new(place: Place) -> None:
+    indexes = (
+        "SELECT indexname, indexdef FROM pg_indexes "
+        "WHERE schemaname = current_schema AND tablename = 'fulfillments' ORDER BY 1"
+    )
+    with opened(place.address) as ledger:
+        ledger.intend(intent()).result()
+    made_new = place.sql(indexes)
+    place.sql("DROP INDEX fulfillments_unsettled")
+    place.sql("DROP INDEX fulfillments_by_tracking_number")
+    place.sql("CREATE INDEX fulfillments_being_sent ON fulfillments (destination) WHERE state = 'sending'")
+    place.sql("UPDATE importer_ledger SET version = 3")
+
+    with opened(place.address) as ledger:
+        assert ledger.entries(ADM, [key()]) == {key(): being_sent()}
+    assert place.sql(indexes) == made_new
+    assert place.sql("SELECT version FROM importer_ledger") == [(4,)]
 
 
 def test_many_that_make_it_at_once_make_one(place: Place) -> None:
@@ -125,7 +144,7 @@ def test_many_that_make_it_at_once_make_one(place: Place) -> None:
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(begin, range(12)))
-    assert place.sql("SELECT version FROM importer_ledger") == [(3,)]
+    assert place.sql("SELECT version FROM importer_ledger") == [(4,)]
     assert place.sql("SELECT count(*) FROM fulfillments") == [(12,)]
 
 

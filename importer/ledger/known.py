@@ -62,3 +62,11 @@ class Claimed:
     by: str = ""
     entries: Mapping[tuple[str, str], Entry] = field(default_factory=dict)
     held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many runs and events are gone, or would be."""
+
+    runs: int
+    events: int

@@ -144,7 +144,8 @@ def claim(connection: Connection, claims: Sequence[Claim]) -> list[Claimed]:
     if standing.runs and _has_dead(connection, standing.runs.values()):
         recover(connection, claims[0].destination, claims[0].at, claims[0].run_id)
         standing = _standing(connection, claims)
-    names = dict(_named(connection, _LEASES.c.run_id.in_(set(standing.runs.values()))))
+    others = set(standing.runs.values())
+    names = dict(_named(connection, _LEASES.c.run_id.in_(others))) if others else {}
     results = [_claimed(each, standing, names) for each in claims]
     rows = [
         {"destination": each.destination, "order_id": order_id, "run_id": each.run_id}

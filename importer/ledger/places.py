@@ -125,6 +125,13 @@ class Place(Protocol):
             CannotGoOn: it can't be had.
         """
 
+    def shrink(self) -> None:
+        """Give back the room of what was deleted, where that does not happen by itself; nobody else writes.
+
+        Raises:
+            CannotGoOn: there is no room to do it in, or somebody writes.
+        """
+
     def plainly(self) -> AbstractContextManager[None]:
         """Turn what a database, a disk or a network says into ``CannotGoOn``."""
 

@@ -22,15 +22,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from importer.ledger import history
 from importer.ledger.known import Run
-from importer.ledger.states import DOUBTED, OUTCOME_UNKNOWN
+from importer.ledger.states import OUTCOME_UNKNOWN
 from importer.ledger.tables import (
-    BEING_SENT,
     FULFILLMENTS,
     RUNS,
+    UNSETTLED,
     Key,
     insert_into,
     marked,
     text_of,
+    unsettled,
     version_of,
     writable,
 )
@@ -79,18 +80,17 @@ def recover(
         "message": _KILLED,
         "at": text_of(at),
     }
-    mine = FULFILLMENTS.c.destination == destination
-    left = and_(mine, BEING_SENT, true() if given_up is None else given_up)
+    being_sent = FULFILLMENTS.c.state == State.SENDING.value
+    left = and_(unsettled(destination), being_sent, true() if given_up is None else given_up)
     history.found_in_doubt(connection, left, changes)
     return connection.execute(update(FULFILLMENTS).where(left).values(changes)).rowcount
 
 
 def doubts(connection: Connection, destination: str | None) -> list[tuple[str, Entry]]:
     """Return what is in doubt or being sent, with its destination, the oldest of each destination first."""
-    found = FULFILLMENTS.c.state.in_([state.value for state in DOUBTED])
-    mine = FULFILLMENTS.c.destination == destination if destination is not None else true()
+    found = UNSETTLED if destination is None else unsettled(destination)
     order = (FULFILLMENTS.c.destination, FULFILLMENTS.c.at, FULFILLMENTS.c.order_id)
-    rows = connection.execute(select(FULFILLMENTS).where(found, mine).order_by(*order))
+    rows = connection.execute(select(FULFILLMENTS).where(found).order_by(*order))
     return [(row[0], _entry(row[1:])) for row in rows]
 
 
