@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from importer.manifests import Manifest
     from importer.manifests.layouts import Layout
     from importer.manifests.sources import Source
-    from importer.reading import Read
+    from importer.reading import PartsOf, Read
     from importer.report import Outcomes, Summary
 
 NEEDED_BY_ALL = ("order_id", "tracking_number")
@@ -157,8 +157,8 @@ def _to_notify(source: Source, terms: Terms) -> Manifest | None:
     return None
 
 
-def read(surveyed: Sequence[Manifest], terms: Terms, console: Console) -> Read:
-    """Read and check every row.
+def read(surveyed: Sequence[Manifest], terms: Terms, console: Console, parts: PartsOf = reading.here) -> Read:
+    """Read and check every row; ``parts`` does the work.
 
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
@@ -171,6 +171,7 @@ def read(surveyed: Sequence[Manifest], terms: Terms, console: Console) -> Read:
             progress=progress.advance,
             takes=terms.destination.takes if terms.destination else (),
             optional=terms.destination.optional if terms.destination else (),
+            parts=parts,
         )
 
 
