@@ -108,12 +108,12 @@ def test_tables_of_others_are_refused_unharmed(place: Place) -> None:
 
 def test_a_ledger_of_a_later_version_is_refused_unharmed(place: Place) -> None:
     with Ledger(place.address):
-        place.sql("UPDATE importer_ledger SET version = 4")
+        place.sql("UPDATE importer_ledger SET version = 5")
     for readonly in (False, True):
         with pytest.raises(CannotGoOn) as refused:
             Ledger(place.address, readonly=readonly)
         assert str(refused.value) == (
-            f"ledger {place.address}: found version 4, expected 3 or less: a later version of this program "
+            f"ledger {place.address}: found version 5, expected 4 or less: a later version of this program "
             "wrote it; update this one"
         )
 
@@ -125,7 +125,7 @@ def test_many_that_make_it_at_once_make_one(place: Place) -> None:
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(begin, range(12)))
-    assert place.sql("SELECT version FROM importer_ledger") == [(3,)]
+    assert place.sql("SELECT version FROM importer_ledger") == [(4,)]
     assert place.sql("SELECT count(*) FROM fulfillments") == [(12,)]
 
 

@@ -4,13 +4,15 @@
 makes them. ``store`` keeps fulfillments and runs in them, ``history`` what became known of each fulfillment,
 ``interchanges`` what EDI needs to have remembered; ``writer`` makes changes durable, many with one commit.
 A ledger is at one of the ``places``: a file (``sqlite``), where a ``lock`` lets one run at a time post to a
-destination, or a server (``postgresql``), where runs share the work, each with a lease (``leases``).
+destination, or a server (``postgresql``), where runs share the work, each with a lease (``leases``),
+at one rate (``paces``).
 ``copying`` is for moving from one to the other, and ``ledger`` is what callers see of it all.
 """
 
 from importer.ledger.interchanges import Interchange
 from importer.ledger.leases import LEASE_SECONDS, Claimed
 from importer.ledger.ledger import Ledger, exists, utc_now
+from importer.ledger.paces import Taken
 from importer.ledger.places import Address, Location, location
 from importer.ledger.states import (
     DONE,
@@ -41,6 +43,7 @@ __all__ = [
     "Ledger",
     "Location",
     "Run",
+    "Taken",
     "TransitionRefused",
     "Verdict",
     "exists",

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the tables below; a ledger of a later one is not touched, one of an earlier one is brought to this."""
 
 Key = tuple[str, str, str]
@@ -136,10 +136,11 @@ MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
         """CREATE TABLE control_numbers (series TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (series))
             WITHOUT ROWID""",
     ),
+    4: (),  # what is new is for runs side by side: ``schema.migrate`` makes it where there may be some
 }
 """What makes a ledger of each version out of one of the version before.
 
-Before version 4 all were SQLite files; what comes is for PostgreSQL, too.
+Before version 3 all were SQLite files; what comes is for PostgreSQL, too.
 """
 
 
