@@ -32,7 +32,7 @@ from importer.watching.ears import Ears
 from importer.watching.logs import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
 
     import numpy as np
@@ -334,14 +334,13 @@ class _Run:
         ledger: Memory,
         earlier: delivery.Earlier,
         told: Callable[[Fulfillment, Told], None],
-    ) -> tuple[Iterator[list[Fulfillment]], Others | None]:
+    ) -> tuple[Iterator[Sequence[Fulfillment]], Others | None]:
         """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
         if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
             return grouping.by_order(send), None
         accept, to = self._job.retry_in_doubt, self._destination
-        return delivery.beside_others(
-            grouping, send, ledger, to, self._id, earlier, told, accept_doubt=accept
-        )
+        queues = grouping.by_order(send, delivery.beginning(self._id))
+        return delivery.beside_others(queues, ledger, to, self._id, earlier, told, accept_doubt=accept)
 
     def _answers(
         self, batch: Batch, number: Callable[[str], int], *, preview: bool = False
