@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from schemas.codes import code_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
     import numpy.typing as npt
 
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from importer.fulfillments import Grouping
     from importer.ledger import Claimed, Ledger, Taken
     from importer.model import Entry, Fulfillment, Happening, Intent
-    from importer.posts import Connection, Deadline, Judge, Memory
-    from importer.posts.signals import Interruption
+    from importer.posts import Connection, Deadline, Halt, Judge, Memory
     from importer.report import Outcomes
     from importer.settings import DestinationSettings
 
@@ -286,6 +286,17 @@ def _as_recorded(entry: Entry) -> Outcome:
 _UNRECORDED = "it may have been sent, and what came of it could not be recorded"
 
 
+class Stopping(Protocol):
+    """Who may want posting to stop."""
+
+    @property
+    def halt(self) -> Halt:
+        """What posting obeys."""
+
+    def listening(self, loop: asyncio.AbstractEventLoop) -> AbstractContextManager[None]:
+        """Tell ``halt`` in the event loop, as long as the context lasts."""
+
+
 def _as_it_is(connection: Connection) -> Connection:
     return connection
 
@@ -297,7 +308,7 @@ def deliver(
     rules: Rules,
     told: Callable[[Fulfillment, Told], None],
     says: Callable[[str], None],
-    interruption: Interruption,
+    interruption: Stopping,
     *,
     earlier: Mapping[int, Entry] | None = None,
     others: Others | None = None,
@@ -490,7 +501,8 @@ def compare(
     }
     reported = {status: count for status, count in counted.items() if count}
     recorded = {str(state): count for state, count in ledger.outcomes(run_id).items() if count}
-    if ledger.shared:  # other runs may have tried again by now what is not done
+    if ledger.shared:  # other runs may have tried again by now what is not done, or workers be at it still
+        recorded.pop(str(State.SENDING), None)
         recorded |= {
             status: count
             for status, count in reported.items()
