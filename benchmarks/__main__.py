@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import edi, manifest, numbers, page
+from benchmarks import dask_engine, edi, manifest, numbers, page
 from importer.sandbox import Sandbox, Store
 
 _MIB = 1024 * 1024
@@ -191,6 +191,7 @@ _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "tracking": (_tracking, "numbers"),
     "edi": (_edi, "rows"),
     "page": (_page, "rows"),
+    "dask": (dask_engine.measure, "rows"),
 }
 """What is measured, and the option that says of how much."""
 

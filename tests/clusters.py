@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+import distributed
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,6 +36,8 @@ class Cluster:
             )
             for _ in range(workers)
         ]
+        with distributed.Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +49,8 @@ class Cluster:
         self._log.close()
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
+        quiet = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+        command = [sys.executable, "-m", "dask", *arguments, *quiet]
         return subprocess.Popen(command, stdout=self._log, stderr=self._log)
 
     def _await(self, file: Path) -> None:

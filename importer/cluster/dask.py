@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CONNECTING_SECONDS: Final = 10.0
+# without a dashboard there is its port all the same; what is left is that nothing is shown there
+_NO_DASHBOARD: Final = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+_NO_PAGES: Final[dict[str, list[str]]] = {
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +50,10 @@ def joined(cluster: Cluster, scratch: Path, patience: float = _CONNECTING_SECOND
         try:
             client = distributed.Client(where, timeout=patience, set_as_default=False)
         except (OSError, ValueError) as error:
+            said = " ".join(str(error).split())
             raise CannotGoOn(
-                f"Dask cluster: no scheduler answers at {cluster.scheduler} ({' '.join(str(error).split())}); "
-                "start it with 'dask scheduler', or name another; nothing was sent"
+                f"Dask cluster: no scheduler answers at {cluster.scheduler} ({said}); start it with 'dask "
+                "scheduler', or name another; nothing was sent"
             ) from error
         with client:
             _await_a_worker(client, patience)
@@ -58,8 +65,8 @@ def _await_a_worker(client: Any, patience: float) -> None:  # noqa: ANN401 - of 
         client.wait_for_workers(1, timeout=patience)
     except TimeoutError as error:
         raise CannotGoOn(
-            f"Dask cluster: the scheduler at {client.scheduler.address} has no workers; start some with 'dask "
-            "worker'; nothing was sent"
+            f"Dask cluster: the scheduler at {client.scheduler.address} has no workers; start some with "
+            "'dask worker'; nothing was sent"
         ) from error
 
 
@@ -81,16 +88,21 @@ def _scheduler(distributed: Any, cluster: Cluster, scratch: Path) -> Iterator[An
     if cluster.scheduler is not None:
         yield cluster.scheduler
         return
-    with distributed.LocalCluster(
-        n_workers=cluster.workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        security=True,  # what talks to a scheduler can have it run anything
-        dashboard_address=None,
-        memory_limit=0,
-        local_directory=str(scratch),
-        silence_logs=logging.CRITICAL,
-        preload=["importer.cluster.deaf"],
-    ) as local:
+    pages = importlib.import_module("dask").config.set(_NO_PAGES)
+    with (
+        pages,
+        distributed.LocalCluster(
+            n_workers=cluster.workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            security=True,  # what talks to a scheduler can have it run anything
+            scheduler_kwargs=_NO_DASHBOARD,
+            worker_dashboard_address=_NO_DASHBOARD["dashboard_address"],
+            memory_limit=0,
+            local_directory=str(scratch),
+            silence_logs=logging.CRITICAL,
+            preload=["importer.cluster.deaf"],
+        ) as local,
+    ):
         yield local
