@@ -36,7 +36,7 @@ class Cluster:
             )
             for _ in range(workers)
         ]
-        with distributed.Client(self.address, set_as_default=False) as client:
+        with distributed.Client(self.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]  # it has no types
             client.wait_for_workers(workers, timeout=_SECONDS)
 
     def __enter__(self) -> Self:

@@ -136,16 +136,16 @@ def test_what_is_for_a_cluster_is_refused_without_one() -> None:
 
 
 class Platform(Store):
-    """A platform that takes its time, and after the first order answers nobody before it is ``open``."""
+    """A platform that answers the first order, and after that nobody before it is ``open``."""
 
     def __init__(self) -> None:
         super().__init__(None)
         self.open = threading.Event()
-        self.waiting = 0
+        self.asked = threading.Event()
 
     def fulfill(self, tracking_number: str, parts: Sequence[Part]) -> datetime | Refusal:
         if len(self.created) >= len(FIRST_ORDER):
-            self.waiting += 1
+            self.asked.set()
             self.open.wait(SECONDS)
         return super().fulfill(tracking_number, parts)
 
@@ -240,7 +240,7 @@ def test_a_token_that_is_refused_costs_one_request(address: Address, monkeypatch
 @pytest.mark.postgresql
 def test_a_run_that_is_to_stop_stops_its_workers_in_order(address: Address, platform: Platform) -> None:
     run = begin(address, "first", "--workers", "2")
-    wait_until(lambda: platform.waiting == WORKERS)
+    assert platform.asked.wait(SECONDS)
     run.send_signal(signal.SIGTERM)
     with Ledger(address, readonly=True) as ledger:
         run_id = ledger.runs()[0].run_id
@@ -264,7 +264,7 @@ def test_what_a_killed_worker_has_left_is_finished_by_the_others(
 ) -> None:
     with Cluster(tmp_path, WORKERS) as workers:
         run = begin(address, "first", "--scheduler", workers.address)
-        wait_until(lambda: platform.waiting == WORKERS)
+        assert platform.asked.wait(SECONDS)
         workers.workers[0].kill()
         platform.open.set()
         ended = end(run)
@@ -286,7 +286,7 @@ def test_without_its_scheduler_a_run_ends_with_all_that_is_known_and_the_same_co
 ) -> None:
     with Cluster(tmp_path, WORKERS) as workers:
         run = begin(address, "first", "--scheduler", workers.address)
-        wait_until(lambda: platform.waiting == WORKERS)
+        assert platform.asked.wait(SECONDS)
         workers.scheduler.kill()
         platform.open.set()
         stopped = end(run)
