@@ -292,7 +292,7 @@ def test_without_its_scheduler_a_run_ends_with_all_that_is_known_and_the_same_co
         stopped = end(run)
     again = end(begin(address, "again", "--workers", "2"))
 
-    assert stopped.status == 4
+    assert (stopped.status, stopped.err) == (4, "")
     assert "the Dask scheduler was lost" in stopped.out
     first, found = (statuses(Path(report, "rows.csv")) for report in ("first", "again"))
     doubted = {name for name, status in found.items() if status == "in-doubt"}
