@@ -494,7 +494,7 @@ def compare(
     Raises:
         CannotGoOn: it has not.
     """
-    shares = np.diff(grouping.parts_start)
+    shares = grouping.shares
     counted = {
         str(status): int(shares[begun & (outcomes.status == number)].sum())
         for number, status in enumerate(STATUSES)

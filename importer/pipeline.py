@@ -38,6 +38,7 @@ from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
 from importer.report.progress import bar
 from importer.report.words import printable
+from importer.spilling import ROWS_IN_MEMORY, Room
 from importer.watching.ears import Ears
 from importer.watching.logs import Log
 
@@ -109,7 +110,8 @@ class World:
     """What a run needs of its surroundings; ``standard_input`` is read for the manifest ``-``.
 
     ``clock`` is seconds that only grow; ``now`` is the wall clock, in UTC. The ledger
-    remembers ``who`` runs it. ``log`` hears what happens, ``tracing`` each request.
+    remembers ``who`` runs it. ``log`` hears what happens, ``tracing`` each request. More rows than
+    ``rows_in_memory`` are kept in files.
     """
 
     standard_input: BinaryIO = field(default_factory=batches.standard_input)
@@ -120,6 +122,7 @@ class World:
     who: str = ""
     log: Log = field(default_factory=Log)
     tracing: Listener | None = None
+    rows_in_memory: int = ROWS_IN_MEMORY
 
 
 def run(job: Job, world: World) -> Summary:
@@ -156,7 +159,9 @@ class _Run:
         if self._inbox:
             self._inbox.prepare()
         with ExitStack() as stack:
-            terms, scratch = self._terms(), stack.enter_context(sources.scratch())
+            terms = self._terms()
+            scratch = stack.enter_context(sources.scratch())
+            room = stack.enter_context(Room(scratch, self._world.rows_in_memory))
             if self._job.cluster:
                 self._workers = stack.enter_context(cluster.joined(self._job.cluster, scratch))
             surveyed, known = self._survey(terms, scratch)
@@ -164,7 +169,7 @@ class _Run:
             self._world.interruption.orderly = True  # from here on every row can be reported
             surveyed = answering.refuse_repeated(surveyed, ledger)
             parts = self._workers.parts if self._workers else reading.here
-            read = batches.read(surveyed, terms, self._world.console, parts)
+            read = batches.read(surveyed, terms, self._world.console, room, parts)
             stack.enter_context(report.made(self._folder))
             batch = batches.group(surveyed, read, terms)
             if ledger is None or self._job.destination is None or self._job.command != "post":
@@ -245,7 +250,7 @@ class _Run:
                 self._world.console.print(Text(printable(words), "dim"), soft_wrap=True)
 
     def _check(self, batch: Batch, ledger: Ledger | None) -> Summary:
-        outcomes = report.Outcomes(len(batch.grouping), Status.READY)
+        outcomes = batches.outcomes(batch, Status.READY)
         earlier = self._look_up(batch.grouping, ledger, outcomes)
         send = batches.hold_all(batch, earlier, outcomes)
         stopped = ""
@@ -259,7 +264,7 @@ class _Run:
 
     def _post(self, batch: Batch, ledger: Ledger, destination: Destination) -> Summary:
         grouping = batch.grouping
-        outcomes = report.Outcomes(len(grouping), Status.NOT_SENT)
+        outcomes = batches.outcomes(batch, Status.NOT_SENT)
         earlier = self._look_up(grouping, ledger, outcomes)
         send = batches.hold_all(batch, earlier, outcomes)
         heard = delivery.Heard.of(len(grouping))
