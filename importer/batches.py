@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from importer.delivery import Earlier
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
+    from importer.fulfillments.piecewise import Each
     from importer.manifests import Manifest
     from importer.manifests.layouts import Layout
     from importer.manifests.sources import Source
@@ -183,8 +184,8 @@ def read(
         )
 
 
-def group(surveyed: Sequence[Manifest], read: Read, terms: Terms) -> Batch:
-    """Make fulfillments of the rows.
+def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = map) -> Batch:
+    """Make fulfillments of the rows; of rows in files, ``each`` may have parts grouped side by side.
 
     Raises:
         CannotGoOn: there are more rows than memory has room for, and none elsewhere.
@@ -192,7 +193,7 @@ def group(surveyed: Sequence[Manifest], read: Read, terms: Terms) -> Batch:
     grouping = (
         fulfillments.group(read.rows, terms.grouping)
         if isinstance(read.rows, fulfillments.Rows)
-        else group_piecewise(read.rows, terms.grouping)
+        else group_piecewise(read.rows, terms.grouping, each)
     )
     return Batch(terms, surveyed, read, grouping)
 

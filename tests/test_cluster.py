@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer import batches, cluster, manifests
+from importer import batches, cluster, manifests, pipeline
 from importer.batches import Terms
 from importer.cluster.errands import Reading, Sealed
 from importer.errors import CannotGoOn, ManifestError
@@ -72,6 +72,16 @@ def test_workers_check_what_one_process_checks_and_the_report_is_the_same() -> N
     together = end(start("check", *files, "--report", "report-2", "--engine", "dask", "--workers", "2"))
 
     assert (together.status, together.err) == (alone.status, alone.err) == (1, "")
+    assert without_times("report-2") == without_times("report-1")
+
+
+def test_rows_in_files_are_grouped_by_workers_and_the_report_is_the_same() -> None:
+    files = tuple(str(next((SAMPLES / name).glob("manifest.*"))) for name in ("messy", "first-run"))
+    world = pipeline.World(rows_in_memory=10)
+    for report, engine in (("report-1", None), ("report-2", cluster.Cluster(workers=1))):
+        job = pipeline.Job("check", files, None, Path("none.db"), report=Path(report), cluster=engine)
+        assert pipeline.run(job, world).exit_status == 1
+
     assert without_times("report-2") == without_times("report-1")
 
 

@@ -1,4 +1,4 @@
-"""What a worker is asked to do, and does: read a manifest, or post a stretch of the fulfillments."""
+"""What a worker is asked to do, and does: read a manifest, group some orders, post some fulfillments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from importer.reading import Checks, Part
     from importer.settings import DestinationSettings
 
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 _LOOKS_UP_SECONDS: Final = 1.0  # how often a worker asks whether the run is to go on
 
 
@@ -82,6 +84,18 @@ def _as_seen_here(manifest: Manifest) -> Manifest:
             "file must be written completely"
         )
     return replace(manifest, encoded=replace(manifest.encoded, stamp=here.stamp))
+
+
+@dataclass(frozen=True, slots=True)
+class Calling(Generic[_T, _R]):
+    """A function to be called with something."""
+
+    function: Callable[[_T], _R]
+    thing: _T
+
+    def run(self, _: Callable[[], bool]) -> _R:
+        """Call it."""
+        return self.function(self.thing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from importer import destinations, reading
-from importer.cluster.errands import Posted, Posting, Reading, Sealed
+from importer.cluster.errands import Calling, Posting, Reading, Sealed
 from importer.errors import CannotGoOn, ImporterError
 from importer.posts.loop import run as run_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from importer.ledger import Address, Ledger
     from importer.manifests import Manifest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from importer.reading import Checks, Part
     from importer.settings import DestinationSettings
 
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 _LOOKS_UP_SECONDS: Final = 0.05
 _WORKERS_LOOKED_UP_SECONDS: Final = 0.5
 _MORE_SECONDS: Final = 5.0  # than a worker takes to drain, for its answer to come
@@ -37,7 +40,14 @@ _LOST: Final = (
 )
 
 
-def run(errand: Reading | Posting) -> list[Part] | Posted:
+class Errand(Protocol):
+    """What a worker can be asked to do."""
+
+    def run(self, lives: Callable[[], bool]) -> object:
+        """Do it, as long as the worker ``lives``, and return what came of it."""
+
+
+def run(errand: Errand) -> object:
     """Do an errand; this is what workers are told to call."""
     worker = importlib.import_module("distributed").get_worker()
     return errand.run(lambda: worker.status.name in _LIVING)
@@ -71,9 +81,7 @@ class Workers:
         self._client = client
         self._shared = shared
 
-    def parts(
-        self, surveyed: Sequence[Manifest], checks: Checks
-    ) -> Iterator[Sequence[Part] | Iterator[Part]]:
+    def parts(self, surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterable[Part]]:
         """Have every manifest read and checked by a worker; the parts come in their order, as they are used.
 
         Raises:
@@ -97,7 +105,21 @@ class Workers:
         there = replace(manifest, source=replace(manifest.source, path=origin.absolute()))
         return self.submit(Reading(there, checks, shared=True))
 
-    def submit(self, errand: Reading | Posting) -> Any:  # noqa: ANN401 - the same
+    def map(self, function: Callable[[_T], _R], things: Iterable[_T]) -> Iterator[_R]:
+        """What the function returns for each of ``things``, in their order; a few are under way at a time.
+
+        Raises:
+            CannotGoOn: the cluster was lost, or one of its workers dies of it again and again.
+        """
+        under_way: deque[Any] = deque()
+        for thing in things:
+            if len(under_way) > len(self):
+                yield _result(under_way.popleft(), "a part of the rows")
+            under_way.append(self.submit(Calling(function, thing)))
+        while under_way:
+            yield _result(under_way.popleft(), "a part of the rows")
+
+    def submit(self, errand: Errand) -> Any:  # noqa: ANN401 - the same
         """Hand out an errand, and return what has its result once it is done."""
         return self._client.submit(run, errand, pure=False, retries=0)
 
