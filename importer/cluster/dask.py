@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,9 +55,12 @@ def joined(cluster: Cluster, scratch: Path, patience: float = _CONNECTING_SECOND
                 f"Dask cluster: no scheduler answers at {cluster.scheduler} ({said}); start it with 'dask "
                 "scheduler', or name another; nothing was sent"
             ) from error
-        with client:
+        try:
             _await_a_worker(client, patience)
             yield Workers(client, shared=cluster.scheduler is not None)
+        finally:
+            with suppress(Exception):  # one that has lost its scheduler can't say goodbye
+                client.close()
 
 
 def _await_a_worker(client: Any, patience: float) -> None:  # noqa: ANN401 - of a library that may be missing

@@ -34,7 +34,7 @@ _MORE_SECONDS: Final = 5.0  # than a worker takes to drain, for its answer to co
 _MOST_ORDERS: Final = 1000  # in one errand, so that what a dead worker had is not much
 _ERRANDS_EACH: Final = 4  # of a worker at least, so that the last ones end together
 _LIVING: Final = frozenset({"running", "paused", "closing_gracefully"})
-_ENDED: Final = frozenset({"finished", "error"})
+_FAULT: Final = "error"
 _LOST: Final = (
     "the Dask scheduler was lost, with what its workers had to do; see to it and run the same command again"
 )
@@ -257,7 +257,7 @@ def _result(future: Any, what: str) -> Any:  # noqa: ANN401 - of a library that 
     except ImporterError:
         raise
     except Exception as error:
-        if future.status not in _ENDED:
+        if future.status != _FAULT:
             raise CannotGoOn(_LOST) from error
         raise CannotGoOn(
             f"Dask cluster: {what}: {' '.join(str(error).split())}; each worker needs this version of the "
