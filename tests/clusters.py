@@ -33,6 +33,7 @@ class Cluster:
             self._start(
                 *("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny"),
                 *("--local-directory", str(folder), "--memory-limit", "0", "--death-timeout", str(_SECONDS)),
+                *("--preload", "importer.cluster.workers"),  # so that it is there when it is needed
             )
             for _ in range(workers)
         ]
