@@ -111,9 +111,9 @@ class Workers:
         Raises:
             CannotGoOn: the cluster was lost, or one of its workers dies of it again and again.
         """
-        under_way: deque[Any] = deque()
+        at_once, under_way = self.count() + 1, deque[Any]()  # so that each has its next at hand
         for thing in things:
-            if len(under_way) > len(self):
+            if len(under_way) > at_once:
                 yield _result(under_way.popleft(), "a part of the rows")
             under_way.append(self.submit(Calling(function, thing)))
         while under_way:
@@ -123,8 +123,8 @@ class Workers:
         """Hand out an errand, and return what has its result once it is done."""
         return self._client.submit(run, errand, pure=False, retries=0)
 
-    def __len__(self) -> int:
-        """How many errands are done at once."""
+    def count(self) -> int:
+        """Ask the scheduler how many errands are done at once."""
         return sum(self._client.nthreads().values())
 
     def post(self, work: Work, told: Callable[[Fulfillment, Told], None], interruption: Interruption) -> str:
@@ -150,7 +150,7 @@ class _Posting:
         self._told = told
         self._halt = halt
         self._identity = destinations.make(work.settings).identity
-        self._at_once = max(1, min(len(workers), work.rules.concurrency))
+        self._at_once = max(1, min(workers.count(), work.rules.concurrency))
         self._size = min(_MOST_ORDERS, -(-work.orders // (self._at_once * _ERRANDS_EACH)))
         self._under_way: dict[Any, dict[int, Fulfillment]] = {}
         self._is_asked_to_stop = self._has_lost_workers = False
