@@ -4,5 +4,6 @@
 reads, checks and reports with the csv module, a row at a time; ``plain_workbook`` has openpyxl read an .xlsx
 for it; ``plain_post`` posts with one shared httpx.AsyncClient and no ledger. ``numbers`` judges tracking
 numbers against a loop with a regex for each. ``edi`` times the segments of EDI beside pyx12 and pydifact, and
-has ``importer check`` read an 856, for which there is no peer.
+has ``importer check`` read an 856, for which there is no peer. ``start`` times the
+help, and a check of a hundred rows beside importing pandas and pandera.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--rows N] [--posts N] [--numbers N] [--repeat N] [--only NAME]``."""
+"""``python -m benchmarks [--rows N] [--posts N] [--numbers N] [--past N] [--repeat N] [--only NAME]``."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import dask_engine, edi, manifest, numbers, page
+from benchmarks import dask_engine, edi, ledger, manifest, numbers, page, start
 from importer.sandbox import Sandbox, Store
 
 _MIB = 1024 * 1024
@@ -44,6 +44,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--posts", type=int, default=4_000, help="rows to post (default 4,000)")
     parser.add_argument(
         "--numbers", type=int, default=1_000_000, help="tracking numbers to judge (default 1,000,000)"
+    )
+    parser.add_argument(
+        "--past", type=int, default=5_000_000, help="fulfillments in the grown ledger (default 5,000,000)"
     )
     parser.add_argument("--only", choices=[*_MEASURES], help="measure this alone")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each, interleaved (default 3)")
@@ -192,6 +195,8 @@ _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "edi": (_edi, "rows"),
     "page": (_page, "rows"),
     "dask": (dask_engine.measure, "rows"),
+    "start": (start.measure, "rows"),
+    "ledger": (ledger.measure, "past"),
 }
 """What is measured, and the option that says of how much."""
 

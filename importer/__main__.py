@@ -1,12 +1,18 @@
 """``python -m importer``."""
 
+import gc
 import sys
+from typing import Final
 
 from importer.cli import run
+
+_OBJECTS: Final = 50_000
+"""So many before Python looks for garbage: with 700, looking takes a tenth of the time to start."""
 
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
+    gc.set_threshold(_OBJECTS)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -15,8 +15,8 @@ from importer.manifests.edi import manifest as edi
 from importer.manifests.edi.acks import Answered, Rejection, acknowledge
 from importer.manifests.edi.units import Fault
 from importer.model import FINE, Status
+from importer.printing import printable
 from importer.report.files import finish, sync, unfinished
-from importer.report.words import printable
 from schemas.manifest import rules
 
 if TYPE_CHECKING:

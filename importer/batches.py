@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -233,8 +233,13 @@ def sinks(batch: Batch, folder: Path, again: str, *, xlsx: bool) -> Iterator[tup
         takes=destination.takes if destination else (),
         optional=destination.optional if destination else (),
     )
-    with ExitStack() as stack:
-        yield (stack.enter_context(report.workbook(folder)), page) if xlsx else (page,)
+    if not xlsx:
+        yield (page,)
+        return
+    from importer.report.workbook import opened  # noqa: PLC0415 - xlsxwriter, only where it is asked for
+
+    with opened(folder) as workbook:
+        yield workbook, page
 
 
 def write(batch: Batch, outcomes: Outcomes, folder: Path, sinks: Sequence[report.Sink] = ()) -> Tables:

@@ -15,7 +15,6 @@ from importer.errors import CannotGoOn
 from importer.ledger import DONE, OUTCOME_UNKNOWN, SETTLED, TAKEN_AT_ITS_WORD, Verdict, verdict
 from importer.model import PARTIAL, STATUSES, Outcome, State, Status
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS, Others, Rules, Told, post_all
-from importer.posts.client import Client
 from importer.posts.loop import run
 from schemas.codes import code_of
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from importer.ledger import Claimed, Ledger, Taken
     from importer.model import Entry, Fulfillment, Happening, Intent
     from importer.posts import Connection, Deadline, Halt, Judge, Memory
+    from importer.posts.client import Client
     from importer.report import Outcomes
     from importer.settings import DestinationSettings
 
@@ -347,6 +347,8 @@ def deliver(
 
 def client(settings: DestinationSettings, *, anonymous: bool = False, timeout: float | None = None) -> Client:
     """What reaches the destination, with its token unless ``anonymous``; ``timeout`` is in seconds."""
+    from importer.posts.client import Client  # noqa: PLC0415 - httpx, only where something is sent
+
     scheme = f"{settings.auth_scheme} " if settings.auth_scheme else ""
     token = None if anonymous else settings.token
     auth = {settings.auth_header: scheme + token.reveal()} if token else {}

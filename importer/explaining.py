@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from importer.errors import SetupError, Unknown
+from importer.printing import quoted
 from importer.report.stories import ReportedRow, Story
-from importer.report.words import quoted
 from schemas.formulas import unguarded
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from importer import destinations
 from importer.batches import Terms
-from importer.fulfillments import Duplicates, Options
+from importer.fulfillments import Options
 from importer.manifests import layouts
+from importer.model import Duplicates
 from importer.settings import DestinationSettings
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from importer import batches, manifests
@@ -207,7 +207,8 @@ class Inbox:
         if any(total[status] for status in _STILL_TO_BE_SENT):
             return Filed(file.name, "", "stays: rows of it are still to be sent")
         if file.fault:
-            return self._move(file, self.quarantine, f"no manifest: {file.fault}")
+            moved = self._move(file, self.quarantine, f"no manifest: {file.fault}")
+            return replace(moved, is_manifest=False)
         if attention:
             words = "1 row needs" if attention == 1 else f"{attention:,} rows need"
             return self._move(file, self.quarantine, f"{words} attention")

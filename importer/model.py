@@ -31,6 +31,14 @@ MAIL_ALONE: Final = "mail_alone"
 """What is said of rows without a tracking number, beside their columns: they only ask for a mail."""
 
 
+class Duplicates(StrEnum):
+    """What the same row twice in one parcel means."""
+
+    SUM = "sum"
+    DROP = "drop"
+    ERROR = "error"
+
+
 @dataclass(frozen=True, slots=True)
 class LineItem:
     """So many units of one SKU."""

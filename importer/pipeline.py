@@ -18,7 +18,6 @@ from rich.text import Text
 from importer import (
     answering,
     batches,
-    cluster,
     delivery,
     destinations,
     fulfillments,
@@ -31,13 +30,13 @@ from importer.batches import Facts, Terms
 from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
 from importer.inbox import Inbox
-from importer.ledger import LEASE_SECONDS, Address, Ledger, Run, exists
+from importer.ledger import LEASE_SECONDS, Address, Run
 from importer.manifests import layouts, sources
 from importer.model import Status
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
+from importer.printing import printable
 from importer.report.progress import bar
-from importer.report.words import printable
 from importer.spilling import ROWS_IN_MEMORY, Room
 from importer.watching.ears import Ears
 from importer.watching.logs import Log
@@ -51,9 +50,10 @@ if TYPE_CHECKING:
 
     from importer.batches import Batch, Tables
     from importer.cluster import Cluster
+    from importer.cluster.workers import Work, Workers
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
-    from importer.ledger import Location
+    from importer.ledger import Ledger, Location
     from importer.manifests import Manifest
     from importer.manifests.sources import Source
     from importer.model import Fulfillment
@@ -146,7 +146,7 @@ class _Run:
         self._folder = job.report or Path("reports", self._id)
         self._destination = destinations.make(job.destination) if job.destination else None
         self._ledger_is_new = False
-        self._workers: cluster.Workers | None = None
+        self._workers: Workers | None = None
         self._inbox = (
             Inbox(job.archive, job.quarantine, world.now, must_be_whole=job.options.all_or_nothing)
             if job.archive or job.quarantine
@@ -163,7 +163,9 @@ class _Run:
             scratch = stack.enter_context(sources.scratch())
             room = stack.enter_context(Room(scratch, self._world.rows_in_memory))
             if self._job.cluster:
-                self._workers = stack.enter_context(cluster.joined(self._job.cluster, scratch))
+                from importer.cluster.dask import joined  # noqa: PLC0415 - where it is asked for
+
+                self._workers = stack.enter_context(joined(self._job.cluster, scratch))
             surveyed, known = self._survey(terms, scratch)
             ledger = stack.enter_context(self._ledger())
             self._world.interruption.orderly = True  # from here on every row can be reported
@@ -216,12 +218,17 @@ class _Run:
     @contextmanager
     def _ledger(self) -> Iterator[Ledger | None]:
         """The ledger; for a run that posts, it is this run's alone, and dead runs' leftovers are settled."""
-        if self._destination is not None and self._job.command == "post":
+        if self._destination is None:
+            yield None
+            return
+        from importer.ledger import Ledger, exists  # noqa: PLC0415 - most dry runs need no SQLAlchemy
+
+        if self._job.command == "post":
             self._ledger_is_new = not exists(self._job.ledger)
             with Ledger(self._job.ledger) as ledger, self._locked(ledger, self._destination.identity):
                 ledger.recover(self._destination.identity)
                 yield ledger
-        elif self._destination is not None and exists(self._job.ledger):
+        elif exists(self._job.ledger):
             with Ledger(self._job.ledger, readonly=True) as ledger:
                 yield ledger
         else:
@@ -358,15 +365,19 @@ class _Run:
         ledger: Memory,
         rules: Rules,
         earlier: delivery.Earlier,
-    ) -> cluster.Work | None:
+    ) -> Work | None:
         """What workers are to post; None where this process does, for want of a ledger that they share."""
+        from importer.ledger import Ledger  # noqa: PLC0415 - as above
+
         settings, address = self._job.destination, self._job.ledger
         if not self._workers or settings is None or not isinstance(ledger, Ledger):
             return None
         if not isinstance(address, Address):
             self._say("posting from this process: workers need a ledger in a database (postgresql://)")
             return None
-        return cluster.Work(
+        from importer.cluster.workers import Work  # noqa: PLC0415 - as above
+
+        return Work(
             orders=int(send.sum()),
             queues=grouping.by_order(send, delivery.beginning(self._id)),
             tried=earlier.tried,
@@ -386,6 +397,8 @@ class _Run:
         told: Callable[[Fulfillment, Told], None],
     ) -> tuple[Iterator[Sequence[Fulfillment]], Others | None]:
         """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
+        from importer.ledger import Ledger  # noqa: PLC0415 - as above
+
         if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
             return grouping.by_order(send), None
         accept, to = self._job.retry_in_doubt, self._destination
@@ -408,15 +421,19 @@ class _Run:
             tables = batches.write(batch, outcomes, self._folder, sinks)
             facts = self._facts(tables, stopped, mails)
             summary = batches.publish(batch, tables, facts, self._folder, sinks)
-        return self._filed(summary, tables, self._inbox) if self._inbox else summary
+            *_, page = made
+            return self._filed(summary, tables, self._inbox, page) if self._inbox else summary
 
-    def _filed(self, summary: Summary, tables: Tables, inbox: Inbox) -> Summary:
-        """Move the files, only now that they are reported, and say so in the summary."""
+    def _filed(self, summary: Summary, tables: Tables, inbox: Inbox, page: report.Sink) -> Summary:
+        """Move the files, only now that they are reported, and say so in the summary and on the page."""
         files = inbox.file(tables.by_manifest)
         is_fault = inbox.has_faulty or any(file.is_fault for file in files)
         status = summary.exit_status or (_ATTENTION if is_fault else 0)
-        summary = replace(summary, files=files, exit_status=status)
+        unread = [file.name for file in files if not file.is_manifest]
+        attention = report.attention_with(summary.attention, unread)
+        summary = replace(summary, files=files, exit_status=status, attention=attention)
         report.publish(summary, self._folder)
+        page.finish(summary)
         return summary
 
     def _facts(self, tables: Tables, stopped: str, mails: int) -> Facts:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from importer.errors import SetupError
 from importer.model import FINE
-from importer.report import phrases
+from importer.report import carried, phrases
 from importer.report.changes import Change, Changes, Kind
 from importer.report.finished import IDENTITY, rows_of
 from importer.report.review import Found, Group
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FIRST: Final = 3
 """How many rows of each group are shown."""
+_BETWEEN: Final = "\x1f"
 _FINE: Final = pa.array(sorted(map(str, FINE)))
 
 
@@ -89,7 +90,9 @@ def compare(reports: Sequence[Finished], limit: int) -> Changes:
 
     A row is known by its order id, tracking number and SKU, as far as all reports have these columns; of rows
     that are alike in these it counts how many there are. One whose cells can't be told apart is known by its
-    text. Where a report does not have a row, what is known of it from before still holds.
+    text. A row of a mended errors.csv is the one that its line says, whatever was mended, if that file is as
+    it was read and one cell of those is as before. Where a report does not have a row, what is known of it
+    from before still holds.
 
     Raises:
         SetupError: two are of the same run, or one can't be read.
@@ -98,7 +101,8 @@ def compare(reports: Sequence[Finished], limit: int) -> Changes:
     _refuse_same_run(in_order)
     with_rows = [report.identity for report in in_order if report.summary.rows["total"]]
     names = [name for name in IDENTITY if all(name in identity for identity in with_rows)]
-    history = _History()
+    folders = {report.folder.resolve() for report in in_order}
+    history = _History([carried.said(report, folders) for report in in_order])
     for number, report in enumerate(in_order):
         history.add(number, report, names)
     kinds = history.kinds(len(in_order) - 1)
@@ -218,15 +222,20 @@ class _Alike:
 class _History:
     """What became, report after report, of every row that failed in one: all others are not kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, said: Sequence[Mapping[tuple[str, str], str]]) -> None:
+        """``said`` is, for each report, what the lines of its manifests say of themselves."""
+        self._said = said
+        self._keys_of: dict[str, set[str]] = {}  # by what the report said of the row
         self._known: dict[str, _Alike] = {}
         self._mended: dict[str, list[_Failure]] = {}
 
     def add(self, number: int, report: Finished, names: Sequence[str]) -> None:
         start = 0
         for block in report.blocks():
-            keys = _keys(block, names)
+            keys = self._tied(self._said[number], block, _keys(block, names))
             attention = _needs_attention(block)
+            if any(self._said[number + 1 :]):
+                self._remember(_chosen(block, attention), keys.filter(attention))
             self._fail(number, start, keys, block["import_code"], _places(attention))
             fine = pc.invert(attention)
             self._pass(keys.filter(fine).to_pylist(), block["import_status"].filter(fine).to_pylist())
@@ -244,6 +253,26 @@ class _History:
         for failures in found.values():
             failures.sort(key=lambda failure: (failure.last, failure.at))
         return found
+
+    def _tied(self, said: Mapping[tuple[str, str], str], block: Block, keys: Text) -> Text:
+        """The keys, where a line says which row it was that of that row."""
+        if not said:
+            return keys
+        places = zip(block["import_source"].to_pylist(), block["import_row"].to_pylist(), strict=True)
+        tied = (
+            self._before(said.get(place, ""), key)
+            for place, key in zip(places, keys.to_pylist(), strict=True)
+        )
+        return pa.array(tied, pa.large_string())
+
+    def _before(self, told: str, key: str) -> str:
+        """What the row was known by of which that is told: the one key that shares a cell with its own."""
+        found = self._keys_of.get(told, set())
+        return next(iter(found)) if len(found) == 1 and _share_a_cell(key, *found) else key
+
+    def _remember(self, block: Block, keys: Text) -> None:
+        for told, key in zip(carried.of_block(block).to_pylist(), keys.to_pylist(), strict=True):
+            self._keys_of.setdefault(told, set()).add(key)
 
     def _fail(self, number: int, start: int, keys: Text, codes: Text, places: Sequence[int]) -> None:
         taken = pa.array(places, pa.int64())
@@ -290,7 +319,13 @@ def _keys(block: Block, names: Sequence[str]) -> Text:
     """What each row is known by, as one text."""
     cells = [pc.utf8_trim_whitespace(block[name]).cast(pa.large_string()) for name in names]
     blank = pa.repeat("", len(block["import_row"])).cast(pa.large_string())
-    return pc.binary_join_element_wise(blank, *cells, pa.scalar("\x1f", pa.large_string()))
+    return pc.binary_join_element_wise(blank, *cells, pa.scalar(_BETWEEN, pa.large_string()))
+
+
+def _share_a_cell(key: str, other: str) -> bool:
+    """Whether two keys have one cell in common that is not blank."""
+    pairs = zip(key.split(_BETWEEN), other.split(_BETWEEN), strict=False)
+    return any(mine and mine == theirs for mine, theirs in pairs)
 
 
 def _rows(reports: Sequence[Finished], failures: Collection[_Failure]) -> dict[tuple[int, int], Row]:

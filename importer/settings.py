@@ -595,6 +595,8 @@ _KINDS: Final[Mapping[str, Mapping[str, _Key]]] = {
     "adm": {**_SHARED, **_ADM},
     "shoplazza": {**_SHARED, **_SHOPLAZZA},
 }
+KINDS: Final = tuple(_KINDS)
+"""The kinds of destination that there are."""
 
 _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "adm": {},

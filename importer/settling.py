@@ -18,7 +18,7 @@ from importer.errors import ManifestError, SetupError
 from importer.ledger import DOUBTED, TransitionRefused, may_be_settled
 from importer.manifests import layouts, sources
 from importer.model import fulfillment_name
-from importer.report.words import quoted
+from importer.printing import quoted
 from importer.rows import Checker
 
 if TYPE_CHECKING:

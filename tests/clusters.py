@@ -17,7 +17,7 @@ _SECONDS = 60
 """More than any of it takes to start, even on a machine that is busy."""
 
 
-class Cluster:
+class Running:
     """A scheduler on loopback with so many workers, each of which does one thing at a time."""
 
     def __init__(self, folder: Path, workers: int) -> None:

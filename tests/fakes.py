@@ -184,8 +184,8 @@ class FakePlatform:
     """What the connections lead to; it answers after ``seconds`` and writes down what it sees.
 
     ``script`` gives the answers for a fulfillment's attempts, by its name; without one, or after the last, it
-    is created. A look at an order, ``look 1``, may find that it ``has A1 A2``. ``log`` may be shared
-    with a ledger, so that the order of things can be seen.
+    is created. Between the moments of ``down`` nobody is there. A look at an order, ``look 1``, may find that
+    it ``has A1 A2``. ``log`` may be shared with a ledger, so that the order of things can be seen.
     """
 
     script: Mapping[str, Iterable[str]] = field(default_factory=dict)
@@ -197,6 +197,7 @@ class FakePlatform:
     most_in_flight: int = 0
     sent_at: list[float] = field(default_factory=list)
     reach: Reach = Reach.SENT
+    down: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         self._answers = {name: iter(answers) for name, answers in self.script.items()}
@@ -210,6 +211,8 @@ class FakePlatform:
         name = request.body.decode()
         self.log.append(f"send {name}")
         self.sent_at.append(loop_clock())
+        if self.down[0] <= loop_clock() < self.down[1]:
+            return _reply("never reached")
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:

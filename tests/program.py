@@ -66,6 +66,16 @@ def launch(command: Sequence[str], **more: Any) -> subprocess.Popen[str]:  # noq
     return subprocess.Popen(command, text=True, encoding="utf-8", **streams)
 
 
+def limited(most_bytes: int, *arguments: object, **more: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - as Popen has them
+    """Start the program where no file may have more than ``most_bytes``, as on a disk that is full."""
+    script = (
+        "import resource, sys; from importer.cli import run; "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most_bytes}, {most_bytes})); "
+        "sys.exit(run(sys.argv[1:]))"
+    )
+    return launch([sys.executable, "-c", script, *map(str, arguments)], **more)
+
+
 def end(process: subprocess.Popen[str], given: str | None = None) -> Ended:
     """Wait for the program to end."""
     with process:

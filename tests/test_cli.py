@@ -4,12 +4,10 @@ import getpass
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,6 +24,7 @@ from tests.program import (
     end,
     here,
     launch,
+    limited,
     manifest,
     parcels,
     refusal,
@@ -61,16 +60,6 @@ def store(sandbox: Sandbox) -> Store:
 
 NUMBERS = count(1)
 MOST_BYTES = 150_000
-
-
-def limited(*arguments: str, **more: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - as Popen has them
-    """Start the program where no file may have more than MOST_BYTES, as on a disk that is full."""
-    script = (
-        "import resource, sys; from importer.cli import run; "
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({MOST_BYTES}, {MOST_BYTES})); "
-        "sys.exit(run(sys.argv[1:]))"
-    )
-    return launch([sys.executable, "-c", script, *arguments], **more)
 
 
 def post(output: Output, *arguments: object) -> tuple[Ended, Path]:
@@ -299,7 +288,7 @@ def test_a_ledger_that_takes_no_more_stops_the_run_and_the_report_says_what_is_k
     capsys: Output, store: Store
 ) -> None:
     parcels(Path("m.csv"), 300)
-    ended = end(limited("post", "m.csv", "--ledger", "L", "--report", "R"))
+    ended = end(limited(MOST_BYTES, "post", "m.csv", "--ledger", "L", "--report", "R"))
 
     first = statuses(Path("R/rows.csv"))
     assert (ended.status, len(first)) == (4, 300)
@@ -970,7 +959,7 @@ def test_an_output_that_takes_no_more_is_told() -> None:
     Path("out").write_bytes(bytes(MOST_BYTES))
 
     with Path("out").open("a") as full:
-        ended = end(limited("check", "m.csv", "--report", "R", stdout=full))
+        ended = end(limited(MOST_BYTES, "check", "m.csv", "--report", "R", stdout=full))
 
     words = "importer: standard output can't be written: File too large\n"
     assert (ended.status, ended.err) == (4, words)

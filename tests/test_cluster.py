@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer import batches, cluster, manifests, pipeline
+from importer import batches, manifests, pipeline
 from importer.batches import Terms
+from importer.cluster import Cluster
+from importer.cluster.dask import joined
 from importer.cluster.errands import Reading, Sealed
 from importer.errors import CannotGoOn, ManifestError
 from importer.fulfillments import Options
@@ -27,7 +29,7 @@ from importer.ledger import Address, Ledger
 from importer.manifests import layouts, sources
 from importer.reading import Checks
 from importer.sandbox import Sandbox, Store
-from tests.clusters import Cluster
+from tests.clusters import Running
 from tests.program import SECONDS, configuration, end, manifest, settle_in, start, statuses, table
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def test_workers_check_what_one_process_checks_and_the_report_is_the_same() -> N
 def test_rows_in_files_are_grouped_by_workers_and_the_report_is_the_same() -> None:
     files = tuple(str(next((SAMPLES / name).glob("manifest.*"))) for name in ("messy", "first-run"))
     world = pipeline.World(rows_in_memory=10)
-    for report, engine in (("report-1", None), ("report-2", cluster.Cluster(workers=1))):
+    for report, engine in (("report-1", None), ("report-2", Cluster(workers=1))):
         job = pipeline.Job("check", files, None, Path("none.db"), report=Path(report), cluster=engine)
         assert pipeline.run(job, world).exit_status == 1
 
@@ -123,9 +125,9 @@ def test_nobody_loads_the_library_who_does_not_ask_for_it() -> None:
 
 
 def test_a_scheduler_that_does_not_answer_is_said_to_be_so(tmp_path: Path) -> None:
-    nowhere = cluster.Cluster("tcp://127.0.0.1:9")
+    nowhere = Cluster("tcp://127.0.0.1:9")
     with pytest.raises(CannotGoOn, match=r"no scheduler answers at tcp://127\.0\.0\.1:9 "):
-        cluster.joined(nowhere, tmp_path, patience=0.2).__enter__()
+        joined(nowhere, tmp_path, patience=0.2).__enter__()
 
 
 def test_a_token_on_its_way_to_a_worker_does_not_show() -> None:
@@ -278,7 +280,7 @@ def test_a_run_that_is_to_stop_stops_its_workers_in_order(address: Address, plat
 def test_what_a_killed_worker_has_left_is_finished_by_the_others(
     address: Address, platform: Platform, tmp_path: Path
 ) -> None:
-    with Cluster(tmp_path, WORKERS) as workers:
+    with Running(tmp_path, WORKERS) as workers:
         run = begin(address, "first", "--scheduler", workers.address)
         assert platform.asked.wait(SECONDS)
         workers.workers[0].kill()
@@ -300,7 +302,7 @@ def test_what_a_killed_worker_has_left_is_finished_by_the_others(
 def test_without_its_scheduler_a_run_ends_with_all_that_is_known_and_the_same_command_finishes(
     address: Address, platform: Platform, tmp_path: Path
 ) -> None:
-    with Cluster(tmp_path, WORKERS) as workers:
+    with Running(tmp_path, WORKERS) as workers:
         run = begin(address, "first", "--scheduler", workers.address)
         assert platform.asked.wait(SECONDS)
         workers.scheduler.kill()

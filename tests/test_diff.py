@@ -277,3 +277,85 @@ def test_one_report_alone_is_not_enough_2(capsys: Output) -> None:
 
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.endswith("Error: name at least two reports, of different runs\n")
+
+
+# --- what a row is known by was mended -------------------------------------------------------------------
+
+
+def mended(name: str, of: str, *changes: tuple[str, str]) -> str:
+    """The errors.csv of a report with these words changed, saved as ``name``."""
+    text = Path(of, "errors.csv").read_text(encoding="utf-8-sig")
+    for before, after in changes:
+        assert text.count(before) > 0
+        text = text.replace(before, after, 1)
+    Path(name).write_text(text, encoding="utf-8-sig")
+    return name
+
+
+def sent(output: Output, manifest: str, name: str) -> str:
+    """The report of a run of that manifest."""
+    assert here(output, "post", manifest, "--sandbox", "--report", name).status in {0, 1}
+    return name
+
+
+BAD = ("x1,MUG,1,TRACK00001", "1002,,1,TRACK00002", "1003,MUG,1,T3", "1004,MUG,0,TRACK00004")
+GOOD = (("x1,MUG", "1001,MUG"), ("1002,,", "1002,HAT,"), ("1,T3", "1,TRACK00003"))
+
+
+@pytest.mark.parametrize("name", ["one/errors.csv", "errors-corrected.csv"])
+def test_a_row_whose_order_sku_or_tracking_number_was_mended_in_errors_csv_is_mended(
+    name: str, capsys: Output
+) -> None:
+    night(capsys, "one", *BAD)
+    sent(capsys, mended(name, "one", *GOOD), "two")
+
+    assert changes(capsys, "one", "two") == nothing(
+        still_failing=[("1004", "MUG", "quantity-below-one", "in two", "since one")],
+        mended=[
+            ("x1", "MUG", "bad-order-id", "in one", "since one", "created in two"),
+            ("1002", "", "blank-sku", "in one", "since one", "created in two"),
+            ("1003", "MUG", "bad-tracking-number", "in one", "since one", "created in two"),
+        ],
+    )
+
+
+def test_a_row_is_known_again_over_several_mendings(capsys: Output) -> None:
+    night(capsys, "one", "x1,MUG,two,TRACK00001")
+    sent(capsys, mended("a.csv", "one", ("x1,", "1001,")), "two")
+    sent(capsys, mended("b.csv", "two", ("1001,MUG,two", "1001,HAT,2")), "three")
+
+    assert changes(capsys, "one", "two") == nothing(
+        changed=[("1001", "MUG", "bad-quantity", "in two", "since one", "before bad-order-id; bad-quantity")]
+    )
+    assert changes(capsys, "one", "two", "three") == nothing(
+        mended=[("1001", "MUG", "bad-quantity", "in two", "since one", "created in three")]
+    )
+
+
+GONE: list[tuple[str, ...]] = [("x1", "MUG", "bad-order-id", "in one", "since one")]
+
+
+def test_where_the_mended_file_has_changed_since_nothing_is_guessed(capsys: Output) -> None:
+    night(capsys, "one", "x1,MUG,1,TRACK00001")
+    sent(capsys, mended("a.csv", "one", ("x1,", "1001,")), "two")
+    mended("a.csv", "one", ("x1,", "1009,"))
+
+    assert changes(capsys, "one", "two") == nothing(gone=GONE)
+
+
+def test_a_row_with_nothing_left_of_what_it_was_known_by_is_another(capsys: Output) -> None:
+    night(capsys, "one", "x1,MUG,1,TRACK00001")
+    sent(capsys, mended("a.csv", "one", ("x1,MUG,1,TRACK00001", "1001,HAT,1,TRACK00002")), "two")
+
+    assert changes(capsys, "one", "two") == nothing(gone=GONE)
+
+
+def test_the_errors_csv_of_a_report_that_was_not_named_tells_nothing_of_others(capsys: Output) -> None:
+    night(capsys, "one", "x1,MUG,1,TRACK00001")
+    sent(capsys, "one.csv", "other")
+    sent(capsys, mended("other/errors.csv", "other", ("x1,", "1001,")), "two")
+
+    assert changes(capsys, "one", "two") == nothing(gone=GONE)
+    assert changes(capsys, "one", "other", "two") == nothing(
+        mended=[("x1", "MUG", "bad-order-id", "in other", "since one", "created in two")]
+    )

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.findings import NOTHING_MORE, Findings, Mentions, name_of
-from importer.fulfillments import NOBODY, SCOPES, Duplicates, Grouped, Grouping, Options, Rows, Scope, group
-from importer.model import Fulfillment, LineItem, OrderPart
+from importer.fulfillments import NOBODY, SCOPES, Grouped, Grouping, Options, Rows, Scope, group
+from importer.model import Duplicates, Fulfillment, LineItem, OrderPart
 from schemas.manifest import MAX_QUANTITY
 
 if TYPE_CHECKING:

@@ -118,6 +118,32 @@ def test_each_file_goes_where_its_rows_belong_and_the_summary_says_so(capsys: Ou
     assert (names("in"), names("done"), names("bad")) == ([], ["fine.csv"], ["faulty.csv", "none.csv"])
 
 
+def test_the_page_and_review_say_where_each_file_went(capsys: Output) -> None:
+    good("fine.csv", 1)
+    faulty("<b>faulty.csv", 2)
+
+    post(capsys, *ARCHIVE, *QUARANTINE, "--report", "R")
+
+    page = Path("R", "report.html").read_text(encoding="utf-8")
+    section = page.partition('<h2 id="filed">Where the files went</h2>')[2].partition("</section>")[0]
+    assert re.findall(r"<th scope=\"row\">(.*?)</th><td>(.*?)</td><td>(.*?)</td>", section) == [
+        ("in/fine.csv", "done/fine.csv", "all of its rows are fine"),
+        ("in/&lt;b&gt;faulty.csv", "bad/&lt;b&gt;faulty.csv", "1 row needs attention"),
+    ]
+    assert here(capsys, "review", "R").out.partition("Files\n")[2].splitlines()[:2] == [
+        "  in/fine.csv → done/fine.csv  all of its rows are fine",
+        "  in/<b>faulty.csv → bad/<b>faulty.csv  1 row needs attention",
+    ]
+
+
+def test_a_report_without_an_inbox_says_nothing_of_where_files_went(capsys: Output) -> None:
+    good("fine.csv")
+
+    post(capsys, "--report", "R")
+
+    assert "Where the files went" not in Path("R", "report.html").read_text(encoding="utf-8")
+
+
 def test_the_summary_on_disk_is_the_one_that_is_printed(capsys: Output) -> None:
     good("fine.csv")
 

@@ -1060,8 +1060,13 @@ def new_ledger(path: Path) -> Path:
 
 
 def layout_of(path: Path) -> dict[str, object]:
-    """The version, and of each table its columns, as the database has them."""
+    """The version, the indexes, and of each table its columns, as the database has them."""
     with closing(sqlite3.connect(path)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         columns = {name: database.execute(f"PRAGMA table_info({name})").fetchall() for name in tables}
-        return {"version": database.execute("SELECT version FROM importer_ledger").fetchall(), **columns}
+        indexes = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'").fetchall()
+        return {
+            "version": database.execute("SELECT version FROM importer_ledger").fetchall(),
+            "indexes": {(name, " ".join((sql or "").split())) for name, sql in indexes},
+            **columns,
+        }

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from importer.errors import CannotGoOn
 from importer.findings import Findings, Mentions, number_of
-from importer.fulfillments import NOBODY, Duplicates, Options, Rows, group
+from importer.fulfillments import NOBODY, Options, Rows, group
 from importer.fulfillments.partitions import Partitions
 from importer.fulfillments.piecewise import group_piecewise
-from importer.model import MAIL_ALONE
+from importer.model import MAIL_ALONE, Duplicates
 from importer.spilling import Room, buckets_of
 from schemas.manifest import MAX_QUANTITY
 

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from importer import settings
-from importer.cli import EXIT_STATUSES, main, run
+from importer.cli import EXIT_STATUSES, commands, main, run
 from importer.manifests import sources
 from importer.model import STATUSES
 from importer.sandbox import REHEARSALS
@@ -20,7 +20,9 @@ from schemas.manifest import CANONICAL, REPORT_COLUMNS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = dict(main.commands)
+COMMANDS = {
+    name: command for name in commands.COMMANDS if (command := main.get_command(click.Context(main), name))
+}
 
 
 def section(heading: str) -> str:
@@ -113,7 +115,7 @@ def test_every_status_is_told() -> None:
 
 def test_every_code_is_told_in_its_own_words() -> None:
     expected = [
-        [f"`{code.name}`", code.meaning, code.hint.replace("{delimiter}", "delimiter")]
+        [f"`{code.name}`", code.meaning, code.hint.replace("{delimiter}", "delimiter"), str(code.example)]
         for code in CODES.values()
     ]
 

@@ -16,9 +16,9 @@ from importer.findings import Findings
 from importer.manifests import layouts
 from importer.manifests.sources import Source
 from importer.model import Outcome, Status
+from importer.printing import printable, quoted
 from importer.report import Account, Outcomes, Page, Position, made, refuse_existing, summarize, write
 from importer.report.account import Examples
-from importer.report.words import printable, quoted
 from schemas.codes import CODES, code_of
 from tests.program import here, manifest, settle_in, table
 

@@ -18,9 +18,10 @@ from openpyxl.utils.escape import unescape
 from importer.errors import CannotGoOn
 from importer.findings import Findings
 from importer.model import STATUSES, Outcome, Status
-from importer.report import Page, refuse_existing, workbook, write
+from importer.report import Page, refuse_existing, write
 from importer.report.sinks import Block, Mark, Outline
 from importer.report.workbook import ALL_ROWS, MOST_COMMENTS, cells
+from importer.report.workbook import opened as workbook
 from schemas.codes import code_of
 from schemas.manifest import REPORT_COLUMNS
 from tests.program import Platform, configuration, end, here, launch, manifest, settle_in, table
@@ -307,11 +308,11 @@ def test_the_summary_has_the_run_in_figures_and_every_problem_with_what_to_do(tm
     assert found[20:] == [
         ("total", None, 2, 1),
         (),
-        ("problem", "meaning", "rows", "what to do"),
-        ("blank-sku", blank.meaning, 1, blank.hint),
+        ("problem", "meaning", "rows", "what to do", "example"),
+        ("blank-sku", blank.meaning, 1, blank.hint, str(blank.example)),
         (),
-        ("warning", "meaning", "rows", "what to do"),
-        ("duplicate-row", duplicate.meaning, 3, duplicate.hint),
+        ("warning", "meaning", "rows", "what to do", "example"),
+        ("duplicate-row", duplicate.meaning, 3, duplicate.hint, str(duplicate.example)),
         (),
         ("this workbook",),
         ("sheet rows", "all 1 rows, but for those that an earlier manifest of the run has, too"),

@@ -166,6 +166,43 @@ def test_the_rows_that_are_asked_for_are_listed_with_all_that_was_said_of_them(
     ]
 
 
+def test_a_code_that_is_asked_for_is_explained_with_an_example(capsys: Output, report: Path) -> None:
+    both = review(capsys, report, "--code", "quantity-below-one", "--code", "destination-404")
+
+    code = CODES["quantity-below-one"]
+    assert lines(both)[len(START) : len(START) + 5] == [
+        f"  quantity-below-one  {code.meaning}",
+        hint("quantity-below-one"),
+        f"      example: {code.example}",
+        "",
+        "1 row matches",
+    ]
+
+
+def test_the_codes_are_told_all_together_or_one_alone(capsys: Output) -> None:
+    all_of_them, one = here(capsys, "codes"), here(capsys, "codes", "destination-404")
+    wrong = here(capsys, "codes", "bad-quanty")
+
+    assert [line.split()[0] for line in all_of_them.out.splitlines() if line[2] != " "] == [*CODES]
+    assert one.out.splitlines() == [
+        "  destination-404  The destination refused it with HTTP status 404; the message has its own words.",
+        hint("destination-NNN"),
+        f"      example: {CODES['destination-NNN'].example}",
+    ]
+    assert (wrong.status, wrong.out) == (2, "")
+    assert wrong.err.endswith(
+        "Error: bad-quanty: there is no such code, the nearest is bad-quantity; 'importer codes' lists all\n"
+    )
+
+
+def test_the_codes_as_json_have_the_words_of_the_table(capsys: Output) -> None:
+    code = CODES["bad-sku"]
+
+    assert here(capsys, "codes", "bad-sku", "--json").summary == [
+        {"code": "bad-sku", "meaning": code.meaning, "hint": code.hint, "example": str(code.example)}
+    ]
+
+
 def test_no_more_rows_are_listed_than_the_limit(capsys: Output, report: Path) -> None:
     assert lines(review(capsys, report, "--status", "created", "--limit", "1"))[len(START) :] == [
         "2 rows match",
@@ -247,6 +284,7 @@ def test_as_json_there_are_the_run_its_groups_and_the_rows_asked_for(capsys: Out
         "count": 1,
         "meaning": CODES["parcel-held"].meaning,
         "hint": CODES["parcel-held"].hint,
+        "example": str(CODES["parcel-held"].example),
         "first": [asdict(held)],
     }
     assert asked == {**whole, "matching": 1, "rows": [asdict(held)]}

@@ -28,6 +28,7 @@ from tests.program import (
     end,
     here,
     launch,
+    limited,
     manifest,
     parcels,
     refusal,
@@ -440,16 +441,6 @@ MOST_BYTES = 400_000
 SKUS = 2000
 
 
-def limited(*arguments: str) -> subprocess.Popen[str]:
-    """Start the program where no file may have more than MOST_BYTES, as on a disk that is full."""
-    script = (
-        "import resource, sys; from importer.cli import run; "
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({MOST_BYTES}, {MOST_BYTES})); "
-        "sys.exit(run(sys.argv[1:]))"
-    )
-    return launch([sys.executable, "-c", script, *arguments])
-
-
 def remembered(run_id: str, ledger: str = "state/importer/ledger.db") -> dict[str, Any]:
     with Ledger(ledger, readonly=True) as memory:
         run = memory.run(run_id)
@@ -468,7 +459,7 @@ def test_a_report_that_finds_no_room_is_written_later_4(capsys: Output) -> None:
     )
     with Platform() as platform:
         configuration(Path("importer.toml"), platform.url)
-        stopped = end(limited("post", "m.csv", "--report", "R"))
+        stopped = end(limited(MOST_BYTES, "post", "m.csv", "--report", "R"))
     run_id = latest()
     assert not Path("R").exists()  # what was half written takes no room
 

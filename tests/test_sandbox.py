@@ -22,7 +22,8 @@ import pytest
 
 from importer.errors import SetupError
 from importer.model import LineItem
-from importer.sandbox import Created, Received, Sandbox, Store, application, serve
+from importer.sandbox import Created, Received, Sandbox, Store, serve
+from importer.sandbox.app import application
 from importer.sandbox.orders import REMEMBERED_REQUESTS, Part, Refusal
 
 AT = datetime(2024, 4, 30, 12, tzinfo=UTC)

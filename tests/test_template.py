@@ -6,6 +6,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from importer import settings
 from importer.report import template
 from schemas.manifest import CANONICAL
 from tests.program import here, settle_in, table
@@ -58,7 +59,7 @@ def test_a_template_under_a_name_that_is_no_workbooks_is_refused(capsys: Output,
     assert not Path(name).exists()
 
 
-@pytest.mark.parametrize("kind", ["", *template.KINDS])
+@pytest.mark.parametrize("kind", ["", *settings.KINDS])
 def test_all_cells_are_text_and_each_header_has_a_note(tmp_path: Path, kind: str) -> None:
     template.write(tmp_path / "t.xlsx", kind)
 

@@ -16,7 +16,8 @@ from importer.report import Examples, Summary
 from importer.settings import Secret
 from importer.watching import messages
 from importer.watching.ending import Ending
-from importer.watching.messages import Message, TellOn, Troubles
+from importer.watching.messages import Message, Troubles
+from importer.watching.telling import TellOn
 from tests.program import here, manifest, parcels, settle_in
 from tests.receivers import MailServer, Receiver, free_port
 

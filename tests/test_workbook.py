@@ -150,8 +150,8 @@ def test_title_rows_and_merged_cells_above_the_header_are_passed_over(tmp_path: 
     ],
 )
 def test_numbers_of_up_to_15_digits_are_taken_exactly(number: float, text: str) -> None:
-    assert cells.texts([number], is_name=False).to_pylist() == [text]
-    assert cells.texts([number, "x", ""], is_name=True).to_pylist() == [text, "x", ""]
+    assert cells.read([number]).text.to_pylist() == [text]
+    assert cells.read([number, "x", ""]).as_names().to_pylist() == [text, "x", ""]
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_numbers_of_up_to_15_digits_are_taken_exactly(number: float, text: str) 
 def test_longer_numbers_are_written_with_the_digits_that_are_stored_and_never_pass_for_a_name(
     number: float, text: str
 ) -> None:
-    assert cells.texts([number], is_name=False).to_pylist() == [text]
-    assert cells.texts([number, "x", 7], is_name=True).to_pylist() == [f"#NUMBER! {text}", "x", "7"]
+    assert cells.read([number]).text.to_pylist() == [text]
+    assert cells.read([number, "x", 7]).as_names().to_pylist() == [f"#NUMBER! {text}", "x", "7"]
 
 
 def test_dates_times_and_truth_are_written_as_in_iso_8601_and_as_spreadsheets_do() -> None:
@@ -176,10 +176,10 @@ def test_dates_times_and_truth_are_written_as_in_iso_8601_and_as_spreadsheets_do
         *(timedelta(hours=45, minutes=30), timedelta(hours=-1), True, False, "x"),
     ]
 
-    assert cells.texts(column, is_name=False).to_pylist() == [
+    assert cells.read(column).text.to_pylist() == [
         *("2024-04-03", "2024-04-03 10:11:12", "12:30:00", "45:30:00", "-01:00:00", "TRUE", "FALSE", "x")
     ]
-    assert cells.texts(column[:-1], is_name=True).to_pylist() == [
+    assert cells.read(column[:-1]).as_names().to_pylist() == [
         *("#DATE! 2024-04-03", "#DATE! 2024-04-03 10:11:12", "#TIME! 12:30:00", "#TIME! 45:30:00"),
         *("#TIME! -01:00:00", "TRUE", "FALSE"),
     ]

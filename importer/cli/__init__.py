@@ -1,7 +1,7 @@
 """The command line: options in, exit status out, and the wiring. Never looks at data.
 
-One module for each command (``check`` and ``post`` are one, with the same options), and ``main``, which joins
-them.
+One module for each command (``check`` and ``post`` are one, with the same options), and ``commands``
+which knows where they are; ``main`` is what stands before the command.
 """
 
 from importer.cli.main import EXIT_STATUSES, main, run

@@ -7,20 +7,22 @@ import os
 import socket
 import sys
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 import platformdirs
-from rich.console import Console
 
 from importer import settings
 from importer.errors import CannotGoOn, SetupError
 from importer.ledger import Location, location
-from importer.report.words import printable
+from importer.printing import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import Console
 
 _WIDE: Final = 200  # columns of what is not a terminal: nobody's lines need wrapping there
 
@@ -71,14 +73,6 @@ def complain(text: str) -> None:
         click.echo("\n".join(map(printable, text.split("\n"))), err=True)
 
 
-class _Out(Console):
-    """Standard output."""
-
-    def on_broken_pipe(self) -> None:
-        """Raise it again; rich's own exit status 1 would say that rows need attention."""
-        raise BrokenPipeError
-
-
 @contextmanager
 def printing() -> Iterator[None]:
     """Print results; whoever reads them may leave early, since the exit status says how the run went.
@@ -108,10 +102,22 @@ class Common:
     def __init__(self, config: Path | None, verbose: bool, quiet: bool) -> None:  # noqa: FBT001 - as click hands them over
         self.config = config
         self.verbose = verbose
-        self.out = _Out(quiet=quiet, highlight=False)
-        if not self.out.is_terminal:
-            self.out = _Out(quiet=quiet, highlight=False, width=_WIDE)
-        self.progress = Console(stderr=True, quiet=quiet, highlight=False)
+        self._quiet = quiet
+
+    @cached_property
+    def out(self) -> Console:
+        """Standard output; who prints there finds it when whoever reads it has left."""
+        from importer.cli.output import Out  # noqa: PLC0415 - rich is not needed to tell of options
+
+        out = Out(quiet=self._quiet, highlight=False)
+        return out if out.is_terminal else Out(quiet=self._quiet, highlight=False, width=_WIDE)
+
+    @cached_property
+    def progress(self) -> Console:
+        """Standard error."""
+        from rich.console import Console  # noqa: PLC0415 - the same
+
+        return Console(stderr=True, quiet=self._quiet, highlight=False)
 
     def settings(self) -> settings.Settings:
         """What the configuration file says.

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import click
 
-from importer import reviewing
 from importer.cli.common import Common, printing
-from importer.report import changes, finished
 
 _FEWEST = 2
 
@@ -36,14 +34,18 @@ def diff(
     That is which rows fail newly, which for another cause than before, which still, which are mended, and
     which are not there any more. Each REPORT is a report's folder, or its rows.csv, errors.csv or
     summary.json; the one that started first is the oldest, whatever the order. A row is known by its order
-    id, tracking number and SKU: one in which these were mended is gone. The exit status is 0 when nothing
-    fails newly, 1 when something does.
+    id, tracking number and SKU. One in which one of these was mended in errors.csv is known again as long as
+    that file stands there as it was posted; else the old one is gone. The exit status is 0 when nothing fails
+    newly, 1 when something does.
 
     \b
     importer diff reports/MONDAY reports/TUESDAY
     """  # noqa: D301 - click takes \b for text to be left as it is
     if len(reports) < _FEWEST:
         raise click.UsageError("name at least two reports, of different runs")
+    from importer import reviewing  # noqa: PLC0415 - --help needs none of it
+    from importer.report import changes, finished  # noqa: PLC0415 - --help needs none of it
+
     found = reviewing.compare([finished.read(report) for report in reports], limit)
     with printing():
         if as_json:

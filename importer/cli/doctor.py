@@ -6,26 +6,15 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
-from rich.text import Text
 
-from importer import doctor as checks
 from importer.cli.common import LEDGER, Common, default_ledger, printing
-from importer.doctor import Verdict
-from importer.report.words import printable
 
 if TYPE_CHECKING:
     from importer.doctor import Check
     from importer.ledger import Location
-
-_MARKS: Final = {
-    Verdict.FINE: ("✓", "green"),
-    Verdict.TO_DO: ("✗", "yellow"),
-    Verdict.WRONG: ("✗", "bold red"),
-    Verdict.UNCHECKED: ("-", "dim"),
-}
 
 
 @click.command()
@@ -63,27 +52,16 @@ def doctor(
     something harmless to be asked, the clock, the disks, the ledger and who is posting, and the layouts.
     The exit status is 0 when all is fine, 1 when there is something to do, 2 when the configuration is wrong.
     """
+    from importer import doctor as checks  # noqa: PLC0415 - --help needs none of it
+    from importer.cli import checklist  # noqa: PLC0415 - --help needs none of it
+
     asked = checks.Asked(common.config, to, ledger or default_ledger(), report, layouts)
     made: list[Check] = []
     with printing():
         for check in checks.examine(asked, checks.World(os.environ)):
             made.append(check)
             if not as_json:
-                _show(common, check)
+                checklist.show(common.out, check)
         if as_json:
             click.echo(json.dumps([asdict(check) for check in made], indent=2))
     return checks.exit_status(made)
-
-
-def _show(common: Common, check: Check) -> None:
-    mark, style = _MARKS[check.verdict]
-    line = Text(mark, style)
-    line.append(f" {printable(check.what)}", "bold")
-    line.append(f"  {_on_lines(check.found)}")
-    common.out.print(line, soft_wrap=True)
-    if check.advice:
-        common.out.print(Text(f"    → {check.advice}", "italic"), soft_wrap=True)
-
-
-def _on_lines(text: str) -> str:
-    return "\n".join(map(printable, text.split("\n")))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
-from importer import explaining
 from importer.cli.common import LEDGER, Common, default_ledger, printing
 from importer.cli.settle import again, identity
 from importer.errors import SetupError, Unknown
-from importer.ledger import Ledger, Location, exists
-from importer.report import stories
-from importer.report.words import quoted
+from importer.printing import quoted
+
+if TYPE_CHECKING:
+    from importer.ledger import Location
+    from importer.report import stories
 
 
 @click.command()
@@ -43,6 +45,10 @@ def explain(
     importer explain 1Z999AA10123456784
     importer explain reports/RUN-ID:17
     """  # noqa: D301 - click takes \b for text to be left as it is
+    from importer import explaining  # noqa: PLC0415 - --help needs none of it
+    from importer.ledger import exists  # noqa: PLC0415 - --help needs none of it
+    from importer.report import stories  # noqa: PLC0415 - --help needs none of it
+
     destination = identity(common, to, sandbox=False) if to else None
     if ledger is not None and not exists(ledger):
         raise SetupError(f"--ledger {ledger}: there is no ledger there")
@@ -63,6 +69,9 @@ def explain(
 
 
 def _found(location: Location, name: str, destination: str | None) -> list[stories.Story]:
+    from importer import explaining  # noqa: PLC0415 - --help needs none of it
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
     if not name or not exists(location):
         return []
     with Ledger(location, readonly=True) as memory:
@@ -70,6 +79,8 @@ def _found(location: Location, name: str, destination: str | None) -> list[stori
 
 
 def _where(ledger: Location | None, to: str | None) -> str:
+    from importer.ledger import exists  # noqa: PLC0415 - --help needs none of it
+
     location = ledger or default_ledger()
     if not exists(location):
         return f"was sent: there is no ledger at {location}"

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import click
 
-from importer import batches
 from importer.cli.common import printing
 from importer.errors import ManifestError
-from importer.manifests import drafting, sources
-from importer.manifests import layouts as known
 
 
 @click.group(invoke_without_command=True)
@@ -26,6 +23,8 @@ def layouts(context: click.Context) -> None:
     """  # noqa: D301 - click takes \b for text to be left as it is
     if context.invoked_subcommand is not None:
         return
+    from importer.manifests import layouts as known  # noqa: PLC0415 - --help needs none of it
+
     width = max(map(len, known.names()))
     with printing():
         for name in known.names():
@@ -36,6 +35,8 @@ def layouts(context: click.Context) -> None:
 @click.argument("name", metavar="NAME")
 def show(name: str) -> None:
     """Print the layout NAME, a TOML file to copy and change."""
+    from importer.manifests import layouts as known  # noqa: PLC0415 - --help needs none of it
+
     text = known.text_of(name)
     with printing():
         click.echo(text, nl=False)
@@ -45,6 +46,9 @@ def show(name: str) -> None:
 @click.argument("file", metavar="FILE")
 def guess(file: str) -> None:
     """Draft a layout for FILE: which column is which by header and by what is in it, and why."""
+    from importer import batches  # noqa: PLC0415 - --help needs none of it
+    from importer.manifests import drafting, sources  # noqa: PLC0415 - --help needs none of it
+
     with sources.scratch() as scratch:
         found = sources.find((file,), batches.standard_input(), scratch)
         if len(found) != 1:

@@ -8,8 +8,7 @@ import click
 
 from importer.cli.common import place, printing
 from importer.errors import SetupError
-from importer.ledger import Ledger, exists
-from importer.report.words import printable
+from importer.printing import printable
 
 if TYPE_CHECKING:
     from importer.ledger import Location
@@ -34,6 +33,8 @@ def copy(source: Location, target: Location) -> None:
     PGPASSWORD or ~/.pgpass. All of it is there, or nothing. FROM stays as it is, and from then on no run may
     use it: what is posted with one is not known to the other.
     """
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
     if not exists(source):
         raise SetupError(f"{source}: there is no ledger there")
     with Ledger(source) as one, Ledger(target) as other:

@@ -11,19 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from importer.cli.commands import Commands
 from importer.cli.common import Common, complain
-from importer.cli.diff import diff
-from importer.cli.doctor import doctor
-from importer.cli.edi import edi
-from importer.cli.explain import explain
-from importer.cli.layouts import layouts
-from importer.cli.ledger import ledger
-from importer.cli.posting import check, post
-from importer.cli.review import review
-from importer.cli.runs import runs
-from importer.cli.sandbox import sandbox
-from importer.cli.settle import settle
-from importer.cli.template import template
 from importer.errors import ImporterError
 
 if TYPE_CHECKING:
@@ -78,6 +67,7 @@ def _epilog() -> str:
 
 
 @click.group(
+    cls=Commands,
     context_settings={
         "auto_envvar_prefix": "IMPORTER",
         "help_option_names": ["-h", "--help"],
@@ -104,10 +94,3 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
     Mend and send the rest:       importer post reports/RUN-ID/errors.csv --to adm
     """  # noqa: D301 - click takes \b for text to be left as it is
     context.obj = Common(config, verbose, quiet)
-
-
-for _command in (
-    *(check, post, review, diff, runs, explain, settle),
-    *(ledger, doctor, layouts, edi, template, sandbox),
-):
-    main.add_command(_command)

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from importer import destinations, limits, pipeline, settings
+from importer import destinations, limits, settings
 from importer.cli import watching
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing, user_and_host
 from importer.cli.watching import Watch, watched
 from importer.cluster import Cluster
-from importer.fulfillments import Duplicates, Options
 from importer.ledger import LEASE_SECONDS
-from importer.manifests import encodings
+from importer.model import Duplicates
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
-from importer.report import terminal
 from importer.sandbox import REHEARSALS, Sandbox, rehearsal, stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from importer import pipeline
 
 T = TypeVar("T")
 
@@ -33,6 +33,8 @@ T = TypeVar("T")
 def _encoding(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
+    from importer.manifests import encodings  # noqa: PLC0415 - --help needs none of it
+
     name = encodings.usable(value)
     if name is None:
         raise click.BadParameter(f"{value!r} is not the name of a text encoding; try utf-8, cp1252, gb18030")
@@ -357,6 +359,9 @@ def _refuse_contradictions(command: str, options: dict[str, Any]) -> None:
 def _job(
     common: Common, command: str, target: settings.DestinationSettings | None, options: dict[str, Any]
 ) -> pipeline.Job:
+    from importer import pipeline  # noqa: PLC0415 - --help needs none of it
+    from importer.fulfillments import Options  # noqa: PLC0415 - --help needs none of it
+
     return pipeline.Job(
         command=command,
         arguments=options["manifests"],
@@ -414,6 +419,9 @@ def _fill_carrier(target: settings.DestinationSettings | None, *, asked: bool) -
 
 
 def _run(common: Common, job: pipeline.Job, options: dict[str, Any], watch: Watch) -> int:
+    from importer import pipeline  # noqa: PLC0415 - --help needs none of it
+    from importer.report import terminal  # noqa: PLC0415 - --help needs none of it
+
     interruption = Interruption()
     world = pipeline.World(
         console=common.progress,

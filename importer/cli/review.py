@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from importer import reviewing
 from importer.cli.common import Common, complain, printing
 from importer.model import STATUSES
-from importer.report import finished
-from importer.report import review as shown
 
 if TYPE_CHECKING:
     from importer.report.finished import Finished
@@ -66,6 +63,10 @@ def review(
     importer review reports/RUN-ID --code bad-quantity --limit 0
     importer review reports/RUN-ID --order 1001
     """  # noqa: D301 - click takes \b for text to be left as it is
+    from importer import reviewing  # noqa: PLC0415 - --help needs none of it
+    from importer.report import finished  # noqa: PLC0415 - --help needs none of it
+    from importer.report import review as shown  # noqa: PLC0415 - --help needs none of it
+
     read = finished.read(report)
     wanted = reviewing.Wanted(code, order, status)
     found = reviewing.find(read, wanted, limit) if wanted else None
@@ -74,7 +75,7 @@ def review(
         if as_json:
             click.echo(json.dumps(shown.as_json(read, groups, found), indent=2))
         elif found is not None:
-            shown.show_rows(common.out, read, found)
+            shown.show_rows(common.out, read, found, code)
         else:
             shown.show(common.out, read, groups)
     if opening:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from importer import batches, destinations, settings, settling
+from importer import destinations, settings
 from importer.cli.common import LEDGER, Common, default_ledger, printing, user
 from importer.errors import SetupError
-from importer.ledger import Ledger, Location, exists
-from importer.report import doubts
-from importer.report.words import printable
+from importer.printing import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from importer.ledger import Location
+    from importer.settling import Settled
 
 
 @click.command()
@@ -63,6 +64,9 @@ def settle(
     importer settle 1001/1Z999AA10123456784 --not-created
     importer settle --from reports/RUN-ID/errors.csv         (with a column 'settled' added)
     """  # noqa: D301 - click takes \b for text to be left as it is
+    from importer import batches, settling  # noqa: PLC0415 - --help needs none of it
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
     _refuse_contradictions(names, source, created=created, not_created=not_created)
     destination = identity(common, to, sandbox=sandbox)
     location = ledger or default_ledger()
@@ -119,6 +123,9 @@ def again(common: Common, to: str | None, ledger: Location | None, *, sandbox: b
 
 
 def _list(common: Common, location: Location, destination: str | None, again: str, *, as_json: bool) -> int:
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+    from importer.report import doubts  # noqa: PLC0415 - --help needs none of it
+
     known = exists(location)
     found = []
     if known:
@@ -135,7 +142,9 @@ def _list(common: Common, location: Location, destination: str | None, again: st
     return 0
 
 
-def _tell(common: Common, settled: Sequence[settling.Settled], *, as_json: bool) -> None:
+def _tell(common: Common, settled: Sequence[Settled], *, as_json: bool) -> None:
+    from importer.report import doubts  # noqa: PLC0415 - --help needs none of it
+
     with printing():
         if as_json:
             click.echo(json.dumps([asdict(each) for each in settled], indent=2))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from importer import settings
 from importer.cli.common import printing
-from importer.report import template as empty
-from importer.report.words import printable
+from importer.printing import printable
 
 
 @click.command()
@@ -23,7 +23,7 @@ from importer.report.words import printable
 @click.option(
     "--for",
     "kind",
-    type=click.Choice(empty.KINDS),
+    type=click.Choice(settings.KINDS),
     envvar="IMPORTER_TEMPLATE_FOR",
     help="Only the columns that this kind of destination takes  [default: all columns]",
 )
@@ -34,6 +34,8 @@ def template(file: Path, kind: str | None) -> int:
     """
     if file.suffix.lower() != ".xlsx":
         raise click.UsageError(f"{file}: a template is a workbook; name it {file.with_suffix('.xlsx')}")
+    from importer.report import template as empty  # noqa: PLC0415 - --help needs none of it
+
     empty.write(file, kind or "")
     with printing():
         check = f"importer check {shlex.quote(str(file))}"

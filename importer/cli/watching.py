@@ -15,19 +15,20 @@ import click
 from importer import destinations
 from importer.cli.common import complain
 from importer.errors import ImporterError
-from importer.ledger import Ledger, exists
 from importer.settings import Secret
-from importer.watching import messages, metrics, pings, traces
-from importer.watching.ending import Ending
-from importer.watching.logs import Log
-from importer.watching.messages import TellOn, Troubles
+from importer.watching import pings, traces
 from importer.watching.pings import Pings
+from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from importer.ledger import Ledger
     from importer.pipeline import Job
     from importer.report import Summary
+    from importer.watching.ending import Ending
+    from importer.watching.logs import Log
+    from importer.watching.messages import Troubles
     from importer.watching.traces import Tracing
 
 _T = TypeVar("_T")
@@ -45,7 +46,11 @@ def _ping(_: click.Context, __: click.Parameter, value: str | None) -> Secret | 
 
 
 def _tell(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[Secret, ...]:
-    if values and not messages.is_installed():
+    if not values:
+        return ()
+    from importer.watching import messages  # noqa: PLC0415 - --help needs none of it
+
+    if not messages.is_installed():
         raise click.BadParameter("it needs an extra: pip install 'fulfillment-importer[notify]'")
     for place, value in enumerate(values, start=1):
         if not messages.is_address(value):
@@ -123,6 +128,8 @@ class Watch:
 
     def tell(self) -> None:
         """Tell all who are to be told how it ended."""
+        from importer.watching.ending import Ending  # noqa: PLC0415 - --help needs none of it
+
         ending = Ending(
             command=self.command,
             destination=self.job.destination.name
@@ -147,9 +154,12 @@ class Watch:
 
     def _write_metrics(self, ending: Ending) -> None:
         path = self.options["metrics"]
+        if path is None:
+            return
+        from importer.watching import metrics  # noqa: PLC0415 - few ask for it
+
         try:
-            if path is not None:
-                metrics.write(path, ending, self._oldest_in_doubt(ending.finished_at))
+            metrics.write(path, ending, self._oldest_in_doubt(ending.finished_at))
         except OSError as error:
             _warn(f"--metrics {path}: can't be written: {error.strerror or error}")
 
@@ -166,15 +176,19 @@ class Watch:
         return None if found is None else max((now - min(found, default=now)).total_seconds(), 0.0)
 
     def _tell_people(self, ending: Ending) -> None:
-        if self.options["tell"] and messages.is_wanted(
-            TellOn(self.options["tell_on"]), ending, self._earlier
-        ):
+        if not self.options["tell"]:
+            return
+        from importer.watching import messages  # noqa: PLC0415 - few ask for it
+
+        if messages.is_wanted(TellOn(self.options["tell_on"]), ending, self._earlier):
             for url in messages.send(self.options["tell"], messages.compose(ending)):
                 _warn(
                     f"--tell {messages.shown(url)}: nobody was told; try it with: apprise -vv --body test URL"
                 )
 
     def _earlier(self, summary: Summary) -> Troubles:
+        from importer.watching import messages  # noqa: PLC0415 - --help needs none of it
+
         runs = self._of_ledger(lambda ledger: ledger.runs(_RUNS_LOOKED_AT))
         return messages.earlier(runs or (), summary)
 
@@ -182,6 +196,8 @@ class Watch:
         """What the ledger says; None where it says nothing."""
         if self.job is None:
             return None
+        from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
         try:
             if not exists(self.job.ledger):
                 return None
@@ -229,6 +245,8 @@ def _told(error: BaseException) -> tuple[str, int]:
 
 
 def _log(path: Path | None, stack: ExitStack) -> Log:
+    from importer.watching.logs import Log  # noqa: PLC0415 - --help needs none of it
+
     if path is None:
         return Log()
     if str(path) == STANDARD_ERROR:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from importer.cluster.workers import Workers
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from importer.cluster import Cluster
+
 _CONNECTING_SECONDS: Final = 10.0
 # without a dashboard there is its port all the same; what is left is that nothing is shown there
 _NO_DASHBOARD: Final = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
@@ -22,17 +23,6 @@ _NO_PAGES: Final[dict[str, list[str]]] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """What the user wants: the ``scheduler`` at an address, or so many ``workers`` on this machine.
-
-    None is as many as it has cores.
-    """
-
-    scheduler: str | None = None
-    workers: int | None = None
 
 
 @contextmanager

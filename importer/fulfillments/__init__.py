@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from importer.findings import NO_FINDINGS, NO_MENTIONS, Findings, Mentions
 from importer.fulfillments.said import NOTHING_SAID, Said, conflicts
-from importer.model import MAIL_ALONE, Fulfillment, LineItem, OrderPart
+from importer.model import MAIL_ALONE, Duplicates, Fulfillment, LineItem, OrderPart
 from schemas.manifest import MAX_QUANTITY
 
 if TYPE_CHECKING:
@@ -33,14 +33,6 @@ if TYPE_CHECKING:
 
 NOBODY: Final = -1
 _WINDOW = 4096
-
-
-class Duplicates(StrEnum):
-    """What the same row twice in one parcel means."""
-
-    SUM = "sum"
-    DROP = "drop"
-    ERROR = "error"
 
 
 class Scope(StrEnum):

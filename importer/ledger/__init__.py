@@ -4,15 +4,15 @@
 makes them. ``store`` keeps fulfillments and runs in them, ``history`` what became known of each fulfillment,
 ``interchanges`` what EDI needs to have remembered; ``writer`` makes changes durable, many with one commit.
 A ledger is at one of the ``places``: a file (``sqlite``), where a ``lock`` lets one run at a time post to a
-destination, or a server (``postgresql``), where runs share the work, each with a lease (``leases``),
-at one rate (``paces``).
-``copying`` is for moving from one to the other, and ``ledger`` is what callers see of it all.
+destination, or a server (``postgresql``), where runs share the work, each with a lease (``leases``), at one
+rate (``paces``). ``copying`` is for moving from one to the other, ``pruning`` for what need not be remembered
+for ever, and ``ledger`` is what callers see of it all, with the values in ``known``.
 """
 
-from importer.ledger.interchanges import Interchange
-from importer.ledger.leases import LEASE_SECONDS, Claimed
-from importer.ledger.ledger import Ledger, exists, utc_now
-from importer.ledger.paces import Taken
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.places import Address, Location, location
 from importer.ledger.states import (
     DONE,
@@ -27,7 +27,9 @@ from importer.ledger.states import (
     may_send,
     verdict,
 )
-from importer.ledger.store import Run
+
+if TYPE_CHECKING:
+    from importer.ledger.ledger import Ledger, exists, utc_now
 
 __all__ = [
     "DONE",
@@ -42,6 +44,7 @@ __all__ = [
     "Interchange",
     "Ledger",
     "Location",
+    "Pruned",
     "Run",
     "Taken",
     "TransitionRefused",
@@ -53,3 +56,10 @@ __all__ = [
     "utc_now",
     "verdict",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module hands over whatever it is asked for
+    """What needs SQLAlchemy, imported when it is asked for: a dry run without a ledger never does."""
+    if name in {"Ledger", "exists", "utc_now"}:
+        return getattr(importlib.import_module("importer.ledger.ledger"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

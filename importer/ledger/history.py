@@ -1,12 +1,13 @@
 """What became known of each fulfillment, and when; nothing of it is ever changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, insert, literal, select
 
 from importer.ledger.tables import (
+    ANY_TRACKING_NUMBER,
     FULFILLMENTS,
     HISTORY,
     LAST_KNOWN,
@@ -52,21 +53,37 @@ def found_in_doubt(connection: Connection, left: ColumnElement[bool], entry: Map
 
 
 def told(
-    connection: Connection, order_id: str | None, tracking_number: str | None
+    connection: Connection, destinations: Iterable[str], order_id: str | None, tracking_number: str | None
 ) -> dict[Key, list[Happening]]:
-    """Return all that became known of what has these, in the order of its coming."""
-    wanted = {
-        f"{name} = ?": value
-        for name, value in (("order_id", order_id), ("tracking_number", tracking_number))
-        if value is not None
-    }
-    history = "history" if version_of(connection) >= _FIRST_VERSION else f"({LAST_KNOWN})"
-    order = "id" if history == "history" else "at"
-    found = f"SELECT {_LISTED} FROM {history} WHERE {' AND '.join(wanted)} ORDER BY {order}"  # noqa: S608 - names and question marks alone
+    """Return all that became known of what has these, in the order of its coming.
+
+    Of what has no history, since that was pruned or is from before version 3, that is how it ended last.
+    ``destinations`` are those that the ledger has.
+    """
+    wanted = {"order_id": order_id, "tracking_number": tracking_number}
+    named = {name: value for name, value in wanted.items() if value is not None}
     happened: dict[Key, list[Happening]] = {}
-    for row in connection.exec_driver_sql(marked(connection, found), tuple(wanted.values())):
-        happened.setdefault((row[0], row[1], row[2]), []).append(_happening(row[3:]))
+    if version_of(connection) >= _FIRST_VERSION:
+        for key, each in _found(connection, "history", named, " ORDER BY id"):
+            happened.setdefault(key, []).append(each)
+    keys = (
+        [{ANY_TRACKING_NUMBER.text: tracking_number}]
+        if order_id is None
+        else [{"destination": destination, **named} for destination in destinations]
+    )
+    for place in keys:
+        for key, each in _found(connection, f"({LAST_KNOWN}) AS last_known", place):
+            happened.setdefault(key, [each])
     return happened
+
+
+def _found(
+    connection: Connection, table: str, wanted: Mapping[str, str | None], order: str = ""
+) -> Iterator[tuple[Key, Happening]]:
+    where = " AND ".join(f"{name} = ?" for name in wanted)
+    statement = f"SELECT {_LISTED} FROM {table} WHERE {where}{order}"  # noqa: S608 - names and question marks alone
+    for row in connection.exec_driver_sql(marked(connection, statement), tuple(wanted.values())):
+        yield (row[0], row[1], row[2]), _happening(row[3:])
 
 
 def _parameters(each: Happening) -> tuple[object, ...]:

@@ -1,36 +1,18 @@
 """Which EDI interchanges came, and the control numbers of those that went out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, select
 
+from importer.ledger.known import Interchange
 from importer.ledger.tables import CONTROL_NUMBERS, INTERCHANGES, insert_into, text_of, version_of, writable
 
 LAST_CONTROL_NUMBER: Final = 999_999_999
 """ISA13 has nine digits (X12.5); after it the numbers begin anew."""
 
 _FIRST_VERSION: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Interchange:
-    """An interchange that a run has read; ``at`` is UTC.
-
-    ``content`` tells whether another one of the same control number is the same document. ``source`` is the
-    manifest that it stood in.
-    """
-
-    standard: str
-    sender: str
-    receiver: str
-    control: str
-    content: str
-    run_id: str
-    source: str
-    at: datetime
 
 
 def find(

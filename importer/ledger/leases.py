@@ -28,7 +28,7 @@ import socket
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -53,15 +53,13 @@ from sqlalchemy import (
 
 from importer.errors import CannotGoOn
 from importer.ledger import store
+from importer.ledger.known import Claimed
 from importer.ledger.states import DONE
 from importer.ledger.tables import FULFILLMENTS, RUNS, TEXT, writable
 from importer.model import Entry, State
 
 if TYPE_CHECKING:
     from importer.ledger.writer import Writer
-
-LEASE_SECONDS: Final = 60.0
-"""How long a run may say nothing before the others take it for dead."""
 
 _BEATS: Final = 4  # in the time of a lease, so that one that is late does no harm
 
@@ -110,19 +108,6 @@ class Release:
     order_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """What became of a claim: ``by`` names the other run that has an order of it, "" if there is none.
-
-    Then ``entries`` is what is known of the fulfillments, and the run that asked has the orders, unless all
-    of it is done: then there is nothing to be had (``held``).
-    """
-
-    by: str = ""
-    entries: Mapping[tuple[str, str], Entry] = field(default_factory=dict)
-    held: bool = False
-
-
 @contextmanager
 def held(writer: "Writer", destination: str, run_id: str, seconds: float) -> Iterator[None]:
     """Have a lease for ``run_id``, renewed as long as the context lasts; then its claims are given back."""
@@ -167,7 +152,8 @@ def claim(connection: Connection, claims: Sequence[Claim]) -> list[Claimed]:
     if standing.runs and _has_dead(connection, standing.runs.values()):
         recover(connection, claims[0].destination, claims[0].at, claims[0].run_id)
         standing = _standing(connection, claims)
-    names = dict(_named(connection, _LEASES.c.run_id.in_(set(standing.runs.values()))))
+    others = set(standing.runs.values())
+    names = dict(_named(connection, _LEASES.c.run_id.in_(others))) if others else {}
     results = [_claimed(each, standing, names) for each in claims]
     rows = [
         {"destination": each.destination, "order_id": order_id, "run_id": each.run_id}

@@ -13,18 +13,16 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from importer.errors import CannotGoOn, ImporterError, RunInProgress, SetupError
-from importer.ledger import checkup, copying, history, interchanges, leases, paces, store
+from importer.ledger import checkup, copying, history, interchanges, leases, paces, pruning, store
 from importer.ledger.checkup import Checkup
-from importer.ledger.interchanges import Interchange
-from importer.ledger.leases import LEASE_SECONDS, Claim, Claimed, Release
+from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
+from importer.ledger.leases import Claim, Release
 from importer.ledger.lock import Patience, holder, only_run
-from importer.ledger.paces import Taken
 from importer.ledger.places import Address, Location, location
 from importer.ledger.postgresql import Server
 from importer.ledger.sqlite import File
 from importer.ledger.states import NEXT
-from importer.ledger.store import Run
-from importer.ledger.tables import Key
+from importer.ledger.tables import Key, text_of
 from importer.ledger.writer import End, Settle, Start, Writer, keys_of
 from importer.model import Entry, Happening, Intent, Outcome, State
 
@@ -249,8 +247,8 @@ class Ledger:
     ) -> dict[Key, list[Happening]]:
         """Return what became known, from first to last, of all that has this order id, this number, or both.
 
-        The keys are destination, order id and tracking number. What a ledger from before version 3 knew of a
-        fulfillment is how it ended last.
+        The keys are destination, order id and tracking number. Of what was pruned, and of what a ledger from
+        before version 3 knew, it is how it ended last.
 
         Raises:
             CannotGoOn: the ledger can't be read.
@@ -258,7 +256,11 @@ class Ledger:
         """
         if order_id is None and tracking_number is None:
             raise ValueError((order_id, tracking_number))
-        return self._read(lambda connection: history.told(connection, order_id, tracking_number))
+        return self._read(
+            lambda connection: history.told(
+                connection, store.destinations(connection), order_id, tracking_number
+            )
+        )
 
     def doubts(self, destination: str | None = None) -> list[tuple[str, Entry]]:
         """Return what is in doubt or being sent, each with its destination; all, or that of ``destination``.
@@ -347,7 +349,7 @@ class Ledger:
 
         def hand_over(source: Connection) -> dict[str, int] | ImporterError:
             if self.shared and (runs := leases.alive(source)):
-                return RunInProgress(f"{', '.join(runs)}: posting with this ledger; wait until it has ended")
+                return _busy(runs)
             copied: Future[dict[str, int]] = writing.submit(partial(receive, source=source))
             try:
                 return copied.result()
@@ -364,6 +366,36 @@ class Ledger:
                 stack.enter_context(self.lock(destination))
             done: Future[dict[str, int]] = reading.submit(hand_over)
             return done.result()
+
+    def prunable(self, before: datetime) -> Pruned:
+        """Count what ``prune`` would delete.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+        """
+        return self._read(lambda connection: pruning.prunable(connection, text_of(before)))
+
+    def prune(self, before: datetime) -> Pruned:
+        """Forget the runs that ended ``before`` then, and what became known until then; give back the room.
+
+        What came of each fulfillment stays, and so does all that belongs to what is in doubt: nothing is sent
+        that would not be sent otherwise. No run may post meanwhile.
+
+        Raises:
+            RunInProgress: a run is posting with this ledger.
+            CannotGoOn: the ledger can't be written, or it is read-only.
+        """
+        writer, then = self._writing(), text_of(before)
+        with ExitStack() as stack:
+            for destination in self.destinations():
+                stack.enter_context(self.lock(destination))
+            self._expect_nobody()
+            gone, after = 0, 0
+            while portion := writer.submit(partial(pruning.delete_events, before=then, after=after)).result():
+                gone, after = gone + portion.old, portion.last
+            runs: int = writer.submit(partial(pruning.delete_runs, before=then)).result()
+            self._place.shrink()  # always: an earlier call may have found no room for it
+        return Pruned(runs, gone)
 
     def start_run(self, run: Run) -> None:
         """Remember a run that starts.
@@ -434,6 +466,10 @@ class Ledger:
         """
         return self._read(checkup.examine)
 
+    def _expect_nobody(self) -> None:
+        if self.shared and (runs := self._read(leases.alive)):
+            raise _busy(runs)
+
     def _read(self, question: Callable[[Connection], T]) -> T:
         with self._place.plainly(), self._readers.connect() as connection:
             return question(connection)
@@ -444,6 +480,10 @@ class Ledger:
                 f"ledger {self._place.name}: it was opened for reading only, so it can't be changed"
             )
         return self._writer
+
+
+def _busy(runs: Sequence[str]) -> RunInProgress:
+    return RunInProgress(f"{', '.join(runs)}: posting with this ledger; wait until it has ended")
 
 
 def _place(where: str | Location) -> Server | File:

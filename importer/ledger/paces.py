@@ -5,13 +5,13 @@ the database's own clock. Who wants to post takes a few turns at a time, as many
 waits for each until it comes. A destination that asks for a pause has it from all.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import Column, Connection, DateTime, Table, extract, func
 from sqlalchemy.dialects import postgresql
 
+from importer.ledger.known import Taken
 from importer.ledger.leases import LEASING
 from importer.ledger.tables import TEXT
 
@@ -23,17 +23,6 @@ _PACES: Final = Table(
     Column("paused_until", DateTime(timezone=True), nullable=False),
 )
 _NOW: Final = func.clock_timestamp()  # now() is when the transaction began, which may have had to wait
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Turns that nobody else has: the ``first`` comes in so many seconds, after a rest; others follow.
-
-    Before ``paused`` seconds are over nothing may be sent, whoever's turn it is.
-    """
-
-    first: float
-    paused: float
 
 
 def take(connection: Connection, destination: str, turns: int, interval: float) -> Taken:

@@ -1,13 +1,19 @@
 """Where a ledger can be, a file or a database on a server, and what each such place knows to do."""
 
+from __future__ import annotations
+
 import re
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeAlias
 
-from sqlalchemy import Connection, Engine
+from importer.errors import SetupError
 
-from importer.errors import CannotGoOn, SetupError
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Connection, Engine
+
+    from importer.errors import CannotGoOn
 
 _SCHEMES: Final = ("postgresql", "postgres")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")  # a Path has turned "://" into ":/"
@@ -117,6 +123,13 @@ class Place(Protocol):
 
         Raises:
             CannotGoOn: it can't be had.
+        """
+
+    def shrink(self) -> None:
+        """Give back the room of what was deleted, where that does not happen by itself; nobody else writes.
+
+        Raises:
+            CannotGoOn: there is no room to do it in, or somebody writes.
         """
 
     def plainly(self) -> AbstractContextManager[None]:

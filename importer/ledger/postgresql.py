@@ -106,6 +106,9 @@ class Server:
     def check(self) -> None:
         """Nothing can be moved away from a server while it is used."""
 
+    def shrink(self) -> None:
+        """The server itself sees to it that the room is used again (autovacuum)."""
+
     @contextmanager
     def plainly(self) -> Iterator[None]:
         """Turn what PostgreSQL or the network says into ``CannotGoOn``.

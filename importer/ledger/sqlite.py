@@ -5,7 +5,7 @@ import glob
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,8 @@ from importer.ledger.tables import version_of
 
 BUSY_SECONDS: Final = 30.0
 """How long to wait for another process that is writing; a commit takes milliseconds."""
+
+_MUCH: Final = 0.05  # of a file; what is less is filled again by the next runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,21 @@ class File:
         """
         with self.plainly():
             return _reading(self.path, "mode=ro", _ONE)
+
+    def shrink(self) -> None:
+        """Write the file anew, if much of it is empty; https://www.sqlite.org/lang_vacuum.html.
+
+        For as long as that takes it needs about twice the room.
+        """
+        with self.plainly(), closing(_connect(self.path, "mode=rw")) as connection:
+            [(empty,)], [(pages,)] = (
+                connection.execute(f"PRAGMA {count}").fetchall() for count in ("freelist_count", "page_count")
+            )
+            if empty < pages * _MUCH:
+                return
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def plainly(self) -> Iterator[None]:
@@ -235,17 +252,21 @@ _ONE: Final[Mapping[str, Any]] = {"poolclass": QueuePool, "pool_size": 1, "max_o
 """As ``create_engine`` has it; a second connection might find another file at the path."""
 
 
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.as_uri()}?{how}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,  # sqlite3 begins no transactions of its own; an engine's event does
+        check_same_thread=False,
+    )
+
+
 def _engine(
     path: Path, how: str, begin: str, *pragmas: str, pool: Mapping[str, Any] = _NEW_EACH_TIME
 ) -> Engine:
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{path.as_uri()}?{how}",
-            uri=True,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,  # sqlite3 begins no transactions of its own; the event below does
-            check_same_thread=False,
-        )
+        connection = _connect(path, how)
         try:
             for pragma in pragmas:
                 connection.execute(pragma)

@@ -1,7 +1,6 @@
 """How fulfillments and runs are read from the ledger and written to it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
@@ -22,15 +21,17 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from importer.ledger import history
-from importer.ledger.states import DOUBTED, OUTCOME_UNKNOWN
+from importer.ledger.known import Run
+from importer.ledger.states import OUTCOME_UNKNOWN
 from importer.ledger.tables import (
-    BEING_SENT,
     FULFILLMENTS,
     RUNS,
+    UNSETTLED,
     Key,
     insert_into,
     marked,
     text_of,
+    unsettled,
     version_of,
     writable,
 )
@@ -40,28 +41,6 @@ KEYS_AT_ONCE: Final = 400
 """In one select: two parameters each, and older SQLite takes 999."""
 
 _STATES: Final[Mapping[str, State]] = {state.value: state for state in State}
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run as the ledger remembers it; times are UTC, ``summary`` is JSON text.
-
-    ``given`` is what the run was told, as JSON has it; empty for runs from before version 2. ``who`` started
-    it, as ``user@host``; "" for runs from before version 3.
-    """
-
-    run_id: str
-    command: str
-    destination: str
-    manifests: tuple[str, ...]
-    report: str
-    started_at: datetime
-    finished_at: datetime | None = None
-    exit_status: int | None = None
-    stopped_because: str = ""
-    summary: str = ""
-    given: Mapping[str, Any] = field(default_factory=dict)
-    who: str = ""
 
 
 # Fulfillments -------------------------------------------------------------------------------------------
@@ -101,18 +80,17 @@ def recover(
         "message": _KILLED,
         "at": text_of(at),
     }
-    mine = FULFILLMENTS.c.destination == destination
-    left = and_(mine, BEING_SENT, true() if given_up is None else given_up)
+    being_sent = FULFILLMENTS.c.state == State.SENDING.value
+    left = and_(unsettled(destination), being_sent, true() if given_up is None else given_up)
     history.found_in_doubt(connection, left, changes)
     return connection.execute(update(FULFILLMENTS).where(left).values(changes)).rowcount
 
 
 def doubts(connection: Connection, destination: str | None) -> list[tuple[str, Entry]]:
     """Return what is in doubt or being sent, with its destination, the oldest of each destination first."""
-    found = FULFILLMENTS.c.state.in_([state.value for state in DOUBTED])
-    mine = FULFILLMENTS.c.destination == destination if destination is not None else true()
+    found = UNSETTLED if destination is None else unsettled(destination)
     order = (FULFILLMENTS.c.destination, FULFILLMENTS.c.at, FULFILLMENTS.c.order_id)
-    rows = connection.execute(select(FULFILLMENTS).where(found, mine).order_by(*order))
+    rows = connection.execute(select(FULFILLMENTS).where(found).order_by(*order))
     return [(row[0], _entry(row[1:])) for row in rows]
 
 

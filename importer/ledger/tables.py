@@ -8,12 +8,14 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
     MetaData,
     Table,
     Text,
+    and_,
     select,
     text,
 )
@@ -47,14 +49,20 @@ FULFILLMENTS: Final = Table(
     Column("at", TEXT, nullable=False),
     sqlite_with_rowid=False,
 )
-BEING_SENT: Final = text("state = 'sending'")
+UNSETTLED: Final = text("state IN ('in-doubt', 'sending')")
+"""What is in doubt or being sent; SQLite finds its index by these very words."""
+ANY_TRACKING_NUMBER: Final = text("(tracking_number || '')")
+"""To find fulfillments by tracking number alone.
+
+Were the index of the column itself, SQLite would now and then take it for the key's.
+"""
 Index("fulfillments_by_run", FULFILLMENTS.c.run_id, FULFILLMENTS.c.state)
+Index("fulfillments_by_tracking_number", ANY_TRACKING_NUMBER, _table=FULFILLMENTS)
 Index(
-    "fulfillments_being_sent",
+    "fulfillments_unsettled",
     FULFILLMENTS.c.destination,
-    FULFILLMENTS.c.state,  # without it SQLite would rather read every entry of the destination
-    sqlite_where=BEING_SENT,
-    postgresql_where=BEING_SENT,
+    sqlite_where=UNSETTLED,
+    postgresql_where=UNSETTLED,
 )
 HISTORY: Final = Table(
     "history",
@@ -136,17 +144,30 @@ MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
         """CREATE TABLE control_numbers (series TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (series))
             WITHOUT ROWID""",
     ),
-    4: (),  # what is new is for runs side by side: ``schema.migrate`` makes it where there may be some
+    4: (
+        "DROP INDEX fulfillments_being_sent",
+        """CREATE INDEX fulfillments_unsettled ON fulfillments (destination)
+            WHERE state IN ('in-doubt', 'sending')""",
+        "CREATE INDEX fulfillments_by_tracking_number ON fulfillments ((tracking_number || ''))",
+    ),
 }
 """What makes a ledger of each version out of one of the version before.
 
-Before version 3 all were SQLite files; what comes is for PostgreSQL, too.
+Before version 4 all were SQLite files; what comes is for PostgreSQL, too.
 """
 
 
 def version_of(connection: Connection) -> int:
     """Return the version of the ledger's tables."""
     return int(connection.execute(select(SCHEMA.c.version)).scalar_one())
+
+
+def unsettled(destination: str) -> ColumnElement[bool]:
+    """What is in doubt or being sent of one destination, however much there is of it.
+
+    It is compared as an expression: by the column SQLite would go through all that the key has of it.
+    """
+    return and_(UNSETTLED, FULFILLMENTS.c.destination + "" == destination)
 
 
 def marked(connection: Connection, statement: str) -> str:

@@ -97,6 +97,11 @@ class Breaker:
         if not self._give_up:
             self._stop()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing but probes is let through."""
+        return bool(self._why)
+
     def end(self) -> None:
         """Stop the run, which has come to its end, if the destination failed to the last."""
         if self._why:

@@ -240,7 +240,10 @@ class _Posting:
         spent = 0
         while True:
             parcel.history += (await self._attempt(parcel, order),)
-            match self._decide(parcel.history):
+            decision = self._decide(parcel.history)
+            if self._is_outage(decision, parcel.history):
+                decision = Again()  # it waits where all do, for as long as --give-up allows
+            match decision:
                 case Again(cost=cost) as again if self._budget.take(cost):
                     spent += cost
                     # while it waits it is not being sent, and if the run is killed now, nothing is in doubt
@@ -404,6 +407,14 @@ class _Posting:
             repeatable=self._destination.repeatable,
             alone=not self._first_ended.is_set(),
         )
+
+    def _is_outage(self, decision: Again | End | StopRun, history: tuple[Reading, ...]) -> bool:
+        """Whether nobody could be reached so often that it is no matter of this fulfillment's attempts."""
+        if history[-1].code != _UNREACHABLE or isinstance(decision, StopRun):
+            return False
+        if isinstance(decision, End):
+            self._breaker.open("the destination can't be reached")
+        return self._breaker.is_open
 
     async def _wait(self, again: Again, history: tuple[Reading, ...]) -> None:
         seconds = again.at_least + backoff(len(history), self._random)

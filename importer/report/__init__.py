@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from importer.report.account import NUMBER_OF, Account, Examples, Outcomes, Position
+from importer.report.attention import attention_with
 from importer.report.folder import made, refuse_existing
 from importer.report.page import WebPage
 from importer.report.sinks import Sink
 from importer.report.summary import SUMMARY, Filed, ManifestRead, Summary, publish, summarize
 from importer.report.table import ERRORS, ROWS, Page, Written, write
-from importer.report.workbook import opened as workbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +28,12 @@ __all__ = [
     "Summary",
     "WebPage",
     "Written",
+    "attention_with",
     "made",
     "paths",
     "publish",
     "refuse_existing",
     "summarize",
-    "workbook",
     "write",
 ]
 

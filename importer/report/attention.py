@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     Text: TypeAlias = pa.Array[Any]
@@ -31,6 +33,13 @@ class Attention:
         if not self._troubles:
             return ""
         return hashlib.sha256(b"".join(sorted(self._troubles))).hexdigest()
+
+
+def attention_with(attention: str, files: Sequence[str]) -> str:
+    """The text of ``attention`` and of files that are no manifests, by name; the same text without these."""
+    if not files:
+        return attention
+    return hashlib.sha256("\0".join([attention, *sorted(files)]).encode()).hexdigest()
 
 
 def _digest(text: bytes) -> hashlib.blake2b:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
+from importer.printing import printable
 from importer.report import phrases
 from importer.report.phrases import counted
 from importer.report.review import moment, place
 from importer.report.terminal import put
-from importer.report.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from importer.model import State, fulfillment_name
-from importer.report.words import printable
+from importer.printing import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

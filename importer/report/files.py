@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 UNFINISHED: Final = ".part"
+WORKBOOK: Final = "report.xlsx"
 
 
 def unfinished(path: Path) -> Path:

@@ -14,11 +14,10 @@ import pyarrow.csv as pacsv
 from importer.errors import SetupError
 from importer.model import STATUSES
 from importer.report.account import Examples
-from importer.report.files import UNFINISHED
+from importer.report.files import UNFINISHED, WORKBOOK
 from importer.report.page import PAGE
 from importer.report.summary import SUMMARY, Filed, ManifestRead, Summary
 from importer.report.table import ERRORS, ROWS
-from importer.report.workbook import WORKBOOK
 from schemas.formulas import unguarded
 from schemas.manifest import REPORT_COLUMNS
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from importer.errors import CannotGoOn, SetupError
-from importer.report.files import UNFINISHED
+from importer.report.files import UNFINISHED, WORKBOOK
 from importer.report.page import PAGE
 from importer.report.summary import SUMMARY
 from importer.report.table import ERRORS, ROWS
-from importer.report.workbook import WORKBOOK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
+from importer.printing import printable
 from importer.report import phrases, words
 from importer.report.files import finish, sync, unfinished
 from importer.report.terminal import next_steps
@@ -44,6 +45,7 @@ ROOM_FOR_A_ROW: Final = 20_000
 """With less than these bytes left, no more rows are looked at: a million may follow."""
 _BYTES_OF_A_MARK: Final = 24
 _MOST_LISTED: Final = 20
+_MOST_FILES: Final = 500
 _LEAST_SHARE: Final = 0.008
 _PACKAGE: Final = "importer.report"
 _SOURCE, _MESSAGE = (REPORT_COLUMNS.index(name) for name in ("import_source", "import_message"))
@@ -91,7 +93,7 @@ class WebPage:
             self._kept.add(texts, carrier, marks.get(row, []), is_torn=row in block.torn)
 
     def finish(self, summary: Summary) -> None:
-        """Write the page, and give it its name.
+        """Write the page, and give it its name; again, once more is known of the run.
 
         Raises:
             CannotGoOn: it can't be written.
@@ -129,7 +131,7 @@ class WebPage:
             "rules": _json(exported([*canonical], order_id=order_id, takes=takes, optional=optional)),
             "left_out": _json(self._outline.to_mend - len(self._kept) if self._outline else 0),
             "corrected": _json(CORRECTED),
-            "next": _json(words.printable(self._again.format(CORRECTED))),
+            "next": _json(printable(self._again.format(CORRECTED))),
             **dict(self._kept.members()),
         }
         return "{" + ",".join(f'"{name}":{text}' for name, text in members.items()) + "}"
@@ -214,9 +216,7 @@ def _carriers(cells: Sequence[list[str]], canonical: Mapping[str, int]) -> list[
     companies = cells[canonical["tracking_company"]] if "tracking_company" in canonical else [""] * rows
     numbers = cells[canonical["tracking_number"]] if "tracking_number" in canonical else [""] * rows
     known = words.carriers(numbers, companies)
-    return [
-        words.printable(company).strip() or carrier for company, carrier in zip(companies, known, strict=True)
-    ]
+    return [printable(company).strip() or carrier for company, carrier in zip(companies, known, strict=True)]
 
 
 def _told(summary: Summary, again: str, account: Account | None) -> dict[str, Any]:
@@ -228,13 +228,18 @@ def _told(summary: Summary, again: str, account: Account | None) -> dict[str, An
         "attention": phrases.needing(summary.rows),
         "outcomes": _outcomes(summary),
         "steps": [
-            (label.strip().rstrip(":"), words.printable(text))
+            (label.strip().rstrip(":"), printable(text))
             for label, _, text in next_steps(summary, again, named_report=False, later=True)
         ],
         "problems": _groups(summary.errors, summary),
         "warnings": _groups(summary.warnings, summary),
         "notes": phrases.notes(summary),
         "manifests": summary.manifests[:_MOST_LISTED],
+        "files": [
+            (printable(file.name), printable(file.to), printable(file.why), file.is_fault)
+            for file in (summary.files or ())[:_MOST_FILES]
+        ],
+        "more_files": len((summary.files or ())[_MOST_FILES:]),
         "several_files": len(summary.manifests) > 1,
         "more_manifests": len(summary.manifests[_MOST_LISTED:]),
         "time": timeline(account, summary.started_at) if account and summary.command == "post" else None,
@@ -267,11 +272,12 @@ def _groups(problems: Mapping[str, Examples], summary: Summary) -> list[dict[str
             "count": examples.count,
             "meaning": phrases.cause(code),
             "hint": phrases.hint(code),
+            "example": phrases.example(code),
             "first": [
                 (
-                    words.printable(manifest),
+                    printable(manifest),
                     f"{phrases.unit(manifest, summary)} {row}",
-                    phrases.short(words.printable(message)),
+                    phrases.short(printable(message)),
                 )
                 for manifest, row, message in examples.first
             ],
@@ -304,12 +310,13 @@ def _span(seconds: float) -> str:
 
 def _json(value: object) -> str:
     """JSON that can stand in a script element, and in which line ends are what they were."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(value)
     for character, escaped in _ESCAPED.items():
         text = text.replace(character, escaped)
     return text
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ESCAPED: Final = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
@@ -325,5 +332,5 @@ def _hash(text: str) -> str:
 _ENVIRONMENT: Final = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-_ENVIRONMENT.filters["printable"] = words.printable
+_ENVIRONMENT.filters["printable"] = printable
 _ENVIRONMENT.filters["counted"] = phrases.counted

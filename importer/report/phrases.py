@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from importer.model import FINE, STATUSES, Status
-from importer.report.words import printable
+from importer.printing import printable
 from schemas.codes import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from importer.report.account import Examples
-    from importer.report.summary import ManifestRead, Summary
+    from importer.report.summary import Filed, ManifestRead, Summary
 
 MEANINGS: Final = {
     Status.CREATED: "posted, and the destination said so",
@@ -52,7 +52,18 @@ def size(summary: Summary) -> str:
 
 
 def sentence(summary: Summary) -> str:
-    """What happened, in one sentence: how many rows are done, and how many need somebody's attention."""
+    """What happened, in a sentence: how much is done, how much needs somebody's attention."""
+    unread = len(no_manifests(summary))
+    files = f"; {counted(unread, 'file')} {_is(unread)} no {plural('manifest', unread)}" if unread else ""
+    return _of_rows(summary) + files
+
+
+def no_manifests(summary: Summary) -> list[Filed]:
+    """The files of an inbox that could not be read as manifests."""
+    return [file for file in summary.files or () if not file.is_manifest]
+
+
+def _of_rows(summary: Summary) -> str:
     rows, total = summary.rows, summary.rows["total"]
     if not total:
         return f"{NOTHING_TO_DO[bool(summary.manifests)].capitalize()}: nothing to do"
@@ -103,6 +114,11 @@ def cause(code: str) -> str:
 def hint(code: str) -> str:
     """What to do about the code."""
     return code_of(code).hint.replace("{delimiter}", "delimiter")
+
+
+def example(code: str) -> str:
+    """A short case of the code: what was found, and what it should be."""
+    return str(code_of(code).example)
 
 
 def short(message: str) -> str:

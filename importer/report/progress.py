@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from importer.report.words import printable
+from importer.printing import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

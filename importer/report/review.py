@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
-from importer.report import phrases, terminal
+from importer.printing import printable, quoted
+from importer.report import glossary, phrases, terminal
 from importer.report.phrases import counted
 from importer.report.table import ERRORS, ROWS
 from importer.report.terminal import put, say
-from importer.report.words import printable, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,19 +48,27 @@ def show(console: Console, report: Finished, groups: Sequence[Group]) -> None:
         terminal.counts(console, report.summary)
     _problems(console, "What needs attention", [group for group in groups if group.is_fault], "red")
     _problems(console, "Warnings", [group for group in groups if not group.is_fault], "yellow")
+    terminal.filed(console, report.summary)
     console.print()
     for label, words in _files(report):
         say(console, label, "bold", words)
 
 
-def show_rows(console: Console, report: Finished, found: Found) -> None:
-    """Print the rows that were asked for, each with what was said of it and what to do."""
+def show_rows(console: Console, report: Finished, found: Found, codes: Sequence[str] = ()) -> None:
+    """Print the rows that were asked for, each with what was said of it and what to do.
+
+    Before them stands what each of ``codes`` is, with an example.
+    """
     _head(console, report)
     console.print()
     if not found.count:
         named = ", ".join(printable(code) for code in (*report.summary.errors, *report.summary.warnings))
         put(console, Text(f"no row matches; the codes of this report: {named or 'none'}"))
         return
+    told = [code for code in codes if code in {*report.summary.errors, *report.summary.warnings}]
+    if told:
+        glossary.show(console, told)
+        console.print()
     put(console, Text(f"{counted(found.count, 'row')} {'matches' if found.count == 1 else 'match'}", "bold"))
     for row in found.first:
         put(console, Text(f"  {place(row)}  ").append(row.status, "bold"))
@@ -81,6 +89,7 @@ def as_json(report: Finished, groups: Sequence[Group], found: Found | None) -> d
                 "count": group.count,
                 "meaning": phrases.meaning(group.code),
                 "hint": phrases.hint(group.code),
+                "example": phrases.example(group.code),
                 "first": [asdict(row) for row in group.first],
             }
             for group in groups

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from importer.report.words import printable
+from importer.printing import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,12 +69,17 @@ def as_json(run: Run) -> dict[str, Any]:
         "destination": run.destination,
         "manifests": list(run.manifests),
         "report": run.report,
-        "started_at": _iso(run.started_at),
-        "finished_at": _iso(run.finished_at) if run.finished_at else None,
+        "started_at": iso(run.started_at),
+        "finished_at": iso(run.finished_at) if run.finished_at else None,
         "exit_status": run.exit_status,
         "stopped_because": run.stopped_because,
         "summary": json.loads(run.summary) if run.summary else None,
     }
+
+
+def iso(at: datetime) -> str:
+    """The time as JSON has it: UTC, to the second."""
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _remedy(run: Run) -> str:
@@ -90,7 +95,3 @@ def _rows(run: Run) -> str:
 
 def _time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}"
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

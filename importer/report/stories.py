@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.text import Text
 
 from importer.model import Event, State, Status, fulfillment_name
+from importer.printing import printable
 from importer.report.phrases import MEANINGS
-from importer.report.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -56,13 +56,14 @@ class ManifestRead:
 class Filed:
     """Where a file of an inbox went, ``to`` is "" where it stayed, and why.
 
-    ``is_fault`` says that it should have been moved and could not be.
+    ``is_fault`` says that it should have been moved and could not be, ``is_manifest`` that it was read.
     """
 
     name: str
     to: str
     why: str
     is_fault: bool = False
+    is_manifest: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,10 @@ class Summary:
             "ledger": self.ledger,
         }
         if self.files is not None:
-            document["files"] = [{"name": file.name, "to": file.to, "why": file.why} for file in self.files]
+            document["files"] = [
+                {"name": file.name, "to": file.to, "why": file.why, "is_manifest": file.is_manifest}
+                for file in self.files
+            ]
         return json.dumps(document, indent=2)
 
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from importer.errors import CannotGoOn
 from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of, number_of
 from importer.model import FINE, STATUSES
+from importer.printing import printable
 from importer.report import words
 from importer.report.account import NUMBER_OF, UNTOLD, Account, Examples
 from importer.report.attention import Attention
@@ -276,7 +277,7 @@ class _Stories:
     def __init__(self, account: Account) -> None:
         told = account.outcomes.stories
         self.codes = pa.array([code for code, _ in told] + [""], pa.string())
-        self.messages = pa.array([words.printable(message) for _, message in told] + [""], pa.string())
+        self.messages = pa.array([printable(message) for _, message in told] + [""], pa.string())
         self.hints = pa.array([code_of(code).hint if code else "" for code, _ in told] + [""], pa.string())
 
 
@@ -327,7 +328,7 @@ class _Told:
         code, message, hint = self._said(of_row, held, sent)
         outcomes = self._account.outcomes
         return [
-            _repeat(words.printable(self._page.name), rows),
+            _repeat(printable(self._page.name), rows),
             pa.array(self._numbers).cast(pa.string()),
             _STATUS_TEXTS.take(pa.array(status)),
             code,

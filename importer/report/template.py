@@ -77,8 +77,6 @@ _FOR_SHOPLAZZA: Final = {
 }
 _ANY: Final = ""
 _COLUMNS: Final = {_ANY: _SHARED, "adm": _FOR_ADM, "shoplazza": _FOR_SHOPLAZZA}
-KINDS: Final = tuple(filter(None, _COLUMNS))
-"""The kinds of destination that have a template of their own."""
 
 _RULES: Final = {
     "rows": "On the sheet manifest, below the header: one row for each SKU in a parcel.",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 
 from importer.model import STATUSES, Status
+from importer.printing import printable
 from importer.report import phrases
 from importer.report.phrases import MEANINGS, NOTHING_TO_DO, counted
-from importer.report.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ def show(
     _problems(console, "What needs attention", summary.errors, "red", summary)
     _problems(console, "Warnings", summary.warnings, "yellow", summary)
     _passed_over(console, summary, later=later)
-    _filed(console, summary)
+    filed(console, summary)
     if summary.filled_carriers:
         told = ", ".join(f"{count:,} {carrier}" for carrier, count in summary.filled_carriers.items())
         put(console, Text(f"  carriers filled in by the tracking number, of fulfillments: {told}", "cyan"))
@@ -132,6 +132,18 @@ def counts(console: Console, summary: Summary) -> None:
             line.append(f"{rows:>12,}{fulfillments:>15,}")
             line.append(f"  {MEANINGS[status]}", "dim")
             put(console, line)
+
+
+def filed(console: Console, summary: Summary) -> None:
+    """Print where each file of an inbox went, and why."""
+    if not summary.files:
+        return
+    console.print()
+    console.print(Text("Files", "bold"))
+    for file in summary.files:
+        line = Text(f"{printable(file.name)} → {printable(file.to)}" if file.to else printable(file.name))
+        line.append(f"  {printable(file.why)}", "red" if file.is_fault else "dim")
+        put(console, line, 2)
 
 
 def put(console: Console, text: Text, indent: int = 0) -> None:
@@ -232,14 +244,3 @@ _UNANSWERED: Final = (
     "the answers to EDI partners are not written again; run the same command again: what is done is skipped, "
     "and all answers are written"
 )
-
-
-def _filed(console: Console, summary: Summary) -> None:
-    if not summary.files:
-        return
-    console.print()
-    console.print(Text("Files", "bold"))
-    for file in summary.files:
-        line = Text(f"{printable(file.name)} → {printable(file.to)}" if file.to else printable(file.name))
-        line.append(f"  {printable(file.why)}", "red" if file.is_fault else "dim")
-        put(console, line, 2)

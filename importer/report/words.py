@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from importer import tracking
 from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of
+from importer.printing import printable, quoted
 from schemas.codes import code_of
 from schemas.formulas import MARKS, NO_RESULT
 from schemas.manifest import COLUMNS, VERDICTS
@@ -20,32 +21,11 @@ if TYPE_CHECKING:
     from importer.report.account import Account
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
-_SHOWN = 100
 _NUMBERS_SHOWN = 6
 _NUMBER = re.compile(r"[^,;/|&、\s]+")
 _UNBROKEN = re.compile(r"[^,;/|&、\r\n]+")
 _WRAPPED = re.compile(r'="([^"]*)"')
 _LONG_PART = 8
-
-
-def printable(text: str) -> str:
-    """The text on one line, with what could steer a terminal written as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape").decode()
-        if unicodedata.category(character)[0] == "C" or character in "\u2028\u2029"
-        else " "
-        for character in text
-    )
-
-
-def quoted(text: str) -> str:
-    """What came from a file, printable, in quotes, and not endless."""
-    shown = printable(text)
-    return f"'{shown}'" if len(shown) <= _SHOWN else f"'{shown[:_SHOWN]}…' ({len(text)} characters)"
 
 
 def describe(

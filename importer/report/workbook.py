@@ -18,8 +18,9 @@ from xlsxwriter.exceptions import FileCreateError, XlsxWriterException
 
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
-from importer.report import phrases, words
-from importer.report.files import finish, sync, unfinished
+from importer.printing import printable
+from importer.report import phrases
+from importer.report.files import WORKBOOK, finish, sync, unfinished
 from importer.report.phrases import MEANINGS
 from importer.report.sinks import Mark
 from schemas.formulas import GUARDED, GUARDED_NUMBER
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     Text: TypeAlias = pa.Array[Any]
 
-WORKBOOK: Final = "report.xlsx"
 ALL_ROWS: Final = 200_000
 """A run of more rows than these has only those in its workbook that need attention."""
 MOST_ROWS, MOST_COLUMNS = 1_048_575, 16_384  # of a sheet, below its header: ECMA-376
@@ -298,7 +298,7 @@ class Lines:
 
 
 _WRAPPED: Final = {"text_wrap": True}
-_WIDTHS: Final = (36, 60, 16, 60)
+_WIDTHS: Final = (36, 60, 16, 60, 60)
 _CUT: Final = -2
 
 
@@ -360,20 +360,20 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "finished (UTC)", _time(summary.finished_at)
     yield "exit status", str(summary.exit_status)
     if summary.stopped_because:
-        yield "stopped because", words.printable(summary.stopped_because)
+        yield "stopped because", printable(summary.stopped_because)
     if summary.ledger:
-        yield "ledger", words.printable(summary.ledger)
+        yield "ledger", printable(summary.ledger)
     for manifest in summary.manifests:
-        yield "manifest", f"{words.printable(manifest.name)}, {manifest.rows:,} rows"
+        yield "manifest", f"{printable(manifest.name)}, {manifest.rows:,} rows"
 
 
 def _put_problems(page: Lines, title: str, problems: Mapping[str, Examples]) -> None:
     if not problems:
         return
     page.put()
-    page.put(title, "meaning", "rows", "what to do", heading=True)
+    page.put(title, "meaning", "rows", "what to do", "example", heading=True)
     for code, examples in phrases.by_weight(problems):
-        page.put(code, phrases.meaning(code), examples.count, phrases.hint(code))
+        page.put(code, phrases.meaning(code), examples.count, phrases.hint(code), phrases.example(code))
 
 
 def _time(at: datetime) -> str:

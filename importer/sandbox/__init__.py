@@ -5,7 +5,6 @@ They are as strict as the APIs' documents and remember what they were sent. They
 misbehave (see faults.py).
 """
 
-from importer.sandbox.app import application
 from importer.sandbox.faults import REHEARSALS, Faults, rehearsal
 from importer.sandbox.orders import Created, Received, Store
 from importer.sandbox.server import Sandbox, serve
@@ -20,7 +19,6 @@ __all__ = [
     "Sandbox",
     "Shop",
     "Store",
-    "application",
     "rehearsal",
     "serve",
 ]

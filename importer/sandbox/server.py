@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
-import struct
-import threading
 from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, Self
 
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from importer.errors import CannotGoOn, SetupError
-from importer.sandbox.app import application
-from importer.sandbox.kinds import End
+from importer.errors import SetupError
 from importer.sandbox.shops import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from starlette.types import ASGIApp, Scope
-
     from importer.sandbox.faults import Faults
     from importer.sandbox.orders import Store
+    from importer.sandbox.running import Server
     from importer.sandbox.shops import Bucket
 
 
@@ -52,9 +43,12 @@ class Sandbox:
         self.store = store
         self.shop = shop or Shop.any_order(now=store.now)
         self.url = ""
+        self._server: Server
         self._host = host
         self._port = port
-        self._app = partial(application, store, token, faults, shop=self.shop, bucket=bucket)
+        self._token = token
+        self._faults = faults
+        self._bucket = bucket
 
     def __enter__(self) -> Self:
         """Start it.
@@ -63,9 +57,13 @@ class Sandbox:
             SetupError: the host is not loopback, or the port can't be had.
             CannotGoOn: the server does not start.
         """
+        from importer.sandbox.app import application  # noqa: PLC0415 - Starlette, only where it is served
+        from importer.sandbox.running import Server  # noqa: PLC0415 - uvicorn, the same
+
+        app = partial(application, self.store, self._token, self._faults, shop=self.shop, bucket=self._bucket)
         listener = _listen(self._host, self._port)
         self.url = f"http://{_IN_URL[self._host]}:{listener.getsockname()[1]}"
-        self._server = _Server(self._app, listener)
+        self._server = Server(app, listener, _BACKLOG)
         self._server.start()
         return self
 
@@ -95,11 +93,7 @@ def serve(
         signalled.get()
 
 
-BACKLOG = 1024
-KEEP_ALIVE_SECONDS = 75
-"""Longer than clients keep an idle connection, so that it is never closed under a request."""
-SHUTDOWN_SECONDS = 1
-_START_SECONDS = 10.0
+_BACKLOG = 1024
 _PORTS = 65_536
 
 _ADDRESSES: Final = {
@@ -120,85 +114,13 @@ def _listen(host: str, port: int) -> socket.socket:
         )
     family, address = _ADDRESSES[host]
     try:
-        listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((address, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = f"{os.strerror(error.errno or 0)}; choose another, or 0 for any that is free"
         raise SetupError(f"sandbox port: {port} on {host} can't be had: {reason}") from error
     # asyncio does not set it on what this listener accepts; without it, an answer waits 40 ms for an ACK
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn in a thread of its own."""
-
-    def __init__(self, app: Callable[..., ASGIApp], listener: socket.socket) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app(hang_up=self._hang_up),
-                http="h11",  # which is always there, and of which the faults know how it ends connections
-                lifespan="off",
-                ws="none",
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                backlog=BACKLOG,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-            )
-        )
-        self._listener = listener
-        self._begun = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-        if not self._begun.wait(_START_SECONDS) or not self.started:
-            self.stop()
-            raise CannotGoOn("sandbox: its server did not start")
-
-    def stop(self) -> None:
-        self.should_exit = True
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            with self._listener:
-                self.run([self._listener])
-        finally:
-            self._begun.set()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._begun.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()  # closing waits for a client that does not read
-        await asyncio.sleep(0)  # an aborted connection is closed in the loop's next round
-
-    def _hang_up(self, scope: Scope, end: End) -> None:
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, H11Protocol) and connection.client == scope["client"]:
-                _END[end](connection.transport)
-
-
-def _close(transport: asyncio.Transport) -> None:
-    transport.close()
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    # lingering for 0 seconds makes the kernel send RST instead of FIN
-    transport.get_extra_info("socket").setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-    )
-    transport.abort()
-
-
-_END: Final = {End.CLOSED: _close, End.RESET: _reset}
 
 
 @contextmanager

@@ -13,21 +13,21 @@ import threading
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from importer.printing import printable
 from importer.report import phrases
 from importer.report.phrases import counted
-from importer.report.words import printable
+from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import ModuleType
 
     from importer.ledger import Run
-    from importer.report import Summary
+    from importer.report import Filed, Summary
     from importer.settings import Secret
     from importer.watching.ending import Ending
 
@@ -38,14 +38,6 @@ LIMIT_SECONDS: Final = 60.0
 _ROWS_PER_CODE: Final = 3
 _CODES_SHOWN: Final = 20
 _MAIL: Final = ("mailto:", "mailtos:")
-
-
-class TellOn(StrEnum):
-    """Of which runs people are told."""
-
-    FAILURE = "failure"
-    CHANGE = "change"
-    ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +103,9 @@ def _details(summary: Summary | None) -> Iterator[str]:
     if summary.errors:
         yield from ("", "What needs attention:")
         yield from _problems(summary)
+    if unread := phrases.no_manifests(summary):
+        yield from ("", "No manifests, of which nothing was sent:")
+        yield from (f"  {_unread(file)}" for file in unread)
     files = _files(summary)
     yield ""
     yield f"Report: {_absolute(summary.reports.get('page', summary.reports['rows']))}"
@@ -135,6 +130,11 @@ def _problems(summary: Summary) -> Iterator[str]:
             yield f"      … and {examples.count - len(examples.first):,} more"
     if len(problems) > _CODES_SHOWN:
         yield f"  … and {counted(len(problems) - _CODES_SHOWN, 'code')} more"
+
+
+def _unread(file: Filed) -> str:
+    why = phrases.short(printable(file.why.removeprefix("no manifest: ")))
+    return f"{why} (now {printable(file.to)})" if file.to else why
 
 
 def _files(summary: Summary | None) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -33,7 +34,8 @@ _CREATED_AT = "2024-04-30T12:00:00Z"
 class Books:
     """What the witness has written down so far, as of the last ``read``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, witness: subprocess.Popen[str]) -> None:
+        self._witness = witness
         self.received: Counter[str] = Counter()
         self.created: Counter[str] = Counter()
         self._events: list[tuple[str, str]] = []
@@ -65,6 +67,15 @@ class Books:
                 raise TimeoutError(f"never created: {self.received - self.created}")
             time.sleep(LONGEST_MOMENT)
 
+    @contextmanager
+    def nobody_answered(self) -> Iterator[None]:
+        """Let the witness stand still, from entering to leaving: who asks it waits."""
+        self._witness.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._witness.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
@@ -74,9 +85,9 @@ class Books:
 def witness(path: Path, seed: int) -> Iterator[tuple[str, Books]]:
     """Have a witness whose books are at ``path``: its address and the books."""
     path.touch()
-    books = Books(path)
     command = [sys.executable, "-I", __file__, str(path), str(seed)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        books = Books(path, process)
         try:
             assert process.stdout is not None
             yield f"http://127.0.0.1:{int(process.stdout.readline())}", books

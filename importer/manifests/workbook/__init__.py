@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import difflib
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -20,12 +19,12 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError, Shee
 
 from importer.errors import ManifestError
 from importer.manifests import delimited, encodings
-from importer.manifests.workbook import binary, cells, formats, legacy, opendocument, openxml, safety
+from importer.manifests.workbook import binary, cells, formats, kept, legacy, opendocument, openxml, safety
 from importer.manifests.workbook.oddities import Oddities
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
     from python_calamine import CalamineSheet
@@ -40,6 +39,7 @@ NAMES: Final = ("order_id", "sku", "tracking_number", "fulfillment_id")
 """The canonical columns whose cells name something, so that every digit counts, and leading zeros do."""
 _ROWS_AT_ONCE = 50_000
 _SHOWN = 10
+_MOST_DIGITS = 300  # of a float
 
 format_of = safety.format_of
 MAX_COLUMNS: Final = safety.MAX_COLUMNS
@@ -47,12 +47,18 @@ MAX_COLUMNS: Final = safety.MAX_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The sheet that is read; ``width`` is how many columns it has, ``notes`` what a person is told of it."""
+    """The sheet that is read; ``width`` is how many columns it has, ``notes`` what a person is told of it.
+
+    ``cells`` are all of its cells, compressed (see kept.py); ``zero_led`` says by column how long the longest
+    text is that begins with a zero and is all digits.
+    """
 
     name: str
     width: int
     odd: Oddities
     notes: tuple[str, ...] = ()
+    cells: pa.Buffer | None = None
+    zero_led: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +94,13 @@ def survey(
     encoded = encodings.digest(source)
     with _opened(source, form) as book:
         headed = [found for name in book.chosen(sheet) if (found := _headed(book, name, layout, needed))]
-    if not headed:
-        which = f"the sheet {sheet} is" if sheet else "all its sheets are"
-        raise ManifestError(f"{source.name}: {which} empty; a manifest has at least a header row")
-    meant, notes = _meant(headed)
-    name, width, odd = meant.sheet.name, meant.sheet.width, meant.sheet.odd
-    return Found(encoded, meant.form, Sheet(name, width, odd, (*odd.notes(width), *notes)), meant.above)
+        if not headed:
+            which = f"the sheet {sheet} is" if sheet else "all its sheets are"
+            raise ManifestError(f"{source.name}: {which} empty; a manifest has at least a header row")
+        meant, notes = _meant(headed)
+        read = _kept(book.load(meant.sheet.name), meant.sheet)
+    noted = (*read.odd.notes(read.width), *notes)
+    return Found(encoded, meant.form, replace(read, notes=noted), meant.above)
 
 
 def read(
@@ -109,23 +116,16 @@ def read(
     """
     encoded, header, sheet = found
     encodings.check_unchanged(source, encoded)
-    with _opened(source) as book:
-        loaded = book.load(sheet.name)
-        longest = _longest_zero_led(loaded, sheet, reading)
-        first = 0
-        for rows in _in_blocks(loaded, sheet):
-            records = _records(rows, first, sheet, reading)
-            lost = {at: _lost(rows, first, at, longest.get(at, 0), sheet) for at in reading.names}
-            below = max(header.header_row - first, 0)
-            first += len(rows)
-            if below < len(records):
-                yield (
-                    delimited.Records(
-                        [column.slice(below) for column in records.columns], records.first_row + below
-                    ),
-                    {at: mask[below:] for at, mask in lost.items()},
-                )
-    encodings.check_unchanged(source, encoded)
+    first = 0
+    for columns in kept.blocks_of(sheet.cells) if sheet.cells is not None else ():
+        rows = len(columns[0].text)
+        texts = [_text(cells, first, at, sheet, reading) for at, cells in enumerate(columns)]
+        lost = {at: _lost(columns[at], first, at, sheet) for at in reading.names}
+        below = max(header.header_row - first, 0)
+        first += rows
+        if below < rows:
+            records = delimited.Records([text.slice(below) for text in texts], first - rows + below + 1)
+            yield records, {at: mask[below:] for at, mask in lost.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,7 @@ class _Book:
         self._source = source
         self._sheets = sheets
         self._look = look
+        self._last: CalamineSheet | None = None
         tables = [each for each in sheets.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
         tables.sort(key=lambda each: each.visible != SheetVisibleEnum.Visible)
         self._names = [each.name for each in tables]
@@ -211,12 +212,15 @@ class _Book:
         safety.check_area(self._source, name, loaded.total_height, width)
         sheet = Sheet(name, width, odd)
         rows = next(_in_blocks(loaded, sheet, delimited.HEADER_SEARCHED), [])
-        columns = _records(rows, 0, sheet, Reading(frozenset(), None)).columns
-        return loaded, [*zip(*(column.to_pylist() for column in columns), strict=True)], sheet
+        texts = (column.text.to_pylist() for column in _cells(rows, 0, sheet))
+        return loaded, [*zip(*texts, strict=True)], sheet
 
     def load(self, name: str) -> CalamineSheet:
-        """The whole sheet."""
-        return self._sheets.get_sheet_by_name(name)
+        """The whole sheet; the last one is at hand."""
+        if self._last is None or self._last.name != name:
+            self._last = None  # before there is another one: both may be large
+            self._last = self._sheets.get_sheet_by_name(name)
+        return self._last
 
 
 @contextmanager
@@ -281,19 +285,48 @@ def _in_blocks(
         yield [row + [""] * (sheet.width - len(row)) if len(row) < sheet.width else row for row in block]
 
 
-def _records(rows: Sequence[list[Any]], first: int, sheet: Sheet, reading: Reading) -> delimited.Records:
-    columns = []
+def _cells(rows: Sequence[list[Any]], first: int, sheet: Sheet) -> Iterator[cells.Cells]:
+    """The columns of rows that begin with the sheet's row ``first`` (from 0)."""
     for at, column in enumerate(zip(*rows, strict=True)):
-        text = cells.texts(column, is_name=at in reading.names or at == reading.quantity)
-        for look, found in _hiding(sheet, at) if at in reading.names else ():
-            text = _as_shown(text, column, _within(found, first, len(rows)), look)
+        read = cells.read(column)
         known = sheet.odd.texts.get(at, {})
         places = _within(known, first, len(rows))
         if places.any():
             texts = [known[first + place] for place in np.flatnonzero(places).tolist()]
-            text = pc.replace_with_mask(text, pa.array(places), pa.array(texts, pa.string()))
-        columns.append(text)
-    return delimited.Records(columns, first + 1)
+            text = pc.replace_with_mask(read.text, pa.array(places), pa.array(texts, pa.string()))
+            read = cells.Cells(text, np.where(places, np.int8(cells.Kind.OTHER), read.kinds))
+        yield read
+
+
+def _kept(loaded: CalamineSheet, sheet: Sheet) -> Sheet:
+    """The sheet with all of its cells."""
+    zero_led: dict[int, int] = {}
+
+    def blocks() -> Iterator[list[cells.Cells]]:
+        first = 0
+        for rows in _in_blocks(loaded, sheet):
+            columns = [*_cells(rows, first, sheet)]
+            first += len(rows)
+            for at, column in enumerate(columns):
+                zero_led[at] = max(zero_led.get(at, 0), _longest_zero_led(column.text))
+            yield columns
+
+    return replace(sheet, cells=kept.keep(blocks(), sheet.width), zero_led=zero_led)
+
+
+def _longest_zero_led(text: Text) -> int:
+    led = text.filter(pc.starts_with(text, "0"))
+    return pc.max(pc.utf8_length(led.filter(pc.utf8_is_decimal(led)))).as_py() or 0
+
+
+def _text(column: cells.Cells, first: int, at: int, sheet: Sheet, reading: Reading) -> Text:
+    """The column as it is read, which depends on whether it names something."""
+    if at not in reading.names:
+        return column.as_names() if at == reading.quantity else column.text
+    text = column.as_names()
+    for look, rows in _hiding(sheet, at):
+        text = _as_shown(text, column, _within(rows, first, len(text)), look)
+    return text
 
 
 def _hiding(sheet: Sheet, at: int) -> Iterator[tuple[str, array[int]]]:
@@ -305,14 +338,17 @@ def _hiding(sheet: Sheet, at: int) -> Iterator[tuple[str, array[int]]]:
     )
 
 
-def _as_shown(text: Text, column: Sequence[Any], places: Mask, look: str) -> Text:
+def _as_shown(text: Text, column: cells.Cells, places: Mask, look: str) -> Text:
     """As the sheet shows it: whoever typed it has not seen the number."""
-    places &= cells.numbers_among(column)
-    write = cells.scientific if look == formats.SCIENTIFIC else partial(cells.hidden, code=look)
+    at = np.flatnonzero(places & column.numbers)
+    numbers = column.text.take(pa.array(at)).to_pylist()
     if look == formats.SCIENTIFIC:
-        places[[at for at in np.flatnonzero(places).tolist() if abs(column[at]) < 1]] = False
-    texts = [write(column[at]) for at in np.flatnonzero(places).tolist()]
-    return pc.replace_with_mask(text, pa.array(places), pa.array(texts, pa.string())) if texts else text
+        texts = [cells.scientific(float(number)) if abs(float(number)) >= 1 else number for number in numbers]
+    else:
+        texts = [cells.hidden(number, look) for number in numbers]
+    shown = np.zeros(len(text), dtype=bool)
+    shown[at] = True
+    return pc.replace_with_mask(text, pa.array(shown), pa.array(texts, pa.string())) if texts else text
 
 
 def _within(found: Collection[int], first: int, rows: int) -> Mask:
@@ -323,21 +359,10 @@ def _within(found: Collection[int], first: int, rows: int) -> Mask:
     return mask
 
 
-def _longest_zero_led(loaded: CalamineSheet, sheet: Sheet, reading: Reading) -> dict[int, int]:
-    """By column, how long the longest text is that begins with a zero and is all digits."""
-    longest: dict[int, int] = {}
-    for rows in _in_blocks(loaded, sheet) if reading.names else ():
-        for at in reading.names:
-            column = {row[at] for row in rows}
-            for cell in column:
-                if type(cell) is str and cell[:1] == "0" and cell.isdecimal():
-                    longest[at] = max(longest.get(at, 0), len(cell))
-    return longest
-
-
-def _lost(rows: Sequence[list[Any]], first: int, at: int, longest: int, sheet: Sheet) -> Mask:
-    column = [row[at] for row in rows]
-    lost = _within(sheet.odd.looks.get((at, formats.PADDED), ()), first, len(rows))
-    if longest:
-        lost |= [type(cell) in {float, int} and 0 <= cell < 10 ** (longest - 1) for cell in column]
+def _lost(column: cells.Cells, first: int, at: int, sheet: Sheet) -> Mask:
+    lost = _within(sheet.odd.looks.get((at, formats.PADDED), ()), first, len(column.text))
+    numbers = column.numbers
+    if (longest := sheet.zero_led.get(at, 0)) and numbers.any():
+        values = column.text.filter(pa.array(numbers)).cast(pa.float64()).to_numpy()
+        lost[numbers] |= (values >= 0) & (values < 10.0 ** min(longest - 1, _MOST_DIGITS))
     return lost

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -27,39 +29,68 @@ _STORED_BELOW = 1e17  # of a larger number not all digits are in the file, so th
 _DATE, _TIME, _NUMBER, _FORMAT = MARKS
 
 
-def texts(column: Sequence[object], *, is_name: bool) -> Text:
-    """A column's values as text: 12.0 is ``12``, a date is as in ISO 8601, true is ``TRUE``.
+class Kind(IntEnum):
+    """What a cell was, where that matters for what names something."""
 
-    Where the column ``is_name`` of something, there is a mark (see schemas.formulas) before dates, times and
-    numbers of more than 15 digits: none of them is a name, and what looked like one has been changed by the
-    spreadsheet program.
-    """
+    OTHER = 0
+    NUMBER = 1
+    LARGE = 2
+    """A number of more digits than a spreadsheet program keeps."""
+    DATE = 3
+    TIME = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Cells of a column: their text as in a CSV of the sheet, and what they were (int8, see ``Kind``)."""
+
+    text: Text
+    kinds: npt.NDArray[np.int8]
+
+    def as_names(self) -> Text:
+        """The text with a mark (see schemas.formulas) before dates, times and numbers of more than 15 digits.
+
+        None of them is a name, and what looked like one has been changed by the spreadsheet program.
+        """
+        text = self.text
+        for kind, mark in _MARK_OF.items():
+            places = self.kinds == kind
+            if places.any():
+                mask = pa.array(places)
+                marked = pc.binary_join_element_wise(mark, text.filter(mask), " ")
+                text = pc.replace_with_mask(text, mask, marked)
+        return text
+
+    @property
+    def numbers(self) -> Mask:
+        """Which cells are numbers."""
+        return np.isin(self.kinds, (Kind.NUMBER, Kind.LARGE))
+
+
+def read(column: Sequence[object]) -> Cells:
+    """A column's values: 12.0 is ``12``, a date is as in ISO 8601, true is ``TRUE``."""
     kinds = set(map(type, column))
     if kinds <= {str}:
-        return pa.array(column, pa.string())
+        return Cells(pa.array(column, pa.string()), np.zeros(len(column), dtype=np.int8))
     if kinds <= {float, int}:
-        return _numbers(np.array(column, dtype=np.float64), is_name=is_name)
+        return _numbers(np.array(column, dtype=np.float64))
+    types = np.array([_KIND_OF[type(cell)] for cell in column], dtype=np.int8)
     written = np.empty(len(column), dtype=object)
     written[:] = column
-    numeric = numbers_among(column)
+    numeric = types == Kind.NUMBER
     if numeric.any():
-        written[numeric] = _numbers(written[numeric].astype(np.float64), is_name=is_name).to_pylist()
+        numbers = _numbers(written[numeric].astype(np.float64))
+        written[numeric], types[numeric] = numbers.text.to_pylist(), numbers.kinds
     for at in np.flatnonzero(~numeric).tolist() if kinds - {str, float, int} else ():
         value = column[at]
         if not isinstance(value, str):
-            mark, write = _WRITTEN[type(value)]
-            written[at] = f"{mark} {write(value)}" if mark and is_name else write(value)
-    return pa.array(written, pa.string())
+            written[at] = _WRITTEN[type(value)](value)
+    return Cells(pa.array(written, pa.string()), types)
 
 
-def numbers_among(column: Sequence[object]) -> Mask:
-    """Which cells are numbers."""
-    return np.fromiter((type(cell) in {float, int} for cell in column), dtype=bool, count=len(column))
-
-
-def hidden(number: float, code: str) -> str:
+def hidden(number: str, code: str) -> str:
     """A number that the sheet shows by a format of that ``code``, which makes something else of it."""
-    return f"{_FORMAT} {_number(number)} as {code}"
+    return f"{_FORMAT} {number} as {code}"
 
 
 def scientific(number: float) -> str:
@@ -68,16 +99,17 @@ def scientific(number: float) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}E{exponent}"
 
 
-def _numbers(values: npt.NDArray[np.float64], *, is_name: bool) -> Text:
+def _numbers(values: npt.NDArray[np.float64]) -> Cells:
+    kinds = np.full(len(values), Kind.NUMBER, dtype=np.int8)
     plain = (np.abs(values) < EXACT_BELOW) & (np.trunc(values) == values)
     written = pa.array(np.where(plain, values, 0).astype(np.int64)).cast(pa.string())
     if plain.all():
-        return written
+        return Cells(written, kinds)
+    kinds[np.abs(values) >= EXACT_BELOW] = Kind.LARGE
+    kinds[~np.isfinite(values)] = Kind.OTHER
     distinct, which = np.unique(values[~plain], return_inverse=True)
-    marks = [f"{_NUMBER} " if is_name and EXACT_BELOW <= abs(value) < np.inf else "" for value in distinct]
-    texts = [mark + _number(value) for mark, value in zip(marks, distinct.tolist(), strict=True)]
-    others = pa.array(texts, pa.string()).take(pa.array(which))
-    return pc.replace_with_mask(written, pa.array(~plain), others)
+    others = pa.array(list(map(_number, distinct.tolist())), pa.string()).take(pa.array(which))
+    return Cells(pc.replace_with_mask(written, pa.array(~plain), others), kinds)
 
 
 def _number(value: float) -> str:
@@ -97,10 +129,21 @@ def _lasting(value: timedelta) -> str:
     return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
-_WRITTEN: Mapping[type, tuple[str, Callable[[Any], str]]] = {
-    bool: ("", lambda value: "TRUE" if value else "FALSE"),
-    datetime: (_DATE, lambda value: value.isoformat(sep=" ", timespec="seconds")),
-    date: (_DATE, date.isoformat),
-    time: (_TIME, lambda value: value.isoformat(timespec="seconds")),
-    timedelta: (_TIME, _lasting),
+_WRITTEN: Final[Mapping[type, Callable[[Any], str]]] = {
+    bool: lambda value: "TRUE" if value else "FALSE",
+    datetime: lambda value: value.isoformat(sep=" ", timespec="seconds"),
+    date: date.isoformat,
+    time: lambda value: value.isoformat(timespec="seconds"),
+    timedelta: _lasting,
 }
+_KIND_OF: Final = {
+    str: Kind.OTHER,
+    bool: Kind.OTHER,
+    float: Kind.NUMBER,
+    int: Kind.NUMBER,
+    datetime: Kind.DATE,
+    date: Kind.DATE,
+    time: Kind.TIME,
+    timedelta: Kind.TIME,
+}
+_MARK_OF: Final = {Kind.LARGE: _NUMBER, Kind.DATE: _DATE, Kind.TIME: _TIME}

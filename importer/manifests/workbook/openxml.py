@@ -41,6 +41,7 @@ _HIDDEN_ROW = re.compile(_TAG + b"row" + _WITHIN + _HIDDEN + _OPEN)
 _HIDDEN_COLUMN = re.compile(_TAG + b"col" + _WITHIN + _HIDDEN + rb"([^<>]*+)>")
 _MIN, _MAX = (re.compile(rb"\s" + name + rb"""\s*+=\s*+["'](\d{1,9})["']""") for name in (b"min", b"max"))
 _IS_ERROR = re.compile(rb"""\st\s*+=\s*+["']e["']""")
+_ERROR_SIGNS: Final = (b'"e"', b"'e'")  # looked for first, since a pattern takes ten times as long
 _ERROR = re.compile(_TAG + b"c" + _WITHIN + _IS_ERROR.pattern + b")" + _OPEN)
 _CELL_EDGE = re.compile(rb"</?(?:\w++:)?c[\s>]")
 _VALUE = re.compile(rb"<(?:\w++:)?v(?:\s[^<>]*+)?>([^<]*+)<")
@@ -115,13 +116,13 @@ class Looks:
         if b"hidden" in piece:
             odd.hidden_rows += sum(1 for _ in _HIDDEN_ROW.finditer(piece))
             odd.hidden_columns += _ranges(piece)
-        if _IS_ERROR.search(piece):
+        if any(sign in piece for sign in _ERROR_SIGNS) and _IS_ERROR.search(piece):
             for cell in _ERROR.finditer(piece):
                 edge = _CELL_EDGE.search(piece, cell.end())
                 value = _VALUE.search(piece, cell.end(), edge.start() + 1 if edge else len(piece))
                 text = html.unescape(value[1].decode(errors="replace")) if value else ""
                 self._put(odd, cell[1], text or NO_RESULT)
-        if _IS_FORMULA.search(piece):
+        if (b"<f" in piece or b":f" in piece) and _IS_FORMULA.search(piece):
             for attributes in _NO_RESULT.findall(piece):
                 kind = _TYPE.search(attributes)
                 if not kind or kind[1] != b"str":  # a text may be empty
@@ -155,7 +156,7 @@ def _rows(archive: zipfile.ZipFile, part: str, where: str) -> Iterator[bytes]:
     rest = b""
     for piece in pieces(archive, part):
         text = rest + piece
-        cut = max((end.end() for end in _ROW_END.finditer(text, max(len(rest) - 16, 0))), default=0)
+        cut = _last_row_end(text, max(len(rest) - 16, 0))
         if cut:
             yield text[:cut]
         rest = text[cut:]
@@ -164,6 +165,15 @@ def _rows(archive: zipfile.ZipFile, part: str, where: str) -> Iterator[bytes]:
                 f"{where}: a row has more than 64 MiB; a manifest has a row per line item: export it anew"
             )
     yield rest
+
+
+def _last_row_end(text: bytes, start: int) -> int:
+    """Where the last row ends that ends after ``start``; 0 where none does."""
+    at = len(text)
+    while (at := text.rfind(b"</", start, at)) >= 0:
+        if end := _ROW_END.match(text, at):
+            return end.end()
+    return 0
 
 
 def _ranges(piece: bytes) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,89 @@
+"""What a command needs is imported when it runs, and nothing else: telling of itself costs nearly nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from importer.cli import main
+from importer.cli.commands import COMMANDS
+
+HEAVY = {
+    *("pandas", "pandera", "pyarrow", "numpy", "httpx", "h11", "sqlalchemy", "rich", "jinja2", "xlsxwriter"),
+    *("starlette", "uvicorn", "prometheus_client", "python_calamine", "zstandard", "opentelemetry"),
+}
+NOT_FOR_A_DRY_RUN = {
+    *("httpx", "httpcore", "h11", "sqlalchemy", "uvicorn", "starlette", "xlsxwriter", "prometheus_client"),
+}
+
+
+def imported(*arguments: str) -> set[str]:
+    """The packages that are imported by the time the program ends."""
+    script = (
+        "import json, sys; from importer.cli import run; status = run(sys.argv[1:]); "
+        "print(json.dumps([status, *sys.modules]), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, check=True)
+    status, *names = json.loads(ended.stderr)
+
+    assert status == 0
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)], ids=" ".join
+)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    assert imported(*arguments) & HEAVY == set()
+
+
+def test_a_dry_run_imports_nothing_that_sends_serves_or_remembers(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("order_id,sku,quantity,tracking_number\n1,A,1,TRACK12345\n", encoding="utf-8")
+
+    found = imported("check", str(manifest), "--report", str(tmp_path / "report"))
+
+    assert found & NOT_FOR_A_DRY_RUN == set()
+    assert "pandera" in found
+
+
+def test_the_help_of_all_says_of_each_command_what_its_own_help_begins_with() -> None:
+    context = click.Context(main)
+
+    own = {
+        name: command.get_short_help_str(limit=1000)
+        for name in main.list_commands(context)
+        if (command := main.get_command(context, name))
+    }
+
+    assert {name: entry.help for name, entry in COMMANDS.items()} == own
+
+
+def test_every_command_has_its_own_name() -> None:
+    context = click.Context(main)
+
+    assert [getattr(main.get_command(context, name), "name", None) for name in COMMANDS] == [*COMMANDS]
+
+
+def test_an_unknown_command_is_none() -> None:
+    assert main.get_command(click.Context(main), "main") is None
+
+
+def test_a_shell_completes_commands_and_the_options_before_them() -> None:
+    complete = ShellComplete(main, {}, "importer", "_IMPORTER_COMPLETE")
+
+    found = {
+        incomplete: [item.value for item in complete.get_completions(arguments, incomplete)]
+        for arguments, incomplete in [([], "re"), ([], "--v"), (["edi"], "s"), (["check"], "--stri")]
+    }
+
+    assert found == {
+        "re": ["review"],
+        "--v": ["--verbose", "--version"],
+        "s": ["show"],
+        "--stri": ["--strict-tracking"],
+    }
