@@ -5,6 +5,7 @@ All of it is processes that start with the libraries anew, so that these tests t
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import signal
@@ -13,6 +14,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,7 @@ from importer.batches import Terms
 from importer.cluster import Cluster
 from importer.cluster.dask import joined
 from importer.cluster.errands import Reading, Sealed
+from importer.cluster.workers import Workers
 from importer.errors import CannotGoOn, ManifestError
 from importer.fulfillments import Options
 from importer.ledger import Address, Ledger
@@ -36,7 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from importer.sandbox.orders import Part, Refusal
+    from importer.reading import Part
+    from importer.sandbox.orders import Part as Share
+    from importer.sandbox.orders import Refusal
     from tests.postgresql import Server
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -118,6 +124,42 @@ def test_a_worker_that_sees_another_file_or_none_says_so() -> None:
         errand.run(lambda: True)
 
 
+@dataclass
+class Elsewhere:
+    """A client whose worker is there at once; ``asked`` has the paths that it was to read."""
+
+    asked: list[Path] = field(default_factory=list)
+
+    def submit(self, _: object, errand: Reading, **__: object) -> Elsewhere.Done:
+        self.asked.append(errand.manifest.source.path)
+        return Elsewhere.Done(errand.run(lambda: True))
+
+    @dataclass
+    class Done:
+        """What has come of it."""
+
+        parts: Sequence[Part]
+
+        def result(self) -> Sequence[Part]:
+            return self.parts
+
+
+def test_what_only_this_process_has_is_read_by_it_and_the_rest_where_the_user_has_it(tmp_path: Path) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    Path("packed.csv.gz").write_bytes(gzip.compress(Path("plain.csv").read_bytes()))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    named = ("plain.csv", "packed.csv.gz", "-")
+    found = sources.find(named, BytesIO(Path("plain.csv").read_bytes()), scratch)
+    there = batches.survey(sources.keep(found, scratch), Terms(None, layouts.load(None), Options()))
+    client = Elsewhere()
+
+    read = [[*parts] for parts in Workers(client, shared=True).parts(there, Checks("string"))]
+
+    assert [[len(part.rows) for part in parts] for parts in read] == [[1], [1], [1]]
+    assert client.asked == [Path("plain.csv").absolute()]
+
+
 def test_nobody_loads_the_library_who_does_not_ask_for_it() -> None:
     code = "import sys, importer.cli; print({'dask', 'distributed'} & sys.modules.keys())"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -155,7 +197,7 @@ class Platform(Store):
         self.open = threading.Event()
         self.asked = threading.Event()
 
-    def fulfill(self, tracking_number: str, parts: Sequence[Part]) -> datetime | Refusal:
+    def fulfill(self, tracking_number: str, parts: Sequence[Share]) -> datetime | Refusal:
         if len(self.created) >= len(FIRST_ORDER):
             self.asked.set()
             self.open.wait(SECONDS)

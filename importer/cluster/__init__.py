@@ -1,8 +1,7 @@
 """Workers of a Dask cluster: they read and check manifests, group, and post, with the code of a single run.
 
 ``errands`` is what a worker is asked to do, and does; ``workers`` hands errands out and waits for what comes
-of them; ``dask`` is all that knows the library, and finds or starts the cluster. None of them is imported
-where no cluster is wanted.
+of them; ``dask`` finds or starts the cluster. None of them is imported where no cluster is wanted.
 """
 
 from dataclasses import dataclass

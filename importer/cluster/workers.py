@@ -17,6 +17,7 @@ from importer.posts.loop import run as run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from importer.ledger import Address, Ledger
     from importer.manifests import Manifest
@@ -98,9 +99,7 @@ class Workers:
         origin = manifest.source.origin
         if not self._shared:
             return self.submit(Reading(manifest, checks, shared=False))
-        if (
-            origin is None or manifest.source.given
-        ):  # a pipe, a URL, or a part of an archive: it is here alone
+        if origin is None or not _is_whole(origin, manifest):
             return None
         there = replace(manifest, source=replace(manifest.source, path=origin.absolute()))
         return self.submit(Reading(there, checks, shared=True))
@@ -244,6 +243,14 @@ class _Posting:
                 return
             await asyncio.sleep(_WORKERS_LOOKED_UP_SECONDS)
         self._work.ledger.recover(self._identity)
+
+
+def _is_whole(origin: Path, manifest: Manifest) -> bool:
+    """Whether the user's file is the manifest, and not what it was unpacked from."""
+    try:
+        return origin.stat().st_size == manifest.encoded.size
+    except OSError:
+        return False  # it was moved, and there is the copy
 
 
 def _result(future: Any, what: str) -> Any:  # noqa: ANN401 - of a library that may be missing
