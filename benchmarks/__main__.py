@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import dask_engine, edi, ledger, manifest, numbers, page, start
-from importer.sandbox import Sandbox, Store
+from benchmarks import dask_engine, edi, ledger, manifest, numbers, page, post, start
 
 _MIB = 1024 * 1024
-_CONCURRENCY = 16
 _MOST_LINES_FOR_SEGMENTS = 50_000  # the slower peer takes some seconds for them
 _FINISHED = frozenset({0, 1})  # 1: some rows need attention, as they are meant to
 
@@ -41,7 +39,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios against plain peers.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows to check (default 1,000,000)")
-    parser.add_argument("--posts", type=int, default=4_000, help="rows to post (default 4,000)")
+    parser.add_argument("--posts", type=int, default=20_000, help="fulfillments to post (default 20,000)")
     parser.add_argument(
         "--numbers", type=int, default=1_000_000, help="tracking numbers to judge (default 1,000,000)"
     )
@@ -71,38 +69,6 @@ def _check(folder: Path, rows: int, repeat: int) -> None:
     )
     _print(f"check {rows:,} rows, {size:.1f} MiB", costs, rows, "rows")
     print(f"  peak memory: {costs['importer check'].peak / size:.1f} times the file")
-
-
-def _post(folder: Path, rows: int, repeat: int) -> None:
-    path = folder / "post.csv"
-    manifest.write(path, rows)
-    with Sandbox(Store.any_order()) as sandbox:
-        url = f"{sandbox.url}/fulfillments/create"
-        costs = _interleaved(
-            {
-                "importer post": _poster(folder, path, sandbox.url, "own"),
-                "… over httpx": _poster(folder, path, sandbox.url, "httpx"),
-                "plain httpx": lambda _: ["benchmarks.plain_post", str(path), url, str(_CONCURRENCY)],
-            },
-            repeat,
-        )
-        posts = len(sandbox.store.created) // (len(costs) * repeat)
-    _print(f"post {posts:,} fulfillments, {_CONCURRENCY} at a time", costs, posts, "posts")
-
-
-def _poster(folder: Path, path: Path, url: str, transport: str) -> Callable[[int], list[str]]:
-    config = folder / f"{transport}.toml"
-    config.write_text(
-        f'[destinations.adm]\nbase_url = "{url}"\ntoken_env = "BENCHMARK_TOKEN"\n'
-        f'concurrency = {_CONCURRENCY}\ntransport = "{transport}"\n',
-        encoding="utf-8",
-    )
-    command = ["importer", "-q", "--config", str(config), "post", str(path)]
-    return lambda run: [
-        *command,
-        *("--ledger", str(folder / f"{transport}-{run}.db")),
-        *("--report", str(folder / f"post-{transport}-{run}")),
-    ]
 
 
 def _workbook(folder: Path, rows: int, repeat: int) -> None:
@@ -190,7 +156,7 @@ def _segments_of(reader: str, path: Path) -> tuple[int, float]:
 _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "check": (_check, "rows"),
     "workbook": (_workbook, "rows"),
-    "post": (_post, "posts"),
+    "post": (post.measure, "posts"),
     "tracking": (_tracking, "numbers"),
     "edi": (_edi, "rows"),
     "page": (_page, "rows"),

@@ -6,6 +6,7 @@ Nothing is changed: destinations are only reached and asked, folders and the led
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import shutil
 import socket
@@ -26,6 +27,7 @@ from importer.errors import ImporterError, SetupError
 from importer.ledger import Ledger, exists
 from importer.manifests import layouts
 from importer.model import Answer
+from importer.plans.plan import FOLDERS
 from importer.posts.client import trusted
 from importer.posts.loop import run
 from importer.report.phrases import counted
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from importer.ledger import Location
     from importer.model import NoAnswer, Request
+    from importer.plans.plan import Fault, Job, Plan
     from importer.settings import DestinationSettings, Settings
 
 CLOCK_SECONDS: Final = 30.0
@@ -73,7 +76,8 @@ class Asked:
     """What is to be checked.
 
     ``to`` is the only destination to look at, None for all that are configured. ``report`` is the folder that
-    reports go to, ``layouts`` are those of the user's own.
+    reports go to, ``layouts`` are those of the user's own. ``plan`` is what a nightly run goes by, and
+    ``faults`` is what is wrong with it.
     """
 
     config: Path | None
@@ -81,6 +85,8 @@ class Asked:
     ledger: Location
     report: Path
     layouts: tuple[str, ...] = ()
+    plan: Plan | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,8 @@ def examine(asked: Asked, world: World) -> Iterator[Check]:
     for check, target in _configuration(asked, world):
         yield check
         targets += [target] if target is not None else []
+    if asked.plan is not None:
+        yield from _plan(asked.plan, asked.faults)
     for target in targets:
         yield from _reached(target, world)
         yield from _asked(target, world)
@@ -143,8 +151,43 @@ def _file(known: Settings, asked: Asked) -> Check:
         advice = "" if verdict is Verdict.FINE else "write a [destinations.NAME] into it"
         return Check("configuration", verdict, f"{known.path}: {listed}", advice)
     found = f"there is no {settings.FILE_NAME} here or in the user's configuration folder"
-    advice = "write one to post to a destination; importer post MANIFEST --sandbox needs none"
+    advice = "importer init MANIFEST writes one; importer post MANIFEST --sandbox needs none"
     return Check("configuration", Verdict.TO_DO, found, advice)
+
+
+# --- the plan ------------------------------------------------------------------------------------------
+
+
+def _plan(plan: Plan, faults: Sequence[Fault]) -> Iterator[Check]:
+    for fault in faults:
+        yield Check("plan", Verdict.WRONG, f"{plan.path}: {fault}", "correct the plan, or what it names")
+    if not faults:
+        yield Check("plan", Verdict.FINE, f"{plan.path}: {counted(len(plan.jobs), 'job')}")
+    for job in plan.jobs:
+        folders = [Path(name) for name in job.manifests if Path(name).is_dir()]
+        yield from (_inbox(job, folder) for folder in folders)
+        for key in FOLDERS:
+            if key in job.options:
+                yield _filed(job, key, Path(str(job.options[key])), folders)
+
+
+def _inbox(job: Job, folder: Path) -> Check:
+    what = f"job {job.name}: inbox"
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return Check(what, Verdict.TO_DO, f"{folder} can't be read", "let this user read it")
+    waiting = sum(path.is_file() for path in folder.iterdir())
+    return Check(what, Verdict.FINE, f"{folder}: {counted(waiting, 'file')} waiting for {job.to}")
+
+
+def _filed(job: Job, key: str, folder: Path, inboxes: Sequence[Path]) -> Check:
+    """A folder that files are moved to: they are renamed, which ends at the border of a disk."""
+    found = _disk(f"job {job.name}: {key}", folder.absolute())
+    there = _nearest(folder.absolute())
+    other = next((inbox for inbox in inboxes if inbox.stat().st_dev != there.stat().st_dev), None)
+    if found.verdict is Verdict.FINE and other is not None:
+        words = f"{folder} is on another disk than {other}, and files are renamed, not copied"
+        return Check(found.what, Verdict.WRONG, words, f"name a folder on the disk of {other}")
+    return found
 
 
 # --- the way to the destination ------------------------------------------------------------------------
@@ -236,7 +279,7 @@ def _disks(asked: Asked) -> Iterator[Check]:
 
 
 def _disk(what: str, folder: Path) -> Check:
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = _nearest(folder)
     try:
         with tempfile.TemporaryFile(dir=there):
             free = shutil.disk_usage(there).free
@@ -247,6 +290,11 @@ def _disk(what: str, folder: Path) -> Check:
     if free < ROOM_BYTES:
         return Check(what, Verdict.TO_DO, words, "make room")
     return Check(what, Verdict.FINE, words)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or what there is of the way to it."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _ledger(location: Location, targets: Sequence[DestinationSettings], world: World) -> Iterator[Check]:

@@ -194,6 +194,29 @@ _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?:/([0-9]{1,9}))?")
 _RATE_WORDS = 'requests a second above 0, as in 5, or with a burst of 1 or more, as in "2/40"'
 
 
+def is_name(text: str) -> bool:
+    """Whether a destination may be called that."""
+    return _NAME.fullmatch(text) is not None
+
+
+def token_variable(name: str) -> str:
+    """What the environment variable with the token of a destination is best called."""
+    return f"{name.upper().replace('-', '_')}_TOKEN"
+
+
+def judge(kind: str, key: str, value: object) -> None:
+    """See that ``key`` may have that value in a destination of the kind.
+
+    Raises:
+        ValueError: it may not, with the words for it.
+    """
+    found = _KINDS[kind][key]
+    try:
+        found.keep(value)
+    except ValueError:
+        raise ValueError(f"found {_found(value, found)}, expected {found.expected}") from None
+
+
 # --- the file ------------------------------------------------------------------------------------------
 
 
@@ -336,7 +359,7 @@ def _where(settings: Settings, name: str) -> str:
 
 def _example(name: str, kind: str) -> str:
     lines = [f"[destinations.{name}]", *([f'kind = "{kind}"'] if kind != name else [])]
-    variable = f"{name.upper().replace('-', '_')}_TOKEN"
+    variable = token_variable(name)
     lines += ['base_url = "https://…"', f'token_env = "{variable}"    # the variable that has the token']
     return "\n".join(f"    {line}" for line in lines)
 

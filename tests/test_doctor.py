@@ -19,6 +19,7 @@ from importer import doctor
 from importer.doctor import Asked, Check, Verdict, World
 from importer.ledger import Ledger
 from importer.model import Intent, Outcome, Status
+from importer.plans import plan
 from importer.sandbox import Sandbox, Shop, Store
 from tests.program import Platform, configuration, here, settle_in
 from tests.receivers import free_port
@@ -338,7 +339,7 @@ def test_the_doctor_says_what_to_do(capsys: Output) -> None:
     assert ended.status == 1
     assert ended.out.startswith(
         "✗ configuration  there is no importer.toml here or in the user's configuration folder\n"
-        "    → write one to post to a destination; importer post MANIFEST --sandbox needs none\n"
+        "    → importer init MANIFEST writes one; importer post MANIFEST --sandbox needs none\n"
         "✓ disk of the ledger  "
     )
 
@@ -350,3 +351,79 @@ def test_the_doctor_says_it_as_json(capsys: Output) -> None:
     assert ended.status == 2
     assert [check["verdict"] for check in found[:2]] == ["to-do", "wrong"]
     assert {key for check in found for key in check} == {"what", "verdict", "found", "advice"}
+
+
+PLAN = """
+[[job]]
+name = "acme"
+manifests = "in/acme/"
+to = "adm"
+archive = "done/acme"
+
+[[job]]
+name = "globex"
+manifests = "in/globex/"
+to = "shop"
+"""
+
+
+def test_a_plan_its_inboxes_and_the_folders_that_files_go_to(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADM_TOKEN", TOKEN)
+    Path("in/acme").mkdir(parents=True)
+    Path("in/acme/m.csv").touch()
+    Path("nightly.toml").write_text(f'ledger = "night.db"\nreports = "out"\n{PLAN}')
+    with Platform() as platform:
+        configuration(CONFIG, platform.url)
+        ended = here(capsys, "doctor", "--plan", "nightly.toml", "--json")
+
+    found = {check["what"]: check for check in json.loads(ended.out)}
+    assert ended.status == 2
+    unknown = "--to shop: no such destination in importer.toml"
+    no_folder = f"there is no folder {Path.cwd()}/in/globex; make it, or correct the plan"
+    known = "adm, shoplazza; did you mean shoplazza?"
+    assert [check["found"] for check in json.loads(ended.out) if check["what"] == "plan"] == [
+        f"nightly.toml: line 12: job globex, manifests: in/globex/: {no_folder}",
+        f"nightly.toml: line 13: job globex, to: {unknown}; there is {known}",
+    ]
+    assert found["job acme: inbox"]["found"] == "in/acme: 1 file waiting for adm"
+    assert found["job acme: archive"]["verdict"] == "fine"
+    assert found["ledger"]["found"] == "night.db: none yet; the first run makes it"
+
+
+def test_a_plan_where_all_is_well() -> None:
+    Path("in").mkdir()
+    found = plan.read(written(Path("nightly.toml"), '[[job]]\nname = "a"\nmanifests = "in"\nto = "adm"\n'))
+
+    checks = {
+        check.what: check
+        for check in doctor.examine(Asked(None, None, LEDGER, Path("reports"), plan=found), World({}))
+    }
+
+    assert checks["plan"] == Check("plan", Verdict.FINE, "nightly.toml: 1 job")
+    assert checks["job a: inbox"] == Check("job a: inbox", Verdict.FINE, "in: 0 files waiting for adm")
+
+
+def test_files_are_not_carried_to_another_disk() -> None:
+    Path("in").mkdir()
+    text = '[[job]]\nname = "a"\nmanifests = "in"\nto = "adm"\narchive = "/dev/shm/done"\n'
+    found = plan.read(written(Path("nightly.toml"), text))
+    other = "/dev/shm/done is on another disk than in, and files are renamed, not copied"  # noqa: S108 - not written
+
+    checks = {
+        check.what: check
+        for check in doctor.examine(Asked(None, None, LEDGER, Path("reports"), plan=found), World({}))
+    }
+
+    assert checks["job a: archive"] == Check(
+        "job a: archive",
+        Verdict.WRONG,
+        other,
+        "name a folder on the disk of in",
+    )
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path

@@ -271,10 +271,26 @@ def test_backoff_doubles_between_attempts() -> None:
     assert run.platform.sent_at == pytest.approx([0.001, 0.503, 1.505, 3.507])
 
 
+def test_a_worker_intends_its_next_fulfillment_while_its_last_success_is_recorded() -> None:
+    run = Run(FakePlatform()).of(orders(["A1"], ["B1"], ["C1"]))
+    assert run.log[5:] == [
+        "intend 2/B1 sending",
+        "send 2/B1",
+        "answer 2/B1",
+        "record 2/B1 created",
+        "intend 3/C1 sending",
+        "told 2/B1",
+        "send 3/C1",
+        "answer 3/C1",
+        "record 3/C1 created",
+        "told 3/C1",
+    ]
+
+
 def test_a_told_wait_holds_all_posts_to_the_destination() -> None:
     script = {"2/B1": ["wait for 60"]}
     run = Run(FakePlatform(script), concurrency=2).of(orders(["A1"], ["B1", "B2"], ["C1", "C2"]))
-    told_to_wait_at = 2.003
+    told_to_wait_at = 2.0045  # and what had its turn, and was being intended, has gone
     assert [at for at in run.platform.sent_at if told_to_wait_at < at < told_to_wait_at + 59] == []
     assert set(run.statuses.values()) == {"created"}
 

@@ -13,6 +13,7 @@ from importer import settings
 from importer.cli import EXIT_STATUSES, commands, main, run
 from importer.manifests import sources
 from importer.model import STATUSES
+from importer.plans import ended, plan
 from importer.sandbox import REHEARSALS
 from importer.sandbox.kinds import KINDS
 from schemas.codes import CODES, WARNINGS
@@ -83,6 +84,7 @@ def test_the_options_before_the_command_are_told() -> None:
         ("### importer diff REPORT...", "diff", ""),
         ("### importer explain WHAT", "explain", ""),
         ("### importer doctor", "doctor", ""),
+        ("### importer init MANIFEST", "init", ""),
         ("### importer sandbox [ORDERS]", "sandbox", ""),
     ],
 )
@@ -121,6 +123,18 @@ def test_every_code_is_told_in_its_own_words() -> None:
 
     assert table(section("### Codes")) == expected
     assert all(f"`{code}`" in section("### Codes").split("|\n\n")[1] for code in WARNINGS)
+
+
+def test_every_key_of_a_plan_is_told() -> None:
+    told = section("## Every night")
+
+    silent = [
+        key for key in (*plan.OF_ALL, *plan.KEYS) if f"`{key}`" not in told and f"\n{key} = " not in told
+    ]
+    order = re.search(r"interrupted \(([\d, ]+)\), then ([\d, ]+):", told)
+    assert silent == []
+    assert order is not None
+    assert tuple(map(int, f"{order[1]}, {order[2]}".split(", "))) == ended.MOST_SERIOUS_FIRST
 
 
 def test_every_exit_status_is_told_in_its_own_words() -> None:

@@ -154,6 +154,37 @@ def test_the_run_before_is_the_last_to_the_same_destination_that_was_reported() 
     assert messages.earlier(runs[:3], SUMMARY) == Troubles("", 0)
 
 
+def test_of_a_plan_people_read_of_all_jobs_and_get_the_files_of_those_that_need_attention() -> None:
+    message = messages.compose_all("post --plan n.toml", {"acme": FINE, "globex": ENDING, "i": FAILED}, 2)
+
+    assert (message.title, message.fine, message.files) == (
+        "importer post --plan n.toml: needs attention (exit status 2)",
+        False,
+        (Path("/R/errors.csv"), Path("/R/report.html")),
+    )
+    assert message.body == "\n".join(
+        [
+            "acme    fine",
+            "globex  needs attention (exit status 1)",
+            "i       needs attention (exit status 2)",
+            *("", "--- acme ---", messages.compose(FINE).body),
+            *("", "--- globex ---", messages.compose(ENDING).body),
+            *("", "--- i ---", "--to adm: base_url is missing"),
+        ]
+    )
+
+
+def test_the_run_before_of_a_job_is_its_own() -> None:
+    def run(report: str, attention: str) -> Run:
+        summary = json.dumps({"attention": attention})
+        return Run("R", "post", SUMMARY.destination, (), report, AT, exit_status=1, summary=summary)
+
+    runs = [run("reports/N2/globex", "g2"), run("reports/N1/acme", "a1"), run("reports/N1/globex", "g1")]
+
+    assert messages.earlier(runs, SUMMARY, job="acme") == Troubles("a1", 1)
+    assert messages.earlier(runs, SUMMARY, job="initech") == Troubles("", 0)
+
+
 def test_a_chat_is_told_of_a_failure_and_not_of_success(capsys: Output) -> None:
     with Receiver() as chat:
         to = ("--sandbox", "--tell", f"json://127.0.0.1:{chat.port}/hook")

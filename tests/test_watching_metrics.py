@@ -92,6 +92,29 @@ def test_the_last_success_outlives_failures() -> None:
     assert successes == [None, *[first.timestamp()] * 3, last.timestamp()]
 
 
+def test_each_job_of_a_plan_has_its_own_figures_and_its_own_last_success() -> None:
+    metrics.write_jobs(FILE, {"a": (ending(0, 0), 0.0), "b": (ending(1, 0), None)})
+    metrics.write_jobs(FILE, {"a": (ending(4, 1), 7.0), "b": (ending(0, 1), None)})
+
+    found = {
+        (family.name, sample.labels["job"]): sample.value
+        for family in text_string_to_metric_families(FILE.read_text())
+        for sample in family.samples
+    }
+    first, last = AT.timestamp(), (AT + timedelta(minutes=1)).timestamp()
+    assert found == {
+        ("importer_last_run_timestamp_seconds", "a"): last,
+        ("importer_last_run_timestamp_seconds", "b"): last,
+        ("importer_last_success_timestamp_seconds", "a"): first,
+        ("importer_last_success_timestamp_seconds", "b"): last,
+        ("importer_exit_status", "a"): 4.0,
+        ("importer_exit_status", "b"): 0.0,
+        ("importer_run_seconds", "a"): 4.0,
+        ("importer_run_seconds", "b"): 4.0,
+        ("importer_oldest_in_doubt_seconds", "a"): 7.0,
+    }
+
+
 @pytest.mark.parametrize(
     "text", ["not { metrics", 'importer_last_success_timestamp_seconds{destination="b"} 1\n']
 )

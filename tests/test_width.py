@@ -92,7 +92,7 @@ def test_there_are_never_more_in_flight_than_may_be_and_everybody_gets_a_place(
             nonlocal in_flight, ended
             loop = asyncio.get_running_loop()
             await asyncio.sleep(start)
-            async with width.place():
+            async with width:
                 in_flight += 1
                 assert in_flight <= most
                 sent_at = loop.time()

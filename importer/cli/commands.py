@@ -32,6 +32,9 @@ COMMANDS: Final = {
         "explain",
         "Tell the whole history of a fulfillment: runs, attempts, answers, look-ups, and what to do next.",
     ),
+    "init": Entry(
+        "init", "Write the configuration, and a layout if MANIFEST needs one, and check MANIFEST with them."
+    ),
     "layouts": Entry("layouts", "The layouts of carriers' and tools' files that it knows."),
     "ledger": Entry(
         "ledger", "The memory across runs itself: a file, or a database for runs on several hosts."

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from importer.cli.common import LEDGER, Common, default_ledger, printing
 
 if TYPE_CHECKING:
-    from importer.doctor import Check
+    from importer.doctor import Asked, Check
     from importer.ledger import Location
 
 
@@ -36,6 +38,13 @@ if TYPE_CHECKING:
 @click.option(
     "--layout", "layouts", metavar="FILE", multiple=True, help="Also look at this layout. May be repeated."
 )
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also look at this plan of a night: its jobs, their inboxes, and the folders that files go to.",
+)
 @click.option("--json", "as_json", is_flag=True, envvar="IMPORTER_DOCTOR_JSON", help="Print JSON.")
 @click.pass_obj
 def doctor(
@@ -44,18 +53,24 @@ def doctor(
     ledger: Location | None,
     report: Path,
     layouts: tuple[str, ...],
+    plan_file: Path | None,
     as_json: bool,  # noqa: FBT001 - as click hands them over
 ) -> int:
     """Check everything that a nightly run needs, and say what to do: nothing is changed or posted.
 
     That is the configuration, the way to each destination and its certificate, the token where the API has
-    something harmless to be asked, the clock, the disks, the ledger and who is posting, and the layouts.
+    something harmless to be asked, the clock, the disks, the ledger and who is posting, layouts and a plan.
     The exit status is 0 when all is fine, 1 when there is something to do, 2 when the configuration is wrong.
     """
     from importer import doctor as checks  # noqa: PLC0415 - --help needs none of it
     from importer.cli import checklist  # noqa: PLC0415 - --help needs none of it
 
     asked = checks.Asked(common.config, to, ledger or default_ledger(), report, layouts)
+    if plan_file is not None:
+        source = click.get_current_context().get_parameter_source("report")
+        asked = _with_plan(
+            common, asked, plan_file, ledger, named_report=source is not ParameterSource.DEFAULT
+        )
     made: list[Check] = []
     with printing():
         for check in checks.examine(asked, checks.World(os.environ)):
@@ -65,3 +80,20 @@ def doctor(
         if as_json:
             click.echo(json.dumps([asdict(check) for check in made], indent=2))
     return checks.exit_status(made)
+
+
+def _with_plan(
+    common: Common, asked: Asked, path: Path, ledger: Location | None, *, named_report: bool
+) -> Asked:
+    """What is to be looked at, with the plan, and what the plan says of ledger and reports."""
+    from importer.cli import planned  # noqa: PLC0415 - --help needs none of it
+    from importer.cli.posting import examine, post  # noqa: PLC0415 - the same
+
+    found = planned.examined(path, post, {}, partial(examine, common, "post"))
+    return replace(
+        asked,
+        ledger=planned.ledger_of(found.plan, ledger),
+        report=asked.report if named_report else found.plan.reports,
+        plan=found.plan,
+        faults=found.faults,
+    )

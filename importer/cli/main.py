@@ -89,6 +89,7 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
 
     \b
     Try it without credentials:   importer post manifest.csv --sandbox
+    Set it up for a manifest:     importer init manifest.csv
     See what would be posted:     importer check manifest.csv
     Post:                         importer post manifest.csv --to adm
     Mend and send the rest:       importer post reports/RUN-ID/errors.csv --to adm

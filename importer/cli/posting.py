@@ -6,6 +6,7 @@ import os
 import shlex
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,8 +68,15 @@ def _parse_lease(text: str) -> float:
 
 _A_DAY = "24h"
 _ENGINES = ("local", "dask")
+_PLAN = click.option(
+    "--plan",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Instead of MANIFEST and --to: a TOML file that says with a [[job]] for each inbox what goes where.",
+)
 _MANIFESTS = click.argument("manifests", metavar="MANIFEST...", nargs=-1, type=str)
 _SHARED = (
+    _PLAN,
     click.option(
         "--to",
         metavar="NAME",
@@ -256,16 +264,11 @@ def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click han
     importer check manifest.csv
     importer check inbox/ --to adm --report checked
     """  # noqa: D301 - click takes \b for text to be left as it is
+    if options["plan"] is not None:
+        return _planned(common, "check", options)
     with watched("check", options) as watch, ExitStack() as stack:
         _refuse_contradictions("check", options)
-        if options["ask"]:
-            target = _reached(common, options, stack)
-        elif options["sandbox"] is not None:
-            target = _sandbox(common, options)[1]
-        elif options["to"]:
-            target = settings.destination_for_check(common.settings(), options["to"])
-        else:
-            target = None
+        target = _reached(common, options, stack) if options["ask"] else _judged(common, options)
         return _run(common, _job(common, "check", target, options), options, watch)
 
 
@@ -301,24 +304,66 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
     importer post manifest.csv --sandbox orders.json
     importer post inbox/ --archive done/ --quarantine bad/
     importer post reports/RUN-ID/errors.csv --to adm     (after mending it)
+    importer post --plan nightly.toml
     """  # noqa: D301 - click takes \b for text to be left as it is
+    if options["plan"] is not None:
+        return _planned(common, "post", options)
     with watched("post", options) as watch, ExitStack() as stack:
         _refuse_contradictions("post", options)
         target = _reached(common, options, stack)
         return _run(common, _job(common, "post", target, options), options, watch)
 
 
+def _planned(common: Common, command: str, options: dict[str, Any]) -> int:
+    from importer.cli import planned  # noqa: PLC0415 - --help needs none of it
+
+    return planned.run(common, command, options, partial(examine, common, command))
+
+
+def examine(common: Common, command: str, options: dict[str, Any]) -> settings.DestinationSettings | None:
+    """Where a run with these options posts to; nothing is read or sent.
+
+    Raises:
+        click.UsageError: the options contradict each other.
+        SetupError: the destination is not configured as it should be, or there is no such layout.
+    """
+    _refuse_contradictions(command, options)
+    if options["sandbox"] is None and (command == "post" or options["ask"]):
+        target: settings.DestinationSettings | None = _sent_to(common, options)
+    else:
+        target = _judged(common, options)
+    from importer.manifests import layouts  # noqa: PLC0415 - --help needs none of it
+
+    _job(common, command, target, options)
+    layouts.load(options["layout"])
+    return target
+
+
+def _judged(common: Common, options: dict[str, Any]) -> settings.DestinationSettings | None:
+    """The destination by whose rules a dry run judges, None for those that all share."""
+    if options["sandbox"] is not None:
+        return _sandbox(common, options)[1]
+    return settings.destination_for_check(common.settings(), options["to"]) if options["to"] else None
+
+
 def _reached(common: Common, options: dict[str, Any], stack: ExitStack) -> settings.DestinationSettings:
     """The destination with all that is needed to send to it; a sandbox is started until ``stack`` is left."""
-    if options.get("ask"):
-        kind = settings.destination_for_check(common.settings(), options["to"] or settings.DEFAULT_KIND).kind
-        if kind not in settings.KINDS_THAT_CAN_BE_READ:
-            raise click.UsageError(f"--ask: a destination of the kind {kind} can't be asked; leave it out")
     if options["sandbox"] is None:
-        name = options["to"] or settings.DEFAULT_KIND
-        return settings.destination(common.settings(), name, os.environ, _overrides(options))
+        return _sent_to(common, options)
     sandbox, target = _sandbox(common, options)
+    _refuse_to_ask(options, target.kind)
     return replace(target, base_url=stack.enter_context(sandbox).url)
+
+
+def _sent_to(common: Common, options: dict[str, Any]) -> settings.DestinationSettings:
+    name = options["to"] or settings.DEFAULT_KIND
+    _refuse_to_ask(options, settings.destination_for_check(common.settings(), name).kind)
+    return settings.destination(common.settings(), name, os.environ, _overrides(options))
+
+
+def _refuse_to_ask(options: dict[str, Any], kind: str) -> None:
+    if options.get("ask") and kind not in settings.KINDS_THAT_CAN_BE_READ:
+        raise click.UsageError(f"--ask: a destination of the kind {kind} can't be asked; leave it out")
 
 
 def _sandbox(common: Common, options: dict[str, Any]) -> tuple[Sandbox, settings.DestinationSettings]:

@@ -21,14 +21,15 @@ from importer.watching.pings import Pings
 from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from importer.ledger import Ledger
+    from importer.ledger import Ledger, Location, Run
     from importer.pipeline import Job
     from importer.report import Summary
+    from importer.settings import DestinationSettings
     from importer.watching.ending import Ending
     from importer.watching.logs import Log
-    from importer.watching.messages import Troubles
+    from importer.watching.messages import Message, Troubles
     from importer.watching.traces import Tracing
 
 _T = TypeVar("_T")
@@ -116,7 +117,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         ping = self.options["ping"]
-        self.pings = Pings(ping, _warn) if ping else None
+        self.pings = Pings(ping, warn) if ping else None
 
     def ended(self, summary: Summary) -> None:
         """Take down that the run has come to its report."""
@@ -142,10 +143,7 @@ class Watch:
             trouble=self.trouble,
         )
         for tell in (self._end_log, self._write_metrics, self._ping, self._tell_people):
-            try:
-                tell(ending)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not be the run's trouble
-                _warn(f"not all who watch were told: {type(error).__name__}")
+            without_trouble(tell, ending)
 
     def _end_log(self, ending: Ending) -> None:
         self.log.end(ending)
@@ -161,19 +159,14 @@ class Watch:
         try:
             metrics.write(path, ending, self._oldest_in_doubt(ending.finished_at))
         except OSError as error:
-            _warn(f"--metrics {path}: can't be written: {error.strerror or error}")
+            warn(f"--metrics {path}: can't be written: {error.strerror or error}")
 
     def _ping(self, ending: Ending) -> None:
         if self.pings:
             self.pings.end(str(ending.exit_status) if ending.summary else "fail", ending.sentence)
 
     def _oldest_in_doubt(self, now: datetime) -> float | None:
-        job = self.job
-        if job is None or job.destination is None:
-            return None
-        identity = destinations.make(job.destination).identity
-        found = self._of_ledger(lambda ledger: [entry.at for _, entry in ledger.doubts(identity)])
-        return None if found is None else max((now - min(found, default=now)).total_seconds(), 0.0)
+        return oldest_in_doubt(self.job.ledger, self.job.destination, now) if self.job else None
 
     def _tell_people(self, ending: Ending) -> None:
         if not self.options["tell"]:
@@ -181,30 +174,59 @@ class Watch:
         from importer.watching import messages  # noqa: PLC0415 - few ask for it
 
         if messages.is_wanted(TellOn(self.options["tell_on"]), ending, self._earlier):
-            for url in messages.send(self.options["tell"], messages.compose(ending)):
-                _warn(
-                    f"--tell {messages.shown(url)}: nobody was told; try it with: apprise -vv --body test URL"
-                )
+            send(self.options["tell"], messages.compose(ending))
 
     def _earlier(self, summary: Summary) -> Troubles:
         from importer.watching import messages  # noqa: PLC0415 - --help needs none of it
 
-        runs = self._of_ledger(lambda ledger: ledger.runs(_RUNS_LOOKED_AT))
-        return messages.earlier(runs or (), summary)
+        return messages.earlier(last_runs(self.job.ledger if self.job else None), summary)
 
-    def _of_ledger(self, question: Callable[[Ledger], _T]) -> _T | None:
-        """What the ledger says; None where it says nothing."""
-        if self.job is None:
-            return None
-        from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
 
-        try:
-            if not exists(self.job.ledger):
-                return None
-            with Ledger(self.job.ledger, readonly=True) as ledger:
-                return question(ledger)
-        except ImporterError:
+def oldest_in_doubt(
+    ledger: Location | None, target: DestinationSettings | None, now: datetime
+) -> float | None:
+    """How many seconds the oldest fulfillment in doubt there is old; None where that can't be told."""
+    if target is None:
+        return None
+    identity = destinations.make(target).identity
+    found = _of_ledger(ledger, lambda known: [entry.at for _, entry in known.doubts(identity)])
+    return None if found is None else max((now - min(found, default=now)).total_seconds(), 0.0)
+
+
+def last_runs(ledger: Location | None) -> Sequence[Run]:
+    """Earlier runs, newest first, as far as the ledger tells."""
+    return _of_ledger(ledger, lambda known: known.runs(_RUNS_LOOKED_AT)) or ()
+
+
+def _of_ledger(place: Location | None, question: Callable[[Ledger], _T]) -> _T | None:
+    """What the ledger says; None where it says nothing."""
+    if place is None:
+        return None
+    from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+
+    try:
+        if not exists(place):
             return None
+        with Ledger(place, readonly=True) as ledger:
+            return question(ledger)
+    except ImporterError:
+        return None
+
+
+def send(urls: Sequence[Secret], message: Message) -> None:
+    """Send the message, and warn of whom it did not reach."""
+    from importer.watching import messages  # noqa: PLC0415 - few ask for it
+
+    for url in messages.send(urls, message):
+        warn(f"--tell {messages.shown(url)}: nobody was told; try it with: apprise -vv --body test URL")
+
+
+def without_trouble(tell: Callable[[_T], None], of: _T) -> None:
+    """Tell somebody; whatever comes of it is a warning."""
+    try:
+        tell(of)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not be the run's trouble
+        warn(f"not all who watch were told: {type(error).__name__}")
 
 
 def refuse_contradictions(command: str, options: dict[str, Any]) -> None:
@@ -222,19 +244,20 @@ def watched(command: str, options: dict[str, Any]) -> Iterator[Watch]:
     """Tell those who watch that a run begins, and in the end, however it ends, how it went."""
     with ExitStack() as stack:
         tracing = stack.enter_context(traces.exported(os.environ)) if traces.is_wanted(os.environ) else None
-        watch = Watch(command, options, _log(options["log"], stack), _utc_now, _utc_now(), tracing)
+        watch = Watch(command, options, opened_log(options["log"], stack), utc_now, utc_now(), tracing)
         if watch.pings:
             watch.pings.start()
         try:
             yield watch
         except BaseException as error:
-            watch.failed(*_told(error))
+            watch.failed(*told(error))
             raise
         finally:
             watch.tell()
 
 
-def _told(error: BaseException) -> tuple[str, int]:
+def told(error: BaseException) -> tuple[str, int]:
+    """What is told of an error, and the exit status that it leaves."""
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     if isinstance(error, ImporterError):
@@ -244,23 +267,25 @@ def _told(error: BaseException) -> tuple[str, int]:
     return f"a fault in the importer: {type(error).__name__}", _BROKEN
 
 
-def _log(path: Path | None, stack: ExitStack) -> Log:
+def opened_log(path: Path | None, stack: ExitStack) -> Log:
+    """The log at ``path``, as long as ``stack`` lasts; one that nobody reads where it can't be written."""
     from importer.watching.logs import Log  # noqa: PLC0415 - --help needs none of it
 
     if path is None:
         return Log()
     if str(path) == STANDARD_ERROR:
-        return Log(_to_standard_error)
+        return Log(to_standard_error)
     try:
         # unbuffered: a line is there when it is written, whatever becomes of the process
         file = stack.enter_context(path.open("ab", buffering=0))
     except OSError as error:
-        _warn(f"--log {path}: can't be written: {error.strerror or error}")
+        warn(f"--log {path}: can't be written: {error.strerror or error}")
         return Log()
     return Log(lambda line: file.write(line.encode()))
 
 
-def _to_standard_error(line: str) -> None:
+def to_standard_error(line: str) -> None:
+    """Print a line of the log."""
     print(line, end="", file=sys.stderr, flush=True)  # noqa: T201 - click.echo would take colours away
 
 
@@ -268,9 +293,11 @@ def _named(options: dict[str, Any]) -> str:
     return str(options["to"] or "")
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The wall clock, in UTC."""
     return datetime.now(UTC)
 
 
-def _warn(words: str) -> None:
+def warn(words: str) -> None:
+    """Print a warning."""
     complain(f"importer: warning: {words}")

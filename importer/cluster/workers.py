@@ -158,8 +158,9 @@ class _Posting:
         with interruption.listening(asyncio.get_running_loop()):
             limits = [asyncio.ensure_future(limit) for limit in (self._end_in_time(), self._drain())]
             try:
-                async with self._halt.in_flight():
-                    await self._post()
+                async with asyncio.timeout(None) as end:
+                    with self._halt.in_flight(end):
+                        await self._post()
             except TimeoutError:
                 self._has_lost_workers = False  # nobody is waited for
             finally:

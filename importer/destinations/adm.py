@@ -7,7 +7,7 @@ wrong. It has no way to ask whether a fulfillment exists, so that whatever is no
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -119,6 +119,7 @@ class Adm:
         return f"{self.settings.base_url}/{self.settings.path}"
 
 
+@lru_cache(maxsize=1000)  # of the posts that are in flight: it is asked for the ledger, and for the key
 def _contents(fulfillment: Fulfillment) -> str:
     parts = sorted(
         [part.order_id, sorted([line.sku, line.quantity] for line in part.lines)]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from dataclasses import replace
@@ -94,9 +95,10 @@ def scalar(value: object) -> str | None:
 def text(answer: Answer) -> str:
     """The body in the charset that its header names, if there is such a one, else in UTF-8."""
     match = _CHARSET.search(header(answer, "content-type"))
-    codec = _CODECS.get(match[1].lower() if match else "", "utf-8-sig")
+    codec = _CODECS.get(match[1].lower() if match else "", "utf-8")
     # Each byte that is none of the charset's is passed on by itself, but for UTF-16, which has no bytes.
-    return answer.body.decode(codec, errors="replace" if codec == "utf-16" else "surrogateescape")
+    body = answer.body.removeprefix(codecs.BOM_UTF8) if codec == "utf-8" else answer.body
+    return body.decode(codec, errors="replace" if codec == "utf-16" else "surrogateescape")
 
 
 _CHARSET: Final = re.compile(r'charset\s*=\s*"?([^\s;"]+)', re.IGNORECASE)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 USER_AGENT: Final = f"fulfillment-importer/{version('fulfillment-importer')} (+python)"
 
 
+_BODIES: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_DIGESTED: Final = json.JSONEncoder(separators=(",", ":"))
+
+
 def write(method: str, url: str, body: Mapping[str, Any], key: str) -> Request:
     """A request with a JSON body; ``key`` is the same each time that the same is asked for."""
     headers = {
@@ -23,7 +27,7 @@ def write(method: str, url: str, body: Mapping[str, Any], key: str) -> Request:
         "User-Agent": USER_AGENT,
         "Idempotency-Key": key,
     }
-    return Request(method, url, headers, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
+    return Request(method, url, headers, _BODIES.encode(body).encode())
 
 
 def read(url: str) -> Request:
@@ -33,4 +37,4 @@ def read(url: str) -> Request:
 
 def digest(value: object) -> str:
     """The SHA-256 (hex) of what JSON can say."""
-    return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_DIGESTED.encode(value).encode()).hexdigest()

@@ -140,6 +140,13 @@ def keys_of(intent: Intent) -> list[Key]:
     return [(intent.destination, order_id, intent.tracking_number) for order_id in intent.order_ids]
 
 
+class _Promise(Future[Any]):
+    """A future of what is queued, which can't be taken back."""
+
+    def cancel(self) -> bool:
+        return False
+
+
 class Writer:
     """The thread and its queue; it closes ``connection``, which was opened at ``place``, in the end.
 
@@ -172,8 +179,7 @@ class Writer:
         The future fails with ``TransitionRefused`` if the entries do not allow the change (nothing else of
         its transaction is touched by that), with ``CannotGoOn`` if nothing more can be written.
         """
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()  # what is queued can't be taken back
+        future = _Promise()
         with self._waking:
             if not self._closing:
                 self._queued.append((operation, future))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from importer.manifests.edi import manifest as edi
 from schemas.manifest import CANONICAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from importer.manifests.layouts import Match
     from importer.manifests.sources import Source
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _BLOCKS: Final = 2  # some 32 MiB tell enough
 _NEEDED: Final = ("order_id", "sku", "quantity", "tracking_number")
+_NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 _MOST: Final = 0.8
 _NEARLY_ALL: Final = 0.95
 _FEW: Final = 0.5
@@ -52,8 +54,43 @@ class _Column:
         return (pc.sum(judge(self.cells)).as_py() or 0) / len(self.cells) if len(self.cells) else 0.0
 
 
-def draft(source: Source) -> str:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What can be told of a file's columns.
+
+    ``found`` has the header of each canonical column that is sure, ``open`` the columns of ``asked`` that are
+    not, each with the headers that may be it, the likeliest first. ``headers`` are all of the file.
+    """
+
+    headers: tuple[str, ...]
+    found: Mapping[str, str]
+    open: Mapping[str, tuple[str, ...]]
+
+
+def tell(source: Source, asked: Sequence[str]) -> Told:
+    """Which columns the file has, of a delimited file or a workbook.
+
+    Raises:
+        ManifestError: the file can't be read, or has no header or no rows to judge by.
+    """
+    form, found, columns = _judged(source)
+    headers = tuple(one.header.strip() for one in columns)
+    sure = {column: form.headers[at].strip() for column, at in found.columns.items()}
+    candidates = {column: _candidates(column, form, found, columns) for column in asked if column not in sure}
+    likely = {column: _likely(column, free) for column, free in candidates.items()}
+    by_content = {column: ones[0].header.strip() for column, ones in likely.items() if _is_told(column, ones)}
+    left = {
+        column: tuple(one.header.strip() for one in likely[column] or free)
+        for column, free in candidates.items()
+        if column not in by_content
+    }
+    return Told(headers, sure | by_content, left)
+
+
+def draft(source: Source, named: Mapping[str, str] = _NOBODY) -> str:
     """A layout file for files like ``source``, to be looked through before it is used.
+
+    ``named`` has the headers that a person has said which canonical column they are.
 
     Raises:
         ManifestError: the file can't be read, or has no header or no rows to judge by.
@@ -61,6 +98,15 @@ def draft(source: Source) -> str:
     standard = edi.standard_of(source)
     if standard is not None:
         return of_edi.draft(source, standard)
+    form, found, columns = _judged(source)
+    lines = [
+        *(*_title(source, form), *_know(form), *_named(form, found, columns, named)),
+        *_more(columns, found),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _judged(source: Source) -> tuple[delimited.Form, Match, list[_Column]]:
     form, blocks = _opened(source)
     found = layouts.match(form.headers, layouts.load(None))
     if not found.columns and (said := layouts.header_is_data(form.headers)):
@@ -70,8 +116,7 @@ def draft(source: Source) -> str:
         raise ManifestError(
             f"{source.name}: no data below row {form.header_row}, so there is nothing to judge by"
         )
-    lines = [*_title(source, form), *_know(form), *_named(form, found, columns), *_more(columns, found)]
-    return "\n".join(lines) + "\n"
+    return form, found, columns
 
 
 def _opened(source: Source) -> tuple[delimited.Form, Iterator[delimited.Records]]:
@@ -134,15 +179,27 @@ def _know(form: delimited.Form) -> Iterator[str]:
     yield "]"
 
 
-def _named(form: delimited.Form, found: Match, columns: Sequence[_Column]) -> Iterator[str]:
+def _named(
+    form: delimited.Form, found: Match, columns: Sequence[_Column], named: Mapping[str, str]
+) -> Iterator[str]:
     yield ""
     yield "[columns]"
     for column in CANONICAL:
-        if column in found.columns:
-            yield from _by_header(column, form.headers[found.columns[column]], columns)
+        header = form.headers[found.columns[column]] if column in found.columns else ""
+        if column in named:
+            yield "# as it was said"
+            yield f"{column} = [{_quoted(named[column])}]"
+        elif header and header.strip() not in named.values():
+            yield from _by_header(column, header, columns)
         elif column in found.doubled or column in _NEEDED:
-            several = [form.headers[at] for at in found.doubled.get(column, ())]
-            yield from _by_content(column, [one for one in columns if not several or one.header in several])
+            yield from _by_content(column, _candidates(column, form, found, columns))
+
+
+def _candidates(column: str, form: delimited.Form, found: Match, columns: Sequence[_Column]) -> list[_Column]:
+    """The columns that have not another meaning; where several have a name of ``column``, those alone."""
+    several = [form.headers[at] for at in found.doubled.get(column, ())]
+    own = [one for one in columns if not several or one.header in several]
+    return [one for one in own if not one.taken and len(one.cells)]
 
 
 def _by_header(column: str, header: str, columns: Sequence[_Column]) -> Iterator[str]:
@@ -153,14 +210,18 @@ def _by_header(column: str, header: str, columns: Sequence[_Column]) -> Iterator
     yield f"{column} = [{_quoted(header.strip())}]"
 
 
-def _by_content(column: str, columns: Sequence[_Column]) -> Iterator[str]:
+def _is_told(column: str, likely: Sequence[_Column]) -> bool:
+    """Whether what is in them tells the column for sure."""
+    return column == "tracking_number" and len(likely) == 1
+
+
+def _by_content(column: str, free: Sequence[_Column]) -> Iterator[str]:
     """The one column that has what ``column`` has, where there is one; else what may be it, as comments.
 
     The likeliest stand first.
     """
-    free = [one for one in columns if not one.taken and len(one.cells)]
     likely = _likely(column, free)
-    if column == "tracking_number" and len(likely) == 1:
+    if _is_told(column, likely):
         yield f"# by what is in it: {_percent(likely[0], column)} {_LOOK[column]}"
         yield f"{column} = [{_quoted(likely[0].header.strip())}]"
         return

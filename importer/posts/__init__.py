@@ -4,6 +4,7 @@
 afford it; ``breaker`` sees when it is the destination that fails, ``width`` how many posts it bears at once,
 ``pace`` when the next may go, ``turns`` which one that is, and ``halt`` whether any may. ``posting`` joins
 them: the intent is in the ledger before a request leaves, and the outcome before anybody is told.
+``transport`` and ``wire`` speak HTTP for the client, where it does not take httpx's own transport.
 """
 
 from importer.posts.halt import Deadline, Halt

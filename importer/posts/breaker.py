@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final
 
 from importer.model import Meaning, Reading
@@ -54,20 +54,13 @@ class Breaker:
         self._next_at = 0.0
         self._pause = 0.0
 
-    @asynccontextmanager
-    async def passage(self) -> AsyncIterator[Callable[[Reading], None]]:
+    def passage(self) -> AbstractAsyncContextManager[Callable[[Reading], None]]:
         """Wait until an attempt may be made, which is made inside; what it gives wants to hear the answer.
 
         Raises:
-            Halted: the run is to stop.
+            Halted: the run is to stop; on entering it.
         """
-        if self._why:
-            async with self._probing:
-                if self._why:
-                    await self._wait()
-                    yield self._hear
-                    return
-        yield self._hear
+        return self._probe() if self._why else nullcontext(self._hear)
 
     async def keep_time(self, sleep: Callable[[float], Coroutine[Any, Any, None]]) -> None:
         """Stop the run when it is time to give up, whatever the probe waits for."""
@@ -106,6 +99,15 @@ class Breaker:
         """Stop the run, which has come to its end, if the destination failed to the last."""
         if self._why:
             self._halt.stop(self._why + self._ended_with())
+
+    @asynccontextmanager
+    async def _probe(self) -> AsyncIterator[Callable[[Reading], None]]:
+        async with self._probing:
+            if self._why:
+                await self._wait()
+                yield self._hear
+                return
+        yield self._hear
 
     def _hear(self, reading: Reading) -> None:
         if reading.meaning in _ANSWERED:

@@ -9,10 +9,11 @@ import socket
 import ssl
 import urllib.request
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import httpx
 
@@ -69,7 +70,8 @@ class Client:
         exchange = self._exchange = _Exchange(request)
         try:
             client = self._connection(request.url)
-            async with asyncio.timeout(self._timeout if self._is_stock else None):  # ours keeps it by itself
+            # ours keeps it by itself
+            async with asyncio.timeout(self._timeout) if self._is_stock else contextlib.nullcontext():
                 answer = await exchange.run(client, self._auth, stock=self._is_stock)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, what may have been sent is an outcome
             await self._drop(exchange)
@@ -98,9 +100,9 @@ class Client:
         if self._client is None:
             proxy = _proxy(url) if self._env_proxy else None
             self._is_stock = self._is_stock or proxy is not None
-            self._client = httpx.AsyncClient(
+            self._client = _WithoutCookies(
                 transport=self._stock_transport(proxy) if self._is_stock else self._transport(),
-                timeout=None,  # noqa: S113 - one deadline over all of it is kept in ``send``
+                timeout=None,
                 follow_redirects=False,
                 trust_env=False,
                 event_hooks={"response": [_note]},
@@ -140,6 +142,26 @@ class Client:
             return f"can't connect to {_address(url)}: {_cause(error)}"
         # the error's own text may quote a header, and so a token
         return f"the request can't be sent: {type(error).__name__}"
+
+
+class _WithoutCookies(httpx.AsyncClient):
+    """A client that keeps no cookies, which takes httpx longer than all else that it does."""
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        """Keep none."""
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leave them."""
+
+
+_NO_COOKIES: Final = _NoCookies()
 
 
 class _Exchange:
@@ -188,20 +210,18 @@ class _Exchange:
                 await self._stream.aclose()
 
     def _prepared(self, auth: Mapping[str, str], *, stock: bool) -> httpx.Request:
-        # not built by the client, which would add headers and the cookies of earlier replies
+        # not built by the client, which would add headers
+        url, body = _url(self.request.url), self.request.body
         headers = {
+            "Host": url.netloc.decode("ascii"),
             **self.request.headers,
             "Accept-Encoding": "identity",
-            "Content-Length": str(len(self.request.body)),
+            "Content-Length": str(len(body)),
             **auth,
         }
-        return httpx.Request(
-            self.request.method,
-            _url(self.request.url),
-            headers=headers,
-            content=self._body() if stock else self.request.body,
-            extensions={"exchange": self, **({"trace": self._see} if stock else {"progress": self._get})},
-        )
+        extensions = {"exchange": self, **({"trace": self._see} if stock else {"progress": self._get})}
+        stream = _Body(self._begin_body, body) if stock else httpx.ByteStream(body)
+        return httpx.Request(self.request.method, url, headers=headers, stream=stream, extensions=extensions)
 
     def _get(self, progress: Progress) -> None:
         self.progress = progress
@@ -210,18 +230,31 @@ class _Exchange:
         if event == "connection.connect_tcp.complete":
             self._stream = about["return_value"]
 
-    async def _body(self) -> AsyncIterator[bytes]:
-        # asked for when the headers are out; without their body nobody can act on them
+    def _begin_body(self) -> None:
         self.progress = Progress.WRITTEN
-        yield self.request.body
 
     async def _read(self, response: httpx.Response) -> bool:
-        async for chunk in response.aiter_raw():
+        if (body := response.extensions.get("body")) is not None and len(body) <= REPLY_LIMIT:
+            self.received += body
+            return True
+        async for chunk in cast("httpx.AsyncByteStream", response.stream):  # as an AsyncClient has it
             self.received += chunk
             if len(self.received) > REPLY_LIMIT:
                 del self.received[REPLY_LIMIT:]
                 return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Body(httpx.AsyncByteStream):
+    """A body whose ``begins`` is called when the headers are out; without it nobody can act on them."""
+
+    begins: Callable[[], None]
+    content: bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.begins()
+        yield self.content
 
 
 async def _note(response: httpx.Response) -> None:

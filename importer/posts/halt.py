@@ -1,8 +1,8 @@
 """The wish to stop, as signals and a failing destination set it and all workers see it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,16 +77,11 @@ class Halt:
             await asyncio.gather(sleeping, stopping, return_exceptions=True)
         self.check()
 
-    @asynccontextmanager
-    async def in_flight(self) -> AsyncIterator[None]:
-        """Do what is inside, unless ``now`` cuts it short.
-
-        Raises:
-            TimeoutError: it was cut short.
-        """
-        async with asyncio.timeout(None) as end:
-            self._in_flight.add(end)
-            try:
-                yield
-            finally:
-                self._in_flight.discard(end)
+    @contextmanager
+    def in_flight(self, end: asyncio.Timeout) -> Iterator[None]:
+        """Do what is inside, unless ``now`` cuts it short, by having it ``end``."""
+        self._in_flight.add(end)
+        try:
+            yield
+        finally:
+            self._in_flight.discard(end)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from importer.posts.terms import CommonRate, committed
+from importer.posts.terms import Commits, CommonRate
 
 _STRETCH_SECONDS: Final = 0.5  # of turns are taken at once at most, since those of who ends are lost
 
@@ -42,6 +42,8 @@ class Pace:
         Raises:
             Exception: whatever ``sleep`` raises; the turn is not used up then.
         """
+        if not self._interval and self._paused_until <= self._clock():
+            return  # there is nothing to be first for
         async with self._queue:
             while (wait := self._next_at() - self._clock()) > 0:
                 await self._sleep(wait)
@@ -77,6 +79,7 @@ class CommonPace:
         self._common = common
         self._clock = clock
         self._sleep = sleep
+        self._commits = Commits()
         self._waiting = 0
         self._paused_until = -math.inf
         self._mine: deque[float] = deque()
@@ -111,7 +114,7 @@ class CommonPace:
         return max(self._mine[0], self._paused_until)
 
     async def _take(self, turns: int) -> None:
-        taken = await committed(self._common.take(turns, self._interval))
+        taken = await self._commits.wait(self._common.take(turns, self._interval))
         now = self._clock()
         first = now + taken.first - self._tolerance
         self._mine.extend(max(first + each * self._interval, now + taken.paused) for each in range(turns))

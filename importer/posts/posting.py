@@ -4,6 +4,7 @@ import asyncio
 import random as chance
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ from importer.posts.retries import (
     not_sent,
     out_of_budget,
 )
-from importer.posts.terms import Connection, Memory, Rules, Told, committed
+from importer.posts.terms import Commits, Connection, Memory, Rules, Told
 from importer.posts.turns import Others, Turns
 from importer.posts.width import Width
 
@@ -146,6 +147,8 @@ class _Posting:
         self._width = Width(rules.concurrency)
         self._budget = Budget()
         self._breaker = Breaker(halt, rules.give_up, clock=clock, rest=self._rest, says=says)
+        self._commits = Commits()
+        self._tasks = asyncio.TaskGroup()
         self._lasting: dict[str, Answer | NoAnswer] = {}
         self._first_ended = asyncio.Event()
         self._asked_to_wait = False
@@ -158,9 +161,9 @@ class _Posting:
             for limit in (self._end_in_time(), self._drain(), self._breaker.keep_time(self._sleep))
         ]
         try:
-            async with asyncio.TaskGroup() as workers:
+            async with self._tasks:
                 for number in range(self._rules.concurrency):
-                    workers.create_task(self._work(turns, connect, leads=number == 0))
+                    self._tasks.create_task(self._work(turns, connect, leads=number == 0))
         finally:
             for limit in limits:
                 limit.cancel()
@@ -193,10 +196,13 @@ class _Posting:
                 await self._first_ended.wait()
             await self._post_orders(turns, connect)
         except Exception as error:  # noqa: BLE001 - raised again when the other workers' requests have ended
-            self._error = self._error or error
-            self._halt.stop(str(error))
+            self._fail(error)
         finally:
             self._first_ended.set()
+
+    def _fail(self, error: Exception) -> None:
+        self._error = self._error or error
+        self._halt.stop(str(error))
 
     async def _post_orders(self, turns: Turns, connect: Callable[[], Connection]) -> None:
         connection: Connection | None = None
@@ -219,13 +225,27 @@ class _Posting:
         )
         if earlier is not None:
             parcel.settles_at = self._clock() + self._grace(earlier.at)
+        recording: Future[Outcome] | None = None
         try:
-            await self._attempts(parcel, order)
+            recording = await self._attempts(parcel, order)
         except Halted:
             parcel.interrupt(self._halt.reason)
-        if parcel.outcome is not None:
-            self._told(fulfillment, Told(parcel.outcome, recorded=parcel.recorded, mailed=parcel.mailed))
-            self._judge_destination(parcel, parcel.outcome)
+        if recording is not None:
+            self._tasks.create_task(self._tell_once_recorded(parcel, recording))
+        elif parcel.outcome is not None:
+            self._tell(parcel, parcel.outcome)
+
+    async def _tell_once_recorded(self, parcel: Parcel, recording: Future[Outcome]) -> None:
+        try:
+            outcome = await self._commits.wait(recording)
+            parcel.recorded = True
+            self._tell(parcel, outcome)
+        except Exception as error:  # noqa: BLE001 - raised again, as a worker's
+            self._fail(error)
+
+    def _tell(self, parcel: Parcel, outcome: Outcome) -> None:
+        self._told(parcel.fulfillment, Told(outcome, recorded=parcel.recorded, mailed=parcel.mailed))
+        self._judge_destination(parcel, outcome)
 
     def _intent(self, fulfillment: Fulfillment) -> Intent:
         return Intent(
@@ -236,7 +256,8 @@ class _Posting:
             run_id=self._rules.run_id,
         )
 
-    async def _attempts(self, parcel: Parcel, order: Order) -> None:
+    async def _attempts(self, parcel: Parcel, order: Order) -> Future[Outcome] | None:
+        """Try until it has ended; what is returned is done once that is recorded, None if it is."""
         spent = 0
         while True:
             parcel.history += (await self._attempt(parcel, order),)
@@ -251,14 +272,25 @@ class _Posting:
                     order.forget()
                     await self._wait(again, parcel.history)
                 case Again():
-                    return await self._end(parcel, order, out_of_budget(parcel.history))
+                    await self._end(parcel, order, out_of_budget(parcel.history))
+                    return None
                 case StopRun(reason, end):
                     self._halt.stop(reason)
-                    return await self._settle(parcel, end)
+                    await self._settle(parcel, end)
+                    return None
+                case End(status=Status.CREATED | Status.UPDATED) as end if self._may_go_on(parcel):
+                    self._budget.succeeded(spent)
+                    # the worker's next intent comes to the disk with this outcome, or after it
+                    return self._record(parcel, self._outcome(parcel, end))
                 case End() as end:
                     if end.status in _ANSWERED:
                         self._budget.succeeded(spent)
-                    return await self._end(parcel, order, end)
+                    await self._end(parcel, order, end)
+                    return None
+
+    def _may_go_on(self, parcel: Parcel) -> bool:
+        """Whether its worker may do so while it is recorded; the first post goes alone to its end."""
+        return parcel.sending and self._first_ended.is_set()
 
     async def _end(self, parcel: Parcel, order: Order, end: End) -> None:
         """Settle it, after a last look at the platform where it would be left in doubt."""
@@ -279,7 +311,7 @@ class _Posting:
         return decision if isinstance(decision, End) else None
 
     async def _attempt(self, parcel: Parcel, order: Order) -> Reading:
-        async with self._breaker.passage() as heard, self._width.place():
+        async with self._breaker.passage() as heard, self._width:
             asked, begun = order.requests, self._clock()
             found = await self._find(parcel, order)
             while isinstance(found, Write) and (left := self._unsettled(found, parcel)) > 0:
@@ -372,30 +404,40 @@ class _Posting:
 
     async def _intend(self, parcel: Parcel, *, sent: bool = True) -> None:
         doubt, news = self._rules.accept_doubt or parcel.is_in_doubt, parcel.pass_on()
-        await committed(self._ledger.intend(parcel.intent, accept_doubt=doubt, before=news, sent=sent))
+        await self._commits.wait(
+            self._ledger.intend(parcel.intent, accept_doubt=doubt, before=news, sent=sent)
+        )
         parcel.sending = True
 
     async def _settle(self, parcel: Parcel, end: End) -> None:
         """Say how it ended; in the ledger, too, unless nothing was ever begun."""
-        attempts = len(parcel.history)
-        outcome = Outcome(end.status, end.code, end.message, end.http_status, attempts, self._now())
+        outcome = self._outcome(parcel, end)
         if not parcel.sending and (parcel.recorded or outcome.status in _DONE):
             await self._intend(parcel, sent=False)
         if parcel.sending:
-            outcome = await committed(self._ledger.record(parcel.intent, outcome, before=parcel.pass_on()))
-            parcel.sending, parcel.recorded = False, True
+            outcome = await self._commits.wait(self._record(parcel, outcome))
+            parcel.recorded = True
         elif parcel.doubtful:
             words = f"an earlier run left it in doubt, and that it still is: {outcome.message}"
             outcome = replace(outcome, status=Status.IN_DOUBT, code=OUTCOME_UNKNOWN, message=words)
         parcel.outcome = outcome
         if (news := parcel.pass_on()) and not self._rules.ask:
-            await committed(self._ledger.note(parcel.intent, news))
+            await self._commits.wait(self._ledger.note(parcel.intent, news))
+
+    def _outcome(self, parcel: Parcel, end: End) -> Outcome:
+        attempts = len(parcel.history)
+        return Outcome(end.status, end.code, end.message, end.http_status, attempts, self._now())
+
+    def _record(self, parcel: Parcel, outcome: Outcome) -> Future[Outcome]:
+        parcel.sending = False
+        return self._ledger.record(parcel.intent, outcome, before=parcel.pass_on())
 
     async def _send(self, order: Order, request: Request) -> Answer | NoAnswer:
         order.requests += 1
         try:
-            async with self._halt.in_flight():
-                return await order.connection.send(request)
+            async with asyncio.timeout(None) as end:
+                with self._halt.in_flight(end):
+                    return await order.connection.send(request)
         except TimeoutError:
             words = f"cut short while its answer was awaited: {self._halt.reason}"
             return NoAnswer(order.connection.reach, words)

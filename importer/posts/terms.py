@@ -1,6 +1,7 @@
 """What the posting of a run goes by, what it needs of others, and what it tells."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -99,7 +100,31 @@ class Told:
     mailed: bool = False
 
 
-async def committed(future: Future[_T]) -> _T:
-    """Wait for the ledger's ``future`` and return what it holds, or raise what it failed with."""
-    # shielded: cancelling this run must not cancel what the ledger is about to set
-    return await asyncio.shield(asyncio.wrap_future(future))
+class Commits:
+    """Waits for the ledger's futures, which are done in a thread of its own, many with one commit.
+
+    That thread wakes the event loop once for all of them.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._done: deque[asyncio.Future[None]] = deque()
+
+    async def wait(self, future: Future[_T]) -> _T:
+        """Return what ``future`` holds, or raise what it failed with; cancelling this leaves it alone."""
+        if not future.done():
+            waiting = self._loop.create_future()
+            future.add_done_callback(lambda _: self._end(waiting))
+            await waiting
+        return future.result()
+
+    def _end(self, waiting: asyncio.Future[None]) -> None:
+        self._done.append(waiting)
+        if len(self._done) == 1 and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        while self._done:
+            waiting = self._done.popleft()
+            if not waiting.done():  # it is when it was cancelled
+                waiting.set_result(None)

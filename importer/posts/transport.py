@@ -17,8 +17,9 @@ from typing import Final, cast
 import h11
 import httpx
 
+from importer.posts import wire
+
 _PORTS: Final = {"http": 80, "https": 443}
-_MOST_OF_A_HEAD: Final = 100 * 1024
 _MOST_INTERIM_REPLIES: Final = 20
 _BEFORE_THE_NEXT_ADDRESS_SECONDS: Final = 0.25  # RFC 8305, 8: Connection Attempt Delay
 
@@ -41,16 +42,26 @@ class Transport(httpx.AsyncBaseTransport):
 
     ``trust`` judges certificates. ``timeout`` (seconds) is one deadline for connecting, sending and reading
     the whole reply, of whose body little more than ``limit`` bytes are read. What a request has as its
-    extension ``progress`` is called with each ``Progress`` that it makes. A connection that was idle for
-    ``keepalive`` seconds is not used again.
+    extension ``progress`` is called with each ``Progress`` that it makes; a response that is whole has its
+    body as its extension ``body``, too. A connection that was idle for ``keepalive`` seconds is not used
+    again. With ``httptools`` h11 is kept for what is unusual.
     """
 
-    def __init__(self, trust: ssl.SSLContext, timeout: float, limit: int, keepalive: float) -> None:
+    def __init__(
+        self,
+        trust: ssl.SSLContext,
+        timeout: float,
+        limit: int,
+        keepalive: float,
+        *,
+        httptools: bool = wire.INSTALLED,
+    ) -> None:
         trust.set_alpn_protocols(["http/1.1"])
         self._trust = trust
         self._timeout = timeout
         self._limit = limit
         self._keepalive = keepalive
+        self._httptools = httptools
         self._idle: _Connection | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -69,7 +80,7 @@ class Transport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(self._timeout):
                 connection = self._sound(request.url) or await self._fresh(request.url)
-                await connection.ask(request, await request.aread(), reply)
+                await connection.ask(request, await _content(request), reply)
         except TimeoutError:
             reply.failure = _TOO_LATE[connection is None]("it took too long")
         finally:
@@ -98,7 +109,7 @@ class Transport(httpx.AsyncBaseTransport):
         host, secure = url.raw_host.decode("ascii"), url.scheme == "https"
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _Connection(url),
+                lambda: _Connection(url, httptools=self._httptools),
                 sock=await _socket_to(host, url.port or _PORTS[url.scheme]),
                 ssl=self._trust if secure else None,
                 server_hostname=host if secure else None,
@@ -115,6 +126,13 @@ class Transport(httpx.AsyncBaseTransport):
             connection.drop()
 
 
+async def _content(request: httpx.Request) -> bytes:
+    stream = request.stream
+    if isinstance(stream, httpx.ByteStream):  # asking it as a stream would take as long as sending it
+        return b"".join(stream)
+    return await request.aread()
+
+
 class _Reply:
     """What comes back to one request, as far as it has come."""
 
@@ -123,7 +141,7 @@ class _Reply:
     def __init__(self, progress: Callable[[Progress], None], limit: int) -> None:
         self.progress = progress
         self.limit = limit
-        self.head: h11.Response | None = None
+        self.head: wire.Head | None = None
         self.body = bytearray()
         self.heard = 0
         self.failure: httpx.TransportError | None = None
@@ -137,8 +155,13 @@ class _Reply:
     def response(self) -> httpx.Response:
         if self.head is None:
             raise self.failure or httpx.ReadError("there is no reply")
-        body = _Body(bytes(self.body), self.failure)
-        return httpx.Response(self.head.status_code, headers=list(self.head.headers), stream=body)
+        body = bytes(self.body)
+        return httpx.Response(
+            self.head.status,
+            headers=self.head.headers,
+            stream=_Body(body, self.failure),
+            extensions={} if self.failure else {"body": body},
+        )
 
 
 class _Body(httpx.AsyncByteStream):
@@ -157,9 +180,11 @@ class _Body(httpx.AsyncByteStream):
 class _Connection(asyncio.Protocol):
     """A connection to where ``url`` is; it closes itself when anything is on it that was not asked for."""
 
-    def __init__(self, url: httpx.URL) -> None:
+    def __init__(self, url: httpx.URL, *, httptools: bool) -> None:
         self._url = url
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_OF_A_HEAD)
+        self._httptools = httptools
+        self._http: h11.Connection | None = None
+        self._method = ""
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._unasked = select.poll()
@@ -192,7 +217,10 @@ class _Connection(asyncio.Protocol):
             httpx.ConnectError: the connection was closed before it could be used.
         """
         reply.progress(Progress.CONNECTED)
-        message = self._written(request, body)
+        self._method, self._http = request.method, None
+        message = wire.written(request, body) if self._httptools else None
+        if message is None:
+            self._http, message = wire.written_by_h11(request, body)
         if self._transport.is_closing():
             raise httpx.ConnectError("it was closed before anything was sent")
         self._reply = reply
@@ -212,15 +240,13 @@ class _Connection(asyncio.Protocol):
         if self._reply is None:
             self.drop()
         else:
-            self._http.receive_data(data)
-            self._hear(self._reply)
+            self._hear(self._reply, data)
 
     def eof_received(self) -> None:
         if self._reply is not None and self._reply.head is None:
             self._fail(self._reply, httpx.ReadError("it was closed before the head of a reply"))
         elif self._reply is not None:
-            self._http.receive_data(b"")
-            self._hear(self._reply)
+            self._hear(self._reply, b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._reply is not None:
@@ -228,43 +254,45 @@ class _Connection(asyncio.Protocol):
         if not self.closed.done():
             self.closed.set_result(None)
 
-    def _written(self, request: httpx.Request, body: bytes) -> bytes:
+    def _hear(self, reply: _Reply, data: bytes) -> None:
+        """Read on; ``data`` is empty at the end of all."""
         try:
-            head = h11.Request(
-                method=request.method, target=request.url.raw_path, headers=request.headers.raw
-            )
-            events: tuple[h11.Request | h11.Data | h11.EndOfMessage, ...] = (
-                head,
-                h11.Data(data=body),
-                h11.EndOfMessage(),
-            )
-            return b"".join([self._http.send(event) for event in events])
-        except h11.LocalProtocolError as error:
-            raise httpx.LocalProtocolError(str(error)) from error
-
-    def _hear(self, reply: _Reply) -> None:
-        try:
-            while self._reply is not None:
-                match self._http.next_event():
-                    case h11.Data(data=data):
-                        self._add(reply, data)
-                    case h11.Response() as head:
-                        self._begin(reply, head)
-                    case h11.EndOfMessage():
-                        self._finish(reply)
-                    case h11.InformationalResponse():
-                        self._count(reply)
-                    case _:  # it needs more of the reply
-                        return
+            if self._httptools and self._http is None and (usual := wire.read(data)) is not None:
+                self._take(reply, *usual)
+            else:
+                self._http = self._http or wire.h11_after(self._method)
+                self._http.receive_data(data)
+                self._take_from(self._http, reply)
         except h11.RemoteProtocolError as error:
             self._fail(reply, httpx.RemoteProtocolError(str(error)))
+
+    def _take(self, reply: _Reply, head: wire.Head, body: bytes) -> None:
+        self._begin(reply, head)
+        self._add(reply, body)
+        if self._reply is not None:  # it has not failed
+            self._finish(reply, is_last=False)
+
+    def _take_from(self, http: h11.Connection, reply: _Reply) -> None:
+        while self._reply is not None:
+            match http.next_event():
+                case h11.Data(data=data):
+                    self._add(reply, data)
+                case h11.Response(status_code=status, headers=headers):
+                    self._begin(reply, wire.Head(status, list(headers)))
+                case h11.EndOfMessage():
+                    followed_by, _ = http.trailing_data
+                    self._finish(reply, is_last=bool(followed_by) or http.states != _BOTH_DONE)
+                case h11.InformationalResponse():
+                    self._count(reply)
+                case _:  # it needs more of the reply
+                    return
 
     def _count(self, reply: _Reply) -> None:
         reply.heard += 1
         if reply.heard > _MOST_INTERIM_REPLIES:
             raise h11.RemoteProtocolError(f"more than {_MOST_INTERIM_REPLIES} interim replies")
 
-    def _begin(self, reply: _Reply, head: h11.Response) -> None:
+    def _begin(self, reply: _Reply, head: wire.Head) -> None:
         is_early = self._transport.get_write_buffer_size() > 0
         if is_early and self._is_kept:  # it may be a second reply to the request before
             raise h11.RemoteProtocolError("the reply came before the request was sent")
@@ -279,14 +307,12 @@ class _Connection(asyncio.Protocol):
         if len(reply.body) > reply.limit:
             self._fail(reply, httpx.ReadError(f"the reply is longer than {reply.limit} bytes"))
 
-    def _finish(self, reply: _Reply) -> None:
+    def _finish(self, reply: _Reply, *, is_last: bool) -> None:
         self._reply = None
         reply.progress(Progress.READ)
-        followed_by, _ = self._http.trailing_data
-        if self._ends_here or followed_by or self._http.states != _BOTH_DONE:  # as after Connection: close
+        if self._ends_here or is_last:  # as after Connection: close
             self.drop()
         else:
-            self._http.start_next_cycle()
             self._is_kept = True
             self._idle_since = self._loop.time()
         reply.end()

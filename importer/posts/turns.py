@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from importer.model import Entry, Fulfillment
 from importer.posts.halt import Halt, Halted
-from importer.posts.terms import Claims, CommonRate, committed
+from importer.posts.terms import Claims, Commits, CommonRate
 
 POLL_SECONDS: Final = 0.5
 """How long a worker waits before it asks again for an order that another run has."""
@@ -59,6 +59,7 @@ class Turns:
     ) -> None:
         self._orders = orders
         self._others = others
+        self._commits = Commits()
         self._halt = halt
         self._sleep = sleep
         self._says = says
@@ -92,7 +93,7 @@ class Turns:
                 order = self._set_aside.popleft()
             if order is None:
                 break
-            claimed = await committed(others.claims.claim(order))
+            claimed = await self._commits.wait(others.claims.claim(order))
             if claimed.by:
                 self._set_aside.append(order)
                 if is_new:

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
 from importer.model import Meaning
@@ -40,24 +38,22 @@ class Width:
         """So many may be in flight at present."""
         return self._now
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def __aenter__(self) -> None:
         """Wait until one more may be in flight, first come, first served; it is until the end."""
-        if self._waiting or self._in_flight >= self._now:
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                self._give_back(turn)
-                raise
-        else:
+        if not self._waiting and self._in_flight < self._now:
             self._in_flight += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
         try:
-            yield
-        finally:
-            self._in_flight -= 1
-            self._let_in()
+            await turn
+        except asyncio.CancelledError:
+            self._give_back(turn)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._in_flight -= 1
+        self._let_in()
 
     def _give_back(self, turn: asyncio.Future[None]) -> None:
         """Leave the queue, or hand on a place that has come too late."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NUMBER_OF",
+    "SUMMARY",
     "Account",
     "Examples",
     "Filed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.progress import Task, TaskID
+
+
+_SHOWN_SECONDS = 0.1
 
 
 class _Rate(ProgressColumn):
@@ -51,16 +55,26 @@ class _TimeLeft(ProgressColumn):
         return Text(f"{timedelta(seconds=math.ceil(seconds))} left", style="progress.remaining")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bar:
-    """What is shown while something goes on."""
+    """What is shown while something goes on; how far it has come, at most ten times a second."""
 
     _progress: Progress
     _task: TaskID
+    _advanced: int = 0
+    _shown_at: float = -math.inf
 
     def advance(self, step: int) -> None:
         """So much more is done."""
-        self._progress.advance(self._task, step)
+        self._advanced += step
+        if time.monotonic() >= self._shown_at + _SHOWN_SECONDS:
+            self.show()
+
+    def show(self) -> None:
+        """Have it be shown how far it has come, when it is drawn next."""
+        self._progress.advance(self._task, self._advanced)
+        self._advanced = 0
+        self._shown_at = time.monotonic()
 
     def say(self, words: str) -> None:
         """Show what it waits for; "" when that is over."""
@@ -68,6 +82,7 @@ class Bar:
 
     def refresh(self) -> None:
         """Draw it now."""
+        self.show()
         self._progress.refresh()
 
 
@@ -99,12 +114,14 @@ def bar(console: Console, what: str, total: int | None, per_second: float = math
         redirect_stderr=False,
     )
     task = progress.add_task(what, total=total, waits="")
+    shown = Bar(progress, task)
     with _Unimportant():
         progress.start()
     try:
-        yield Bar(progress, task)
+        yield shown
     finally:
         with _Unimportant():
+            shown.show()
             progress.stop()
 
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """Who hears of posting; all calls come from the task of the worker that it is about."""
+    """Who hears of posting; all calls come from the task of the worker that it is about.
+
+    All but ``told``: the worker may be about the next fulfillment before this one's success is told.
+    """
 
     def asked(self, request: Request) -> None:
         """A request leaves."""

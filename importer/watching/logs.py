@@ -162,6 +162,8 @@ class Posting:
         self._log.tell(
             "attempt-ended", _level(outcome.status), **_of(intent), **_outcome(outcome), **_ANSWER.get()
         )
+        if outcome.status in FINE:  # what comes next is about another fulfillment
+            _ANSWER.set({})
 
     def noted(self, intent: Intent, what: Sequence[Happening]) -> None:
         """Write what became known of the fulfillment."""

@@ -14,7 +14,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 from importer.printing import printable
@@ -23,7 +23,7 @@ from importer.report.phrases import counted
 from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
     from importer.ledger import Run
@@ -58,13 +58,15 @@ class Troubles:
     exit_status: int | None
 
 
-def earlier(runs: Iterable[Run], summary: Summary) -> Troubles:
+def earlier(runs: Iterable[Run], summary: Summary, *, job: str = "") -> Troubles:
     """The troubles of the last run to the same destination that was reported; none if there is none.
 
-    ``runs`` come newest first.
+    ``runs`` come newest first. For the ``job`` of a plan only its own runs count: their reports' folders have
+    its name.
     """
     for run in runs:
-        if run.destination == summary.destination and run.run_id != summary.run_id and run.summary:
+        is_other = run.destination == summary.destination and run.run_id != summary.run_id
+        if is_other and run.summary and job in {"", PurePath(run.report).name}:
             return Troubles(json.loads(run.summary).get("attention", ""), run.exit_status)
     return Troubles("", 0)
 
@@ -84,14 +86,28 @@ def compose(ending: Ending) -> Message:
     """The message about a run: what happened, what needs attention, and where the report is."""
     lines = [ending.sentence, *_details(ending.summary)]
     to = f" to {ending.destination}" if ending.destination else ""
-    fine = ending.exit_status == 0
-    state = "fine" if fine else f"needs attention (exit status {ending.exit_status})"
     return Message(
-        title=f"importer {ending.command}{to}: {state}",
+        title=f"importer {ending.command}{to}: {_state(ending.exit_status)}",
         body="\n".join(lines),
-        fine=fine,
+        fine=ending.exit_status == 0,
         files=_files(ending.summary),
     )
+
+
+def compose_all(title: str, jobs: Mapping[str, Ending], exit_status: int) -> Message:
+    """The message about all jobs of a plan: how each ended, and then of each what ``compose`` says."""
+    width = max(map(len, jobs), default=0)
+    lines = [f"{name:<{width}}  {_state(ending.exit_status)}" for name, ending in jobs.items()]
+    told = [compose(ending) for ending in jobs.values()]
+    for name, message in zip(jobs, told, strict=True):
+        lines += ["", f"--- {name} ---", message.body]
+    files = tuple(file for message in told if not message.fine for file in message.files)
+    fine = exit_status == 0
+    return Message(f"importer {title}: {_state(exit_status)}", "\n".join(lines), fine, files)
+
+
+def _state(exit_status: int) -> str:
+    return f"needs attention (exit status {exit_status})" if exit_status else "fine"
 
 
 def _details(summary: Summary | None) -> Iterator[str]:
@@ -203,7 +219,9 @@ def _attached(apprise: ModuleType, files: Sequence[Path]) -> object:
     if not there or _size(there) > MOST_ATTACHED_BYTES:
         return None
     file = importlib.import_module("apprise.attachment.file").AttachFile  # a path as it is, not as an address
-    return apprise.AppriseAttachment([file(str(path.absolute()), name=path.name) for path in there])
+    several = len({path.parent for path in there}) > 1  # of a plan: each job's folder has the job's name
+    named = {path: f"{path.parent.name}-{path.name}" if several else path.name for path in there}
+    return apprise.AppriseAttachment([file(str(path.absolute()), name=named[path]) for path in there])
 
 
 @cache

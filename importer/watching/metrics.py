@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from importer.report import Summary
     from importer.watching.ending import Ending
 
 _LAST_SUCCESS: Final = "importer_last_success_timestamp_seconds"
@@ -32,55 +33,80 @@ def write(path: Path, ending: Ending, oldest_in_doubt: float | None) -> None:
     Raises:
         OSError: the file can't be written.
     """
-    figures = _Figures(ending.destination)
-    figures.put("importer_last_run_timestamp_seconds", "When the last run ended", _at(ending))
-    success = _at(ending) if ending.exit_status == 0 else _last_success(path, ending.destination)
-    if success is not None:
-        figures.put(_LAST_SUCCESS, "When the last run ended whose exit status was 0", success)
-    figures.put("importer_exit_status", "Exit status of the last run", ending.exit_status)
-    figures.put("importer_run_seconds", "How long the last run took", ending.seconds)
-    if oldest_in_doubt is not None:
-        words = "How old the oldest fulfillment of unknown outcome was when the last run ended, 0 for none"
-        figures.put("importer_oldest_in_doubt_seconds", words, oldest_in_doubt)
-    if ending.summary is not None:
-        summary = ending.summary
-        figures.by_status("importer_rows", "Rows of the last run, by how they ended", summary.rows)
-        words = "Fulfillments of the last run, by how they ended"
-        figures.by_status("importer_fulfillments", words, summary.fulfillments)
-        done = sum(summary.fulfillments[status] for status in _DONE)
-        rate = done / ending.seconds if ending.seconds > 0 else 0.0
-        figures.put("importer_fulfillments_per_second", "Posted in the last run, per second of it", rate)
-    write_to_textfile(str(path), figures.registry)
+    registry = CollectorRegistry()
+    _Figures(registry, ("destination",)).of(path, (ending.destination,), ending, oldest_in_doubt)
+    write_to_textfile(str(path), registry)
+
+
+def write_jobs(path: Path, jobs: Mapping[str, tuple[Ending, float | None]]) -> None:
+    """Write the figures of a plan's jobs, by their names, over those of the time before; else as ``write``.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    registry = CollectorRegistry()
+    figures = _Figures(registry, ("job", "destination"))
+    for name, (ending, oldest_in_doubt) in jobs.items():
+        figures.of(path, (name, ending.destination), ending, oldest_in_doubt)
+    write_to_textfile(str(path), registry)
 
 
 class _Figures:
-    """The figures of one destination, in a registry of their own: the process itself is of no interest."""
+    """Figures with these labels, in a registry of their own: the process itself is of no interest."""
 
-    def __init__(self, destination: str) -> None:
-        self.registry = CollectorRegistry()
-        self._destination = destination
+    def __init__(self, registry: CollectorRegistry, labels: tuple[str, ...]) -> None:
+        self._registry = registry
+        self._labels = labels
+        self._gauges: dict[str, Gauge] = {}
 
-    def put(self, name: str, words: str, value: float) -> None:
-        Gauge(name, words, ["destination"], registry=self.registry).labels(self._destination).set(value)
+    def of(self, path: Path, labels: tuple[str, ...], ending: Ending, oldest_in_doubt: float | None) -> None:
+        """Take down the figures of a run; the last success may be in the file of before, at ``path``."""
+        self._put("importer_last_run_timestamp_seconds", "When the last run ended", _at(ending), labels)
+        success = _at(ending) if ending.exit_status == 0 else self._last_success(path, labels)
+        if success is not None:
+            self._put(_LAST_SUCCESS, "When the last run ended whose exit status was 0", success, labels)
+        self._put("importer_exit_status", "Exit status of the last run", ending.exit_status, labels)
+        self._put("importer_run_seconds", "How long the last run took", ending.seconds, labels)
+        if oldest_in_doubt is not None:
+            words = (
+                "How old the oldest fulfillment of unknown outcome was when the last run ended, 0 for none"
+            )
+            self._put("importer_oldest_in_doubt_seconds", words, oldest_in_doubt, labels)
+        if ending.summary is not None:
+            self._counted(ending.summary, ending.seconds, labels)
 
-    def by_status(self, name: str, words: str, counts: Mapping[str, int]) -> None:
-        gauge = Gauge(name, words, ["destination", "status"], registry=self.registry)
+    def _counted(self, summary: Summary, seconds: float, labels: tuple[str, ...]) -> None:
+        self._by_status("importer_rows", "Rows of the last run, by how they ended", summary.rows, labels)
+        words = "Fulfillments of the last run, by how they ended"
+        self._by_status("importer_fulfillments", words, summary.fulfillments, labels)
+        done = sum(summary.fulfillments[status] for status in _DONE)
+        rate = done / seconds if seconds > 0 else 0.0
+        words = "Posted in the last run, per second of it"
+        self._put("importer_fulfillments_per_second", words, rate, labels)
+
+    def _put(self, name: str, words: str, value: float, labels: tuple[str, ...], *more: str) -> None:
+        if name not in self._gauges:
+            known = (*self._labels, "status") if more else self._labels
+            self._gauges[name] = Gauge(name, words, known, registry=self._registry)
+        self._gauges[name].labels(*labels, *more).set(value)
+
+    def _by_status(self, name: str, words: str, counts: Mapping[str, int], labels: tuple[str, ...]) -> None:
         for status in STATUSES:
-            gauge.labels(self._destination, str(status)).set(counts[status])
+            self._put(name, words, counts[status], labels, str(status))
+
+    def _last_success(self, path: Path, labels: tuple[str, ...]) -> float | None:
+        """What the file has of an earlier run; None where there is no such file, or another one."""
+        wanted = dict(zip(self._labels, labels, strict=True))
+        try:
+            with path.open(encoding="utf-8") as file:
+                for family in text_fd_to_metric_families(file):
+                    for sample in family.samples:
+                        if sample.name == _LAST_SUCCESS and sample.labels == wanted:
+                            return float(sample.value)
+        except (OSError, ValueError):
+            return None
+        return None
 
 
 def _at(ending: Ending) -> float:
     return ending.finished_at.timestamp()
-
-
-def _last_success(path: Path, destination: str) -> float | None:
-    """What the file has of an earlier run; None where there is no such file, or another one."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            for family in text_fd_to_metric_families(file):
-                for sample in family.samples:
-                    if sample.name == _LAST_SUCCESS and sample.labels.get("destination") == destination:
-                        return float(sample.value)
-    except (OSError, ValueError):
-        return None
-    return None

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from importer.model import Answer, NoAnswer, fulfillment_name
+from importer.model import FINE, Answer, NoAnswer, fulfillment_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -126,8 +126,10 @@ class Tracing:
         """From here on the worker is about this fulfillment."""
         _ABOUT.set(fulfillment_name(intent.order_ids, intent.tracking_number))
 
-    def recorded(self, intent: Intent, outcome: Outcome) -> None:
-        """The span of the request has told it."""
+    def recorded(self, intent: Intent, outcome: Outcome) -> None:  # noqa: ARG002 - the next one is another
+        """The span of the request has told it; after a success the worker is about another fulfillment."""
+        if outcome.status in FINE:
+            _ABOUT.set("")
 
     def noted(self, intent: Intent, what: Sequence[Happening]) -> None:
         """The span of the request has told it."""

@@ -1,0 +1,155 @@
+"""What a run of a plan tells those who are not at the terminal: once, of all its jobs."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from importer.cli.watching import (
+    last_runs,
+    oldest_in_doubt,
+    opened_log,
+    refuse_contradictions,
+    send,
+    told,
+    utc_now,
+    warn,
+    without_trouble,
+)
+from importer.watching import messages, metrics
+from importer.watching.ending import Ending
+from importer.watching.logs import Level, Log
+from importer.watching.pings import Pings
+from importer.watching.telling import TellOn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from importer.ledger import Location
+    from importer.plans.ended import PlanEnded
+    from importer.settings import DestinationSettings
+    from importer.watching.messages import Message
+
+
+@dataclass(slots=True)
+class PlanWatch:
+    """A run of a plan that is watched, as far as it has come.
+
+    ``jobs`` are those of the plan by name, as far as they are known: where each posts to.
+    """
+
+    command: str
+    options: dict[str, Any]
+    log: Log
+    started_at: datetime
+    jobs: Mapping[str, tuple[str, DestinationSettings | None]] = field(default_factory=dict)
+    ledger: Location | None = None
+    summary: PlanEnded | None = None
+    exit_status: int = 0
+    trouble: str = ""
+    pings: Pings | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        ping = self.options["ping"]
+        self.pings = Pings(ping, warn) if ping else None
+
+    def begin(self, plan_id: str, jobs: Sequence[str]) -> None:
+        """Write into the log that the jobs begin."""
+        self.log.tell("plan-started", plan_id=plan_id, plan=str(self.options["plan"]), jobs=jobs)
+
+    def job_ended(self, job: str, exit_status: int, folder: str) -> None:
+        """Write into the log how a job ended."""
+        level = Level.ERROR if exit_status else Level.INFO
+        self.log.tell("job-finished", level, job=job, exit_status=exit_status, report=folder)
+
+    def ended(self, summary: PlanEnded) -> None:
+        """Take down that all jobs have ended."""
+        self.summary, self.exit_status = summary, summary.exit_status
+
+    def failed(self, words: str, exit_status: int) -> None:
+        """Take down that the plan is wrong, or that its summary can't be written or printed."""
+        self.trouble, self.exit_status = words, exit_status
+
+    def tell(self) -> None:
+        """Tell all who are to be jobs how it ended: once, of all jobs."""
+        jobs = self._endings(utc_now())
+        for tell in (self._end_log, self._write_metrics, self._ping, self._tell_people):
+            without_trouble(tell, jobs)
+
+    def _endings(self, now: datetime) -> dict[str, Ending]:
+        if self.summary is None:
+            rest = (self.started_at, now, self.exit_status, None, self.trouble)
+            return {name: Ending(self.command, to, *rest) for name, (to, _) in self.jobs.items()}
+        return {
+            job.name: Ending(
+                self.command,
+                job.destination,
+                job.started_at,
+                job.finished_at,
+                job.exit_status,
+                job.summary,
+                job.trouble,
+            )
+            for job in self.summary.jobs
+        }
+
+    def _end_log(self, _: Mapping[str, Ending]) -> None:
+        level = Level.ERROR if self.exit_status else Level.INFO
+        seconds = (utc_now() - self.started_at).total_seconds()
+        plan_id = self.summary.plan_id if self.summary else ""
+        more = {"exit_status": self.exit_status, "seconds": round(seconds, 3), "message": self.trouble}
+        self.log.tell("plan-finished", level, plan_id=plan_id, **more)
+
+    def _ping(self, jobs: Mapping[str, Ending]) -> None:
+        if self.pings:
+            text = "\n".join(f"{name}: {ending.sentence}" for name, ending in jobs.items())
+            self.pings.end(str(self.exit_status) if self.summary else "fail", self.trouble or text)
+
+    def _write_metrics(self, jobs: Mapping[str, Ending]) -> None:
+        path = self.options["metrics"]
+        try:
+            if path is not None and jobs:
+                oldest = {
+                    name: oldest_in_doubt(self.ledger, self.jobs[name][1], ending.finished_at)
+                    for name, ending in jobs.items()
+                }
+                metrics.write_jobs(path, {name: (ending, oldest[name]) for name, ending in jobs.items()})
+        except OSError as error:
+            warn(f"--metrics {path}: can't be written: {error.strerror or error}")
+
+    def _tell_people(self, jobs: Mapping[str, Ending]) -> None:
+        when = TellOn(self.options["tell_on"])
+        runs = last_runs(self.ledger)
+        wanted = [
+            messages.is_wanted(when, ending, partial(messages.earlier, runs, job=name))
+            for name, ending in jobs.items()
+        ]
+        if self.options["tell"] and (any(wanted) or self.summary is None):
+            send(self.options["tell"], self._message(jobs))
+
+    def _message(self, jobs: Mapping[str, Ending]) -> Message:
+        title = f"{self.command} --plan {self.options['plan']}"
+        if self.summary is not None:
+            return messages.compose_all(title, jobs, self.exit_status)
+        now = utc_now()
+        return messages.compose(Ending(title, "", self.started_at, now, self.exit_status, None, self.trouble))
+
+
+@contextmanager
+def watched_plan(command: str, options: dict[str, Any]) -> Iterator[PlanWatch]:
+    """Tell those who watch that a plan begins, and in the end, however it ends, how it went."""
+    with ExitStack() as stack:
+        watch = PlanWatch(command, options, opened_log(options["log"], stack), utc_now())
+        if watch.pings:
+            watch.pings.start()
+        try:
+            refuse_contradictions(command, options)
+            yield watch
+        except BaseException as error:
+            watch.failed(*told(error))
+            raise
+        finally:
+            watch.tell()

@@ -1,0 +1,329 @@
+"""``post --plan`` and ``check --plan``: a plan is examined, its jobs are run, and all is told once."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.core import ParameterSource
+from rich.text import Text
+
+from importer import destinations, limits, report
+from importer.cli import plan_watching, watching
+from importer.cli.common import complain, default_ledger, printing
+from importer.errors import ImporterError, SetupError
+from importer.ledger import location
+from importer.plans import ended as endings
+from importer.plans import places, reports, terminal
+from importer.plans.ended import JobEnded, PlanEnded
+from importer.plans.plan import read
+from importer.plans.processes import Processes, Task, Unstarted
+from importer.printing import printable
+from importer.settings import Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from importer.cli.common import Common
+    from importer.ledger import Location
+    from importer.plans.plan import Fault, Job, Plan
+    from importer.plans.processes import Ran
+    from importer.posts import Deadline
+    from importer.report import Summary
+    from importer.settings import DestinationSettings
+
+    Options = dict[str, Any]
+    Examine = Callable[[Options], DestinationSettings | None]
+    """Finds out where a run with these options posts to, or what is wrong with them, which it raises."""
+
+_OF_A_JOB: Final = ("to", "layout", "sheet", "encoding", "archive", "quarantine")
+_OF_THE_PLAN: Final = frozenset(
+    ("plan", "manifests", "report", "ledger", "json", "metrics", "ping", "tell", "tell_on", "log", "max_time")
+)
+_HAS_A_REPORT: Final = frozenset({0, 1, 6})
+_BROKEN: Final = 4
+_MOST_SAID: Final = 2000  # characters
+_ABOUT: Final = re.compile(r"--([a-z-]+)|\[destinations\.")
+"""What a message is about: the option that it names, or the destination."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A plan with the options of each job by its name, and where it posts to; and all that is wrong."""
+
+    plan: Plan
+    options: Mapping[str, Options]
+    targets: Mapping[str, DestinationSettings | None]
+    faults: tuple[Fault, ...]
+
+    def refuse_faults(self) -> None:
+        """See that nothing is wrong.
+
+        Raises:
+            SetupError: something is, and all of it is told.
+        """
+        if self.faults:
+            lines = "".join(f"\n  {fault}" for fault in self.faults)
+            raise SetupError(f"--plan {self.plan.path}: nothing was read or sent; correct this:{lines}")
+
+
+def examined(path: Path, command: click.Command, given: Mapping[str, object], examine: Examine) -> Examined:
+    """Read the plan and see what is wrong with it; ``given`` holds for all jobs, whatever they say.
+
+    Raises:
+        SetupError: the file can't be read as a plan.
+    """
+    plan = read(path)
+    faults = [*plan.faults, *places.faults(plan.jobs)]
+    options: dict[str, Options] = {}
+    targets: dict[str, DestinationSettings | None] = {}
+    for job in (job for job in plan.jobs if job.to and job.manifests):
+        try:
+            flags = {"to": job.to, **_options(job, command), **given}
+            arguments = [*_flags(flags), "--", *job.manifests]
+            with command.make_context(str(command.name), arguments) as parsed:
+                options[job.name] = parsed.params
+            targets[job.name] = examine(parsed.params)
+        except (click.ClickException, ImporterError) as error:
+            faults.append(_fault(job, error))
+    return Examined(plan, options, targets, tuple(sorted(faults, key=lambda fault: fault.line)))
+
+
+def run(common: Common, command: str, options: Options, examine: Examine) -> int:
+    """Do what the plan says, and return the most serious exit status of its jobs.
+
+    Raises:
+        SetupError: the plan is wrong, or can't go with other options.
+    """
+    given = _given(options)
+    with plan_watching.watched_plan(command, options) as watch:
+        found = examined(options["plan"], click.get_current_context().command, given, examine)
+        watch.jobs = {job.name: (job.to, found.targets.get(job.name)) for job in found.plan.jobs}
+        found.refuse_faults()
+        night = _Night(common, command, options, given, found, watch)
+        summary = night.run()
+        watch.ended(summary)
+        endings.publish(summary, night.folder)
+        with printing():
+            if options["json"]:
+                click.echo(summary.as_json())
+            else:
+                terminal.show(common.out, summary)
+    return summary.exit_status
+
+
+class _Night:
+    """A run of a plan."""
+
+    def __init__(
+        self,
+        common: Common,
+        command: str,
+        options: Options,
+        given: Mapping[str, object],
+        found: Examined,
+        watch: plan_watching.PlanWatch,
+    ) -> None:
+        self._common = common
+        self._command = command
+        self._options = options
+        self._given = given
+        self._found = found
+        self._watch = watch
+        self._begun_at, self._begun = _utc_now(), time.monotonic()
+        self._id = f"{self._begun_at:%Y-%m-%d-%H%M%S}-{secrets.token_hex(3)}"
+        self.folder: Path = options["report"] or found.plan.reports / self._id
+        self._ledger = ledger_of(found.plan, options["ledger"])
+        watch.ledger = self._ledger
+
+    def run(self) -> PlanEnded:
+        """Run all jobs, and say what came of each."""
+        report.refuse_existing(self.folder)
+        plan = self._found.plan
+        processes = Processes(
+            _environment(),
+            plan.at_once,
+            _utc_now,
+            hear=self._hear,
+            begun=self._say_begun,
+            ended=self._say_ended,
+        )
+        self._watch.begin(self._id, [job.name for job in plan.jobs])
+        ran = processes.run([self._task(job) for job in plan.jobs])
+        jobs = tuple(self._ended(job, ran[job.name]) for job in plan.jobs)
+        status = processes.exit_status or endings.most_serious(job.exit_status for job in jobs)
+        return PlanEnded(
+            self._id,
+            self._command,
+            str(plan.path),
+            jobs,
+            self._begun_at,
+            _utc_now(),
+            status,
+            str(self.folder),
+        )
+
+    def _task(self, job: Job) -> Task:
+        options, target = self._found.options[job.name], self._found.targets[job.name]
+        stops = limits.deadline(options["stop_at"], self._options["max_time"], self._begun, self._begun_at)
+        posting = self._command == "post" and target is not None
+        queue = destinations.make(target).identity if posting and target else f"job {job.name}"
+        return Task(job.name, queue, lambda: self._arguments(job, options, stops))
+
+    def _arguments(self, job: Job, options: Options, stops: Deadline | None) -> Sequence[str] | Unstarted:
+        manifests = places.present(job.manifests)
+        if not manifests:
+            return Unstarted(f"nothing to do: no file matches {', '.join(job.manifests)}")
+        left = None if stops is None else stops.at - time.monotonic()
+        if stops is not None and left is not None and left <= 0:
+            return Unstarted(f"not begun: {stops.words}", _BROKEN)
+        longest = min((each for each in (left, options["max_time"]) if each is not None), default=None)
+        flags = {
+            **_options(job, click.get_current_context().command),
+            **self._given,
+            "to": job.to,
+            "max_time": longest,
+            "ledger": self._ledger,
+            "log": self._options["log"],
+            "report": self.folder / job.name,
+        }
+        config = ["--config", str(self._common.config)] if self._common.config else []
+        # -P: a folder that is called as the package is, and lies here, is not the program
+        program = [sys.executable, "-P", "-m", "importer", *config, "--quiet", self._command]
+        return [*program, *_flags(flags), "--", *manifests]
+
+    def _hear(self, job: str, line: str) -> None:
+        if str(self._options["log"]) == watching.STANDARD_ERROR and line.startswith("{"):
+            watching.to_standard_error(f"{line}\n")
+        elif line.strip():
+            complain(f"importer: {job}: {line.removeprefix('importer: ')}")
+
+    def _say_begun(self, job: str) -> None:
+        self._say(f"{job}: begun")
+
+    def _say_ended(self, job: str, ran: Ran) -> None:
+        self._say(f"{job}: {ran.unstarted or f'ended with exit status {ran.exit_status}'}")
+        self._watch.job_ended(job, ran.exit_status, str(self.folder / job))
+
+    def _say(self, words: str) -> None:
+        if self._common.progress.is_terminal:
+            with suppress(OSError):  # that the terminal went away is no reason to end a run
+                self._common.progress.print(Text(printable(words), "dim"), soft_wrap=True)
+
+    def _ended(self, job: Job, ran: Ran) -> JobEnded:
+        folder = self.folder / job.name
+        summary = _summary(folder)
+        status, trouble = ran.exit_status, ran.unstarted or _trouble(ran.said)
+        if status not in endings.MOST_SERIOUS_FIRST or (
+            status in _HAS_A_REPORT and summary is None and not ran.unstarted
+        ):
+            status, trouble = _BROKEN, trouble or f"ended with exit status {status} and without a report"
+        return JobEnded(
+            job.name,
+            job.to,
+            status,
+            ran.started_at,
+            ran.finished_at,
+            str(folder) if summary else "",
+            summary,
+            "" if summary and status in _HAS_A_REPORT else trouble,
+        )
+
+
+def ledger_of(plan: Plan, named: Location | None) -> Location:
+    """Where the ledger of a plan's jobs is: ``named`` on the command line, in the plan, or the default one.
+
+    Raises:
+        SetupError: what the plan names is none.
+    """
+    return named or (location(plan.ledger) if plan.ledger else default_ledger())
+
+
+def _given(options: Options) -> dict[str, object]:
+    """What the command line or the environment says for all jobs.
+
+    Raises:
+        click.UsageError: it says what only the plan can say.
+    """
+    context = click.get_current_context()
+    said = {
+        name: value
+        for name, value in options.items()
+        if context.get_parameter_source(name) not in {ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP}
+    }
+    if options["manifests"]:
+        raise click.UsageError(f"--plan: {options['manifests'][0]}: the plan names the manifests of each job")
+    for name in _OF_A_JOB:
+        if name in said:
+            raise click.UsageError(
+                f"--plan: --{name} is another for each job; write it into the plan, as {name} = …"
+            )
+    return {name: value for name, value in said.items() if name not in _OF_THE_PLAN}
+
+
+def _options(job: Job, command: click.Command) -> dict[str, object]:
+    """What the job says, as far as it is for this command: a dry run moves no files."""
+    known = {each.name for each in command.params}
+    return {name: value for name, value in job.options.items() if name in known}
+
+
+def _flags(options: Mapping[str, object]) -> Iterator[str]:
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            yield option
+        elif value is False:
+            yield from ("--no-notify",) if name == "notify" else ()
+        elif value is not None:
+            yield f"{option}={_text(value)}"
+
+
+def _text(value: object) -> str:
+    """A value of an option as it is written."""
+    if isinstance(value, Rate):
+        return f"{value.per_second:g}/{value.burst}"
+    if isinstance(value, TimeOfDay):
+        return value.isoformat("seconds")
+    return f"{value:f}" if isinstance(value, float) else str(value)
+
+
+def _fault(job: Job, error: Exception) -> Fault:
+    words = error.message if isinstance(error, click.ClickException) else str(error)
+    param = error.param if isinstance(error, click.BadParameter) else None
+    named = _ABOUT.search(words)
+    key = param.name if param else (named[1] or "to").replace("-", "_") if named else ""
+    return job.fault(key if key in {"to", *job.options} else "", words)
+
+
+def _environment() -> dict[str, str]:
+    """The jobs' environment: what it says of options was heard here, and who watches is told from here."""
+    names = ("IMPORTER_POST_", "IMPORTER_CHECK_", "IMPORTER_CONFIG")
+    return {name: value for name, value in os.environ.items() if not name.startswith(names)}
+
+
+def _summary(folder: Path) -> Summary | None:
+    try:
+        return reports.summary(folder)
+    except SetupError as error:
+        complain(f"importer: warning: {error}")
+        return None
+
+
+def _trouble(said: Sequence[str]) -> str:
+    """What a job complained of before it ended, without its warnings and its log."""
+    lines = [line for line in said if line.strip() and not line.startswith(("{", "importer: warning: "))]
+    return " ".join(line.strip().removeprefix("importer: ") for line in lines)[-_MOST_SAID:]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

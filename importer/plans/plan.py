@@ -1,0 +1,265 @@
+"""The plan of a night: a TOML file with a ``[[job]]`` for each inbox, all its faults found at once.
+
+What may stand in a job are options of ``post`` and ``check``; their values are judged by the command line, as
+those of a run are. What a file says of paths is relative to the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from importer.errors import SetupError
+from importer.manifests.remote import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    Value: TypeAlias = str | bool
+
+FOLDERS: Final = ("archive", "quarantine")
+TEXTS: Final = (
+    *("layout", "sheet", "encoding", *FOLDERS, "duplicates", "stop_at", "max_time"),
+    *("give_up", "drain", "wait_lock", "lease", "rate", "concurrency", "timeout", "max_attempts"),
+)
+"""Keys of a job that are options with a value."""
+FLAGS: Final = (
+    *("partial", "all_or_nothing", "strict_tracking", "retry_in_doubt", "notify", "fill_carrier", "xlsx"),
+)
+"""Keys of a job that are true or false."""
+KEYS: Final = ("name", "to", "manifests", *TEXTS, *FLAGS)
+OF_ALL: Final = ("reports", "ledger", "at_once")
+"""Keys that stand above the jobs."""
+AT_ONCE: Final = 8
+"""How many jobs go side by side where the plan doesn't say."""
+STANDARD_INPUT: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong in a plan: ``line`` is 0 where that can't be told, ``where`` the job and the key."""
+
+    line: int
+    where: str
+    words: str
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (f"line {self.line}" if self.line else "", self.where, self.words)))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One ``[[job]]``: which manifests go where, and the options for that, as texts, true and false.
+
+    What of it could not be read is empty, and left out of the options. ``lines`` says where each key stands,
+    with the job's own first line under "".
+    """
+
+    name: str
+    manifests: tuple[str, ...]
+    to: str
+    options: Mapping[str, Value]
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def fault(self, key: str, words: str) -> Fault:
+        """A fault of this job, with the line of ``key``, or else its first one."""
+        line = self.lines.get(key, self.lines.get("", 0))
+        return Fault(line, f"job {self.name}" + (f", {key}" if key else ""), words)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan as it stands in ``path``, with what is wrong in it; its jobs are those with a name.
+
+    ``reports`` is the folder in which each run of the plan makes its own, ``ledger`` a path or an address, ""
+    where the plan names none.
+    """
+
+    path: Path
+    jobs: tuple[Job, ...]
+    faults: tuple[Fault, ...] = ()
+    reports: Path = Path("reports")
+    ledger: str = ""
+    at_once: int = AT_ONCE
+
+
+def read(path: Path) -> Plan:
+    """Read the plan.
+
+    Raises:
+        SetupError: the file can't be read, or is not TOML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise SetupError(f"--plan {path}: can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise SetupError(f"--plan {path}: can't be read: it is not UTF-8; save it as such") from error
+    except (ValueError, RecursionError) as error:
+        words = str(error)
+        raise SetupError(f"--plan {path}: not TOML: {words[:1].lower()}{words[1:]}") from error
+    return _Reading(path, document, text).plan()
+
+
+class _Reading:
+    """A plan on its way from the file, with the faults found so far."""
+
+    def __init__(self, path: Path, document: Mapping[str, Any], text: str) -> None:
+        self._path = path
+        self._document = document
+        self._tables = list(_tables_of(document))
+        self._lines = _lines(text, len(self._tables))
+        self._faults: list[Fault] = []
+
+    def plan(self) -> Plan:
+        """What the file says, as far as it can be understood."""
+        self._refuse_unknown("", self._document, ("job", *OF_ALL), self._lines[0])
+        if not self._tables:
+            self._fault(0, "", "no [[job]] in it; expected one for each inbox, with name, manifests and to")
+        reports, ledger = self._text_of_all("reports"), self._text_of_all("ledger")
+        at_once = self._at_once()
+        jobs = [job for at, table in enumerate(self._tables, 1) if (job := self._job(at, table))]
+        self._refuse_same_names(jobs)
+        return Plan(
+            self._path,
+            tuple(jobs),
+            tuple(sorted(self._faults, key=lambda fault: fault.line)),
+            Path(self._placed(reports)) if reports else Path("reports"),
+            ledger if not ledger or "://" in ledger else self._placed(ledger),
+            at_once,
+        )
+
+    def _fault(self, line: int, where: str, words: str) -> None:
+        self._faults.append(Fault(line, where, words))
+
+    def _refuse_unknown(
+        self, where: str, table: Collection[str], known: Sequence[str], lines: Mapping[str, int]
+    ) -> None:
+        for key in table:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                more = f"; did you mean {near[0]}?" if near else f"; known is {', '.join(known)}"
+                self._fault(lines.get(key, lines.get("", 0)), where, f"{_shown(key)}: unknown key{more}")
+
+    def _text_of_all(self, key: str) -> str:
+        value = self._document.get(key, "")
+        if isinstance(value, str) and (value or key not in self._document):
+            return value
+        self._fault(self._lines[0].get(key, 0), key, f"found {_found(value)}, expected text")
+        return ""
+
+    def _at_once(self) -> int:
+        value = self._document.get("at_once", AT_ONCE)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            return value
+        words = f"found {_found(value)}, expected a whole number of 1 or more"
+        self._fault(self._lines[0].get("at_once", 0), "at_once", words)
+        return AT_ONCE
+
+    def _job(self, at: int, table: Mapping[str, Any]) -> Job | None:
+        lines = self._lines[at] if at < len(self._lines) else {}
+        name = table.get("name")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            words = "missing" if name is None else f"found {_found(name)}"
+            expected = "a name of letters, digits, '-' and '_', as its report's folder is called"
+            self._fault(
+                lines.get("name", lines.get("", 0)), f"job {at}, name", f"{words}, expected {expected}"
+            )
+            return None
+        job = Job(name, self._manifests(name, table, lines), self._to(name, table, lines), {}, lines)
+        self._refuse_unknown(f"job {name}", table, KEYS, lines)
+        return replace(job, options=dict(self._options(job, table)))
+
+    def _manifests(self, name: str, table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[str, ...]:
+        value = table.get("manifests")
+        listed = [value] if isinstance(value, str) else value
+        if isinstance(listed, list) and listed and all(isinstance(each, str) and each for each in listed):
+            if STANDARD_INPUT not in listed:
+                return tuple(map(self._placed, listed))
+            words = "a job has no standard input; name a file, a folder or a glob"
+        else:
+            expected = 'a folder, a file or a glob, or a list of them, as in ["inbox/"]'
+            words = f"{'missing' if value is None else f'found {_found(value)}'}, expected {expected}"
+        self._fault(lines.get("manifests", lines.get("", 0)), f"job {name}, manifests", words)
+        return ()
+
+    def _to(self, name: str, table: Mapping[str, Any], lines: Mapping[str, int]) -> str:
+        value = table.get("to")
+        if isinstance(value, str) and value:
+            return value
+        words = "missing" if value is None else f"found {_found(value)}"
+        expected = "the name of a destination in the configuration"
+        self._fault(lines.get("to", lines.get("", 0)), f"job {name}, to", f"{words}, expected {expected}")
+        return ""
+
+    def _options(self, job: Job, table: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
+        for key in (key for key in table if key in {*TEXTS, *FLAGS}):
+            value = table[key]
+            if key in FLAGS and isinstance(value, bool):
+                yield key, value
+            elif key in TEXTS and isinstance(value, str | int | float) and not isinstance(value, bool):
+                yield key, self._option(key, str(value))
+            else:
+                expected = "true or false" if key in FLAGS else "text or a number"
+                self._faults.append(job.fault(key, f"found {_found(value)}, expected {expected}"))
+
+    def _option(self, key: str, text: str) -> str:
+        is_path = key in FOLDERS or (key == "layout" and (text.endswith(".toml") or "/" in text))
+        return self._placed(text) if is_path else text
+
+    def _placed(self, text: str) -> str:
+        """What is relative to the plan's file, as it is called from here."""
+        if is_url(text):
+            return text
+        path = str(self._path.parent / Path(text).expanduser())
+        return f"{path}/" if text.endswith("/") else path
+
+    def _refuse_same_names(self, jobs: Sequence[Job]) -> None:
+        counts = Counter(job.name.lower() for job in jobs)  # some disks don't tell case apart
+        for job in jobs:
+            if counts[job.name.lower()] > 1:
+                self._faults.append(job.fault("name", "another job has this name, too"))
+
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,49}")
+_HEADER: Final = re.compile(r"\s*\[\[\s*job\s*\]\]")
+_KEY: Final = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
+
+
+def _tables_of(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    jobs = document.get("job", [])
+    yield from (table for table in (jobs if isinstance(jobs, list) else [jobs]) if isinstance(table, dict))
+
+
+def _lines(text: str, jobs: int) -> list[dict[str, int]]:
+    """On which line each key stands, above the jobs and in each of them; nothing where that is in doubt.
+
+    The library that reads TOML does not tell.
+    """
+    found: list[dict[str, int]] = [{}]
+    for number, line in enumerate(text.splitlines(), 1):
+        if _HEADER.match(line):
+            found.append({"": number})
+        elif key := _KEY.match(line):
+            found[-1].setdefault(key[1], number)
+    return found if len(found) == jobs + 1 else [{}]
+
+
+def _found(value: object) -> str:
+    if isinstance(value, dict):
+        return "a table"
+    return json.dumps(value, default=str, ensure_ascii=False)[:_MOST_SHOWN]
+
+
+def _shown(key: str) -> str:
+    return key if _NAME.fullmatch(key) else json.dumps(key)
+
+
+_MOST_SHOWN: Final = 80

@@ -1,0 +1,201 @@
+"""The jobs of a plan as processes: side by side where they go to different places, else one after the other.
+
+Each job is the program itself, so that one that breaks leaves the others alone. Signals are handed on: the
+first ends all jobs in order, the second at once. A job has a process group of its own, so that what the
+terminal sends reaches it once, through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import deque
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from importer.posts.signals import SIGNALS
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from types import FrameType
+
+_BASE: Final = 128  # a shell's exit status for a process that a signal ended is 128 and its number
+_STOPPED: Final = 4
+_LINES_KEPT: Final = 20
+_CHUNK_BYTES: Final = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Unstarted:
+    """Why a job is not begun at all, and the exit status that it counts with."""
+
+    why: str
+    exit_status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job to be run: those of one ``queue`` go one after the other.
+
+    ``command`` is asked when its turn has come: the command, or why there is none.
+    """
+
+    name: str
+    queue: str
+    command: Callable[[], Sequence[str] | Unstarted]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a job ended: ``said`` is the end of its standard error, ``unstarted`` why it was not begun."""
+
+    exit_status: int
+    started_at: datetime
+    finished_at: datetime
+    said: tuple[str, ...] = ()
+    unstarted: str = ""
+
+
+class Processes:
+    """Runs tasks, at most ``at_once`` side by side, with that ``environment``.
+
+    ``hear`` is given each line of a job's standard error, ``begun`` and ``ended`` are told of each job.
+    ``now`` is the wall clock, in UTC.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        at_once: int,
+        now: Callable[[], datetime],
+        *,
+        hear: Callable[[str, str], None],
+        begun: Callable[[str], None],
+        ended: Callable[[str, Ran], None],
+    ) -> None:
+        self._environment = environment
+        self._at_once = at_once
+        self._now = now
+        self._hear = hear
+        self._begun = begun
+        self._ended = ended
+        self._number = 0
+        self._at_work: dict[str, Process] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 while there was no signal."""
+        return _BASE + self._number if self._number else 0
+
+    def run(self, tasks: Sequence[Task]) -> dict[str, Ran]:
+        """Run all tasks to their end and return how each ended, in their order."""
+        with self._watching(), asyncio.Runner() as runner:  # uvloop's starts no process groups
+            ran = runner.run(self._all(tasks))
+        return {task.name: ran[task.name] for task in tasks}
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._take) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _take(self, number: int, _: FrameType | None) -> None:
+        self._number = self._number or number
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._hand_on, number)
+
+    def _hand_on(self, number: int) -> None:
+        for process in self._at_work.values():
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    async def _all(self, tasks: Sequence[Task]) -> dict[str, Ran]:
+        self._loop = asyncio.get_running_loop()
+        room = asyncio.Semaphore(self._at_once)
+        queues: dict[str, list[Task]] = {}
+        for task in tasks:
+            queues.setdefault(task.queue, []).append(task)
+        ran: dict[str, Ran] = {}
+        try:
+            async with asyncio.TaskGroup() as group:
+                for queue in queues.values():
+                    group.create_task(self._one_by_one(queue, room, ran))
+        finally:
+            self._loop = None
+        return ran
+
+    async def _one_by_one(self, queue: Sequence[Task], room: asyncio.Semaphore, ran: dict[str, Ran]) -> None:
+        for task in queue:
+            async with room:
+                ran[task.name] = await self._one(task)
+            self._ended(task.name, ran[task.name])
+
+    async def _one(self, task: Task) -> Ran:
+        started_at = self._now()
+        if self._number:
+            why = f"not begun: interrupted by {signal.Signals(self._number).name}"
+            return Ran(self.exit_status, started_at, started_at, unstarted=why)
+        command = task.command()
+        if isinstance(command, Unstarted):
+            return Ran(command.exit_status, started_at, started_at, unstarted=command.why)
+        try:
+            process = await self._started(command)
+        except OSError as error:
+            why = f"not begun: {error.strerror or error}"
+            return Ran(_STOPPED, started_at, self._now(), unstarted=why)
+        self._at_work[task.name] = process
+        if self.exit_status:  # it came while the process was made
+            self._hand_on(self._number)
+        self._begun(task.name)
+        said = await self._heard(task.name, process)
+        status = await process.wait()
+        del self._at_work[task.name]
+        return Ran(self._status(status), started_at, self._now(), (*said, *_killed(status)))
+
+    async def _started(self, command: Sequence[str]) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._environment,
+            process_group=0,
+        )
+
+    async def _heard(self, name: str, process: Process) -> Sequence[str]:
+        """Hand on what it says, line by line, until it says no more."""
+        said: deque[str] = deque(maxlen=_LINES_KEPT)
+        rest = b""
+        while process.stderr and (chunk := await process.stderr.read(_CHUNK_BYTES)):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._tell(name, line, said)
+        if rest:
+            self._tell(name, rest, said)
+        return said
+
+    def _tell(self, name: str, line: bytes, said: deque[str]) -> None:
+        text = os.fsdecode(line)
+        self._hear(name, text)
+        said.append(text)
+
+    @staticmethod
+    def _status(status: int) -> int:
+        """A process that a signal ended before it could take it was interrupted; any other was killed."""
+        if status >= 0:
+            return status
+        return _BASE - status if -status in SIGNALS else _STOPPED
+
+
+def _killed(status: int) -> Iterator[str]:
+    if status < 0:
+        name = signal.Signals(-status).name
+        yield f"it was ended by {name}; what it did is recorded, and 'importer runs' can write its report"

@@ -1,0 +1,89 @@
+"""A plan's run as a person reads it on a terminal: a line for each job, and what to do next."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from importer.model import STATUSES
+from importer.plans.ended import PLAN
+from importer.printing import printable
+from importer.report import phrases
+from importer.report.phrases import counted
+from importer.report.terminal import put, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from importer.plans.ended import JobEnded, PlanEnded
+
+_ROWS_ALONE: Final = frozenset({0, 1, 6})  # such a job has come to its end
+
+
+def show(console: Console, ended: PlanEnded) -> None:
+    """Print what came of each job, and what to open and to do."""
+    line = Text()
+    line.append(ended.command, "bold")
+    line.append(f" --plan {printable(ended.plan)}")
+    line.append(f"  {ended.plan_id}, {ended.seconds:.1f} s", "dim")
+    put(console, line)
+    put(console, Text(f"{counted(len(ended.jobs), 'job')}, {counted(ended.rows['total'], 'row')}"))
+    console.print()
+    console.print(_table(ended))
+    console.print()
+    for job in ended.jobs:
+        for words in _troubles(job):
+            say(console, f"{job.name}: ", "bold red", phrases.short(words))
+    if any(map(_has_trouble, ended.jobs)):
+        console.print()
+    for label, words in _next_steps(ended):
+        say(console, label, "bold", words)
+
+
+def _table(ended: PlanEnded) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("job", "destination", "rows", "exit", "report"):
+        table.add_column(name, overflow="fold", no_wrap=name in {"job", "exit"})
+    for job in ended.jobs:
+        page = PurePath(job.summary.reports.get("page", job.summary.reports["rows"])) if job.summary else None
+        table.add_row(
+            job.name,
+            Text(printable(job.destination)),
+            _rows(job),
+            Text(str(job.exit_status), "" if job.exit_status == 0 else "bold red"),
+            Text(f"{job.name}/{page.name}" if page else "-"),
+        )
+    return table
+
+
+def _rows(job: JobEnded) -> Text:
+    rows = job.summary.rows if job.summary else {}
+    told = ", ".join(f"{rows[status]:,} {status}" for status in STATUSES if rows.get(status))
+    return Text(told or ("nothing to do" if job.exit_status == 0 else "-"), "" if told else "dim")
+
+
+def _troubles(job: JobEnded) -> Iterator[str]:
+    if job.summary is not None and job.summary.stopped_because:
+        yield f"stopped early: {job.summary.stopped_because}"
+    if job.trouble and job.exit_status:
+        yield printable(job.trouble)
+
+
+def _has_trouble(job: JobEnded) -> bool:
+    return any(_troubles(job))
+
+
+def _next_steps(ended: PlanEnded) -> Iterator[tuple[str, str]]:
+    yield "Reports:", f" {ended.report} ({PLAN} has them all)"
+    for job in ended.jobs:
+        if job.summary is not None and phrases.needing(job.summary.rows):
+            rows = counted(job.summary.to_mend, "row")
+            yield "Open:    ", f"{job.summary.reports['errors']} ({rows})"
+    if any(job.exit_status not in _ROWS_ALONE for job in ended.jobs):
+        again = "run the same command again, with another --report if you name one"
+        yield "Next:    ", f"see to that, then {again}; what is done is skipped"

@@ -1,0 +1,113 @@
+"""HTTP/1.1 as bytes: a usual request written, and a reply read that came whole and in one piece.
+
+Whatever is unusual is left to h11, which is slower and has the last word; it would let pass what passes here.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+import h11
+import httpx
+
+try:
+    from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+except ImportError:  # it comes with the extra ``fast``
+    INSTALLED = False
+else:
+    INSTALLED = True
+
+_FIELD: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\r\n"
+_HEAD: Final = re.compile(rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.1\r\n(?:" + _FIELD + rb")+\r\n")
+_MOST_OF_A_HEAD: Final = 100 * 1024
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 [2-9][0-9]{2}(?: [\t\x20-\x7e]*)?\r\n")
+_BLANK_LINE: Final = b"\r\n\r\n"
+_WITHOUT_CONTENT: Final = frozenset({204, 304})
+_FOR_H11: Final = frozenset({b"transfer-encoding", b"connection"})
+
+
+class Head(NamedTuple):
+    """The status and the headers of a reply, with their names in lower case."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+
+
+def written(request: httpx.Request, body: bytes) -> bytes | None:
+    """The request as it goes over the wire, None if its head has anything but plain ASCII in its place."""
+    headers = request.headers.raw
+    fields = b"".join([b"%s: %s\r\n" % header for header in headers])
+    head = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), request.url.raw_path, fields)
+    is_plain = head.count(b"\n") == len(headers) + 2 and _HEAD.fullmatch(head)
+    return head + body if is_plain else None
+
+
+def read(data: bytes) -> tuple[Head, bytes] | None:
+    """The reply that ``data`` is, and its body; None unless it is one and no more, of a length that it tells.
+
+    It takes httptools, that is, being ``INSTALLED``.
+    """
+    reply = _Reply()
+    parser = HttpResponseParser(reply)
+    try:
+        parser.feed_data(data)
+    except (HttpParserError, HttpParserUpgrade):
+        return None
+    names = [name for name, _ in reply.headers]
+    body = b"".join(reply.body)
+    head = Head(parser.get_status_code(), reply.headers)
+    is_usual = (
+        reply.ends == 1
+        and head.status not in _WITHOUT_CONTENT
+        and names.count(b"content-length") == 1
+        and _FOR_H11.isdisjoint(names)
+        and _STATUS_LINE.match(data)
+        and data.find(_BLANK_LINE) + len(_BLANK_LINE) + len(body) == len(data)
+    )
+    return (head, body) if is_usual else None
+
+
+def written_by_h11(request: httpx.Request, body: bytes) -> tuple[h11.Connection, bytes]:
+    """The request as it goes over the wire, and what reads its reply.
+
+    Raises:
+        httpx.LocalProtocolError: it can't be written as HTTP.
+    """
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_OF_A_HEAD)
+    try:
+        head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+        events: tuple[h11.Request | h11.Data | h11.EndOfMessage, ...] = (
+            head,
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        )
+        return connection, b"".join([connection.send(event) for event in events])
+    except h11.LocalProtocolError as error:
+        raise httpx.LocalProtocolError(str(error)) from error
+
+
+def h11_after(method: str) -> h11.Connection:
+    """What reads the reply to a request that h11 did not write."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MOST_OF_A_HEAD)
+    connection.send(
+        h11.Request(method=method, target="/", headers=[("Host", "")])
+    )  # all that matters is the method
+    connection.send(h11.EndOfMessage())
+    return connection
+
+
+class _Reply:
+    """What the parser has found."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body: list[bytes] = []
+        self.ends = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value.strip(b" \t")))
+
+    def on_body(self, part: bytes) -> None:
+        self.body.append(part)
+
+    def on_message_complete(self) -> None:
+        self.ends += 1

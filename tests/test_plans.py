@@ -1,0 +1,645 @@
+"""A plan: its faults, its jobs side by side, what is told of them, and what ends them.
+
+Each job is a process of its own, so that this file needs half a minute.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from importer.cli.planned import examined
+from importer.cli.posting import post
+from importer.plans import ended, places, plan
+from importer.plans.plan import Fault
+from importer.plans.processes import Processes, Ran, Task, Unstarted
+from importer.settings import Rate
+from tests.program import (
+    SECONDS,
+    Ended,
+    Platform,
+    Reply,
+    Seen,
+    created,
+    end,
+    here,
+    manifest,
+    settle_in,
+    start,
+    statuses,
+)
+from tests.receivers import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Output = pytest.CaptureFixture[str]
+
+FILE = Path("nightly.toml")
+AT = datetime(2024, 4, 30, 2, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle_in(tmp_path, monkeypatch)
+    monkeypatch.setenv("ADM_TOKEN", "a-token")
+
+
+def inbox(name: str, *rows: str) -> Path:
+    """A folder with a manifest that was finished long ago; without rows it is empty."""
+    folder = Path("in", name)
+    folder.mkdir(parents=True)
+    if rows:
+        long_ago = time.time() - 60
+        os.utime(manifest(folder / f"{name}.csv", *rows), (long_ago, long_ago))
+    return folder
+
+
+def destinations(**urls: str) -> None:
+    tables = [
+        f'[destinations.{name}]\nkind = "adm"\nbase_url = "{url}"\ntoken_env = "ADM_TOKEN"\n'
+        for name, url in urls.items()
+    ]
+    Path("importer.toml").write_text("\n".join(tables))
+
+
+def planned(*jobs: Mapping[str, object], above: str = "") -> None:
+    """Write the plan; JSON's texts, numbers, lists and truth are TOML's, too."""
+    lines = [above]
+    for job in jobs:
+        lines += ["[[job]]", *(f"{key} = {json.dumps(value)}" for key, value in job.items()), ""]
+    FILE.write_text("\n".join(lines))
+
+
+def outcome(summary: Any) -> dict[str, tuple[str, int, dict[str, int] | None]]:  # noqa: ANN401 - JSON
+    """Of each job its destination, its exit status, and its rows by status."""
+    return {
+        job["name"]: (
+            job["destination"],
+            job["exit_status"],
+            job["rows"] and {name: count for name, count in job["rows"].items() if count and name != "total"},
+        )
+        for job in summary["jobs"]
+    }
+
+
+# --- what is wrong in a plan ---------------------------------------------------------------------------
+
+
+def test_all_faults_of_a_plan_are_told_at_once_and_nothing_is_sent(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    inbox("globex", "1002,MUG,1,TRACK2")
+    FILE.write_text(
+        """
+at_one = 3
+
+[[job]]
+name = "acme"
+manifests = ["in/acme/", "in/nowhere/"]
+to = "adn"
+archive = "done/"
+
+[[job]]
+name = "globex"
+manifests = "in/globex/"
+to = "adm"
+archive = "done"
+rate = "fast"
+
+[[job]]
+name = "initech"
+manifests = ["in/globex/*.csv"]
+to = "adm"
+layout = "initech.toml"
+strict_tracking = "yes"
+
+[[job]]
+name = "umbrella corp"
+
+[[job]]
+name = "hooli"
+manifests = "-"
+manifest = "in"
+"""
+    )
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        ended = here(capsys, "post", "--plan", FILE)
+
+    folder, known, do = Path.cwd(), "adm, shoplazza; did you mean adm?", "make it, or correct the plan"
+    expected = 'requests a second above 0, as in 5, or with a burst of 1 or more, as in "2/40"'
+    own, way = "give each job its own", "each manifest goes one way"
+    name = "a name of letters, digits, '-' and '_', as its report's folder is called"
+    assert (ended.status, ended.out, platform.seen) == (2, "", [])
+    assert ended.err.splitlines() == [
+        "importer: --plan nightly.toml: nothing was read or sent; correct this:",
+        "  line 2: at_one: unknown key; did you mean at_once?",
+        f"  line 6: job acme, manifests: in/nowhere/: there is no folder {folder}/in/nowhere; {do}",
+        f"  line 7: job acme, to: --to adn: no such destination in importer.toml; there is {known}",
+        f"  line 8: job acme, archive: {folder}/done is the archive of job globex, too; {own}",
+        f"  line 12: job globex, manifests: in/globex/ is taken by job initech, too (in/globex/*.csv); {way}",
+        f"  line 15: job globex, rate: found 'fast', expected {expected}",
+        "  line 21: job initech, layout: --layout initech.toml: can't be read: No such file or directory",
+        '  line 22: job initech, strict_tracking: found "yes", expected true or false',
+        f'  line 25: job 4, name: found "umbrella corp", expected {name}',
+        "  line 27: job hooli, to: missing, expected the name of a destination in the configuration",
+        "  line 29: job hooli, manifests: a job has no standard input; name a file, a folder or a glob",
+        "  line 30: job hooli: manifest: unknown key; did you mean manifests?",
+    ]
+    assert not Path("reports").exists()
+
+
+def test_what_one_job_files_or_takes_is_no_other_jobs() -> None:
+    for name in ("acme", "globex", "initech"):
+        inbox(name, "1001,MUG,1,TRACK1")
+    both = Path("in/both.csv")
+    both.touch()
+    planned(
+        {"name": "a", "manifests": "in/acme", "to": "adm", "archive": "in/acme"},
+        {"name": "b", "manifests": ["in/globex/", "in/both.csv"], "to": "adm", "archive": "in/initech"},
+        {"name": "c", "manifests": ["in/initech/", "in/b*.csv"], "to": "adm", "quarantine": "bad"},
+        {"name": "d", "manifests": ["in/globex/*-ups.csv"], "to": "adm", "archive": "bad"},
+        {"name": "e", "manifests": ["sftp://example.com/a.csv", "in/globex"], "to": "adm"},
+        {"name": "f", "manifests": ["sftp://example.com/a.csv", "in/globex/../d*.csv"], "to": "adm"},
+    )
+
+    told = [str(fault) for fault in places.faults(plan.read(FILE).jobs)]
+
+    folder, one_way = Path.cwd(), "each manifest goes one way"
+    assert told == [
+        f"line 18: job c, quarantine: {folder}/bad is the archive of job d, too; give each job its own",
+        f"line 6: job a, archive: {folder}/in/acme is the inbox itself; name another folder",
+        f"line 12: job b, archive: {folder}/in/initech is the inbox of job c; name another folder",
+        f"line 10: job b, manifests: in/globex/ is taken by job d, too (in/globex/*-ups.csv); {one_way}",
+        f"line 10: job b, manifests: in/globex/ is taken by job e, too (in/globex); {one_way}",
+        f"line 10: job b, manifests: in/both.csv is taken by job c, too (in/b*.csv); {one_way}",
+        f"line 22: job d, manifests: in/globex/*-ups.csv is taken by job e, too (in/globex); {one_way}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[job", "--plan nightly.toml: not TOML: expected "),
+        ("", "no [[job]] in it; expected one for each inbox"),
+        ("job = 3", "no [[job]] in it"),
+        ('reports = ""\n[[job]]\nname = "a"', 'line 1: reports: found "", expected text'),
+        ('ledger = 3\n[[job]]\nname = "a"', "line 1: ledger: found 3, expected text"),
+        (
+            'at_once = 0\n[[job]]\nname = "a"',
+            "line 1: at_once: found 0, expected a whole number of 1 or more",
+        ),
+        ('[[job]]\nname = "a"\n[[job]]\nname = "A"', "line 4: job A, name: another job has this name, too"),
+        ('job = [{name = "a", manifests = [3]}]', "\n  job a, manifests: found [3], expected a folder"),
+        (
+            '[[job]]\nname = "a"\nmanifests = ".."\nto = "adm"\nnotify = true',
+            "--notify: no destination mails",
+        ),
+    ],
+)
+def test_a_plan_that_cannot_be_followed_is_refused(capsys: Output, text: str, words: str) -> None:
+    destinations(adm="https://api.example.com")
+    FILE.write_text(text)
+
+    ended = here(capsys, "post", "--plan", FILE)
+
+    assert ended.status == 2
+    assert (
+        words.replace("no destination mails", "the destination adm, as it is configured, mails") in ended.err
+    )
+
+
+def test_a_plan_that_is_not_there_or_no_text_is_refused(capsys: Output) -> None:
+    Path("other.toml").write_bytes(b"\xff\xfe[")
+
+    missing = here(capsys, "post", "--plan", FILE)
+    unreadable = here(capsys, "check", "--plan", "other.toml")
+
+    assert (missing.status, missing.err) == (
+        2,
+        "importer: --plan nightly.toml: can't be read: No such file or directory\n",
+    )
+    assert (unreadable.status, unreadable.err) == (
+        2,
+        "importer: --plan other.toml: can't be read: it is not UTF-8; save it as such\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["m.csv"], "--plan: m.csv: the plan names the manifests of each job"),
+        (["--to", "adm"], "--plan: --to is another for each job; write it into the plan, as to = …"),
+        (["--archive", "done"], "--plan: --archive is another for each job"),
+        (["--partial", "--all-or-nothing"], "job a: --partial and --all-or-nothing contradict each other"),
+    ],
+)
+def test_options_that_the_plan_has_to_say_are_refused_beside_it(
+    capsys: Output, arguments: list[str], words: str
+) -> None:
+    destinations(adm="https://api.example.com")
+    planned({"name": "a", "manifests": ".", "to": "adm"})
+
+    ended = here(capsys, "post", "--plan", FILE, *arguments)
+
+    assert ended.status == 2
+    assert words in ended.err
+
+
+def test_what_a_plan_names_is_where_the_plan_is() -> None:
+    folder = Path("etc")
+    folder.mkdir()
+    (folder / "p.toml").write_text(
+        'reports = "out"\nledger = "ledger.db"\nat_once = 2\n'
+        '[[job]]\nname = "a"\nto = "adm"\nmanifests = ["in/", "/srv/*.csv", "https://example.com/a.csv"]\n'
+        'layout = "own.toml"\narchive = "done"\nnotify = false\nrate = 2\n'
+        '[[job]]\nname = "b"\nto = "adm"\nmanifests = "x.csv"\nlayout = "shipstation"\n'
+    )
+
+    found = plan.read(folder / "p.toml")
+
+    assert (found.faults, found.reports, found.ledger, found.at_once) == (
+        (),
+        Path("etc/out"),
+        "etc/ledger.db",
+        2,
+    )
+    assert [(job.name, job.manifests, job.options) for job in found.jobs] == [
+        (
+            "a",
+            ("etc/in/", "/srv/*.csv", "https://example.com/a.csv"),
+            {"layout": "etc/own.toml", "archive": "etc/done", "notify": False, "rate": "2"},
+        ),
+        ("b", ("etc/x.csv",), {"layout": "shipstation"}),
+    ]
+
+
+def test_what_is_said_for_all_jobs_goes_before_what_a_job_says() -> None:
+    destinations(adm="https://api.example.com")
+    planned(
+        {"name": "a", "manifests": ".", "to": "adm", "rate": 9, "give_up": "10s", "xlsx": True, "drain": 3}
+    )
+    given = {"rate": Rate(2.0, 40), "stop_at": TimeOfDay(6), "partial": True, "give_up": 90.5, "xlsx": False}
+
+    found = examined(FILE, post, given, lambda _: None)
+
+    names = ("to", "manifests", *given, "drain")
+    assert found.faults == ()
+    assert {name: found.options["a"][name] for name in names} == {
+        "to": "adm",
+        "manifests": (".",),
+        **given,
+        "drain": 3.0,
+    }
+
+
+def test_a_line_is_only_told_where_it_is_sure() -> None:
+    FILE.write_text('ledger = """\n[[job]]\n"""\n[[job]]\nnam = "a"\n')
+
+    assert plan.read(FILE).faults == (
+        Fault(
+            0,
+            "job 1, name",
+            "missing, expected a name of letters, digits, '-' and '_', as its report's folder is called",
+        ),
+    )
+
+
+# --- a night -------------------------------------------------------------------------------------------
+
+
+def test_jobs_to_two_destinations_go_side_by_side_and_end_with_one_summary(capsys: Output) -> None:
+    meeting = threading.Barrier(2)
+
+    def meet(seen: Seen) -> Reply:
+        meeting.wait(SECONDS)  # nobody is answered before the other was asked
+        return created(seen)
+
+    inbox("acme", "1001,MUG,1,TRACK1")
+    inbox("globex", "2001,MUG,1,TRACK2", "2002,MUG,0,TRACK3")
+    inbox("initech")
+    with Platform(meet) as one, Platform(meet) as other:
+        destinations(one=one.url, other=other.url)
+        planned(
+            {"name": "acme", "manifests": "in/acme/", "to": "one", "archive": "done/acme"},
+            {"name": "globex", "manifests": ["in/globex/"], "to": "other", "quarantine": "bad/globex"},
+            {"name": "initech", "manifests": "in/initech", "to": "one"},
+            {"name": "umbrella", "manifests": "in/umbrella*.csv", "to": "one"},
+            above='ledger = "ledger.db"',
+        )
+        ended = here(capsys, "post", "--plan", FILE, "--report", "night")
+
+    assert (ended.status, ended.err) == (1, "")
+    assert [line.rstrip() for line in re.sub(r"  \d.*", "", ended.out, count=1).splitlines()] == [
+        "post --plan nightly.toml",
+        "4 jobs, 3 rows",
+        "",
+        "job       destination  rows                  exit  report",
+        "acme      one          1 created             0     acme/report.html",
+        "globex    other        1 created, 1 invalid  1     globex/report.html",
+        "initech   one          nothing to do         0     initech/report.html",
+        "umbrella  one          nothing to do         0     -",
+        "",
+        "Reports: night (plan.json has them all)",
+        "Open:    night/globex/errors.csv (1 row)",
+    ]
+    assert (one.names, other.names) == (["1001/TRACK1"], ["2001/TRACK2"])
+    assert [str(path) for path in sorted(Path().glob("*/*/*.csv")) if "night" not in path.parts] == [
+        "bad/globex/globex.csv",
+        "done/acme/acme.csv",
+    ]
+    told = json.loads(Path("night/plan.json").read_text())
+    assert (told["exit_status"], told["rows"]["created"], told["report"]) == (1, 2, "night")
+    assert outcome(told) == {
+        "acme": ("one", 0, {"created": 1}),
+        "globex": ("other", 1, {"created": 1, "invalid": 1}),
+        "initech": ("one", 0, {}),
+        "umbrella": ("one", 0, None),
+    }
+
+
+def test_a_job_that_fails_leaves_the_others_alone_and_all_who_watch_hear_of_them_once(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    broken = inbox("globex") / "globex.csv"
+    broken.write_text("no,columns\n1,2\n")
+    with Platform() as platform, Receiver() as watchdog, Receiver() as chat:
+        destinations(adm=platform.url)
+        planned(
+            {"name": "acme", "manifests": "in/acme/", "to": "adm"},
+            {"name": "globex", "manifests": "in/globex/", "to": "adm"},
+        )
+        ended = here(
+            *(capsys, "post", "--plan", FILE, "--json", "--metrics", "m.prom", "--log", "log.jsonl"),
+            *("--ping", watchdog.url, "--tell", chat.url.replace("http", "json")),
+        )
+    words = ended.summary["jobs"][1]["trouble"]
+
+    assert ended.status == 3
+    assert outcome(ended.summary) == {"acme": ("adm", 0, {"created": 1}), "globex": ("adm", 3, None)}
+    assert words.startswith("in/globex/globex.csv, row 1: no column for order_id")
+    assert f"importer: globex: {words}\n" == ended.err
+    assert watchdog.paths == ["/start", "/3"]
+    assert watchdog.heard[1].body == f"acme: The only row is posted\nglobex: {words}"
+    (said,) = [json.loads(heard.body) for heard in chat.heard]
+    assert said["title"] == "importer post --plan nightly.toml: needs attention (exit status 3)"
+    assert said["message"].splitlines()[:4] == [
+        "acme    fine",
+        "globex  needs attention (exit status 3)",
+        "",
+        "--- acme ---",
+    ]
+    assert by_job("importer_exit_status") == {"acme": 0, "globex": 3}
+    assert [*by_job("importer_last_success_timestamp_seconds")] == ["acme"]
+    events = [json.loads(line) for line in Path("log.jsonl").read_text().splitlines()]
+    assert [(line["event"], line.get("job"), line.get("exit_status")) for line in events] == [
+        ("plan-started", None, None),
+        ("run-started", None, None),
+        ("attempt-ended", None, None),
+        ("fulfillment-ended", None, None),
+        ("run-finished", None, 0),
+        ("job-finished", "acme", 0),
+        ("run-started", None, None),
+        ("run-finished", None, 3),
+        ("job-finished", "globex", 3),
+        ("plan-finished", None, 3),
+    ]
+
+
+def by_job(name: str) -> dict[str, float]:
+    families = text_string_to_metric_families(Path("m.prom").read_text())
+    return {
+        sample.labels["job"]: sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def test_a_plan_that_is_wrong_is_told_to_who_watches(capsys: Output) -> None:
+    planned({"name": "a", "manifests": ".", "to": "adm"})
+    with Receiver() as watchdog, Receiver() as chat:
+        ended = here(
+            *(capsys, "post", "--plan", FILE, "--metrics", "m.prom"),
+            *("--ping", watchdog.url, "--tell", chat.url.replace("http", "json")),
+        )
+
+    assert ended.status == 2
+    assert watchdog.paths == ["/start", "/fail"]
+    assert "job a, to: " in watchdog.heard[1].body
+    assert [json.loads(heard.body)["title"] for heard in chat.heard] == [
+        "importer post --plan nightly.toml: needs attention (exit status 2)"
+    ]
+    assert by_job("importer_exit_status") == {"a": 2}
+
+
+def test_a_dry_run_of_a_plan_moves_and_sends_nothing_and_needs_no_token(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ADM_TOKEN")
+    monkeypatch.setenv("IMPORTER_CHECK_STRICT_TRACKING", "1")
+    inbox("acme", "1001,MUG,1,1Z999AA10123456785")
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm", "archive": "done/acme"})
+        ended = here(capsys, "check", "--plan", FILE, "--json", "--log", "-")
+
+    assert [json.loads(line)["event"] for line in ended.err.splitlines()] == [
+        "plan-started",
+        "run-started",
+        "run-finished",
+        "job-finished",
+        "plan-finished",
+    ]
+    assert (ended.status, platform.seen, Path("done").exists()) == (1, [], False)
+    assert outcome(ended.summary) == {"acme": ("adm", 1, {"invalid": 1})}
+
+
+def test_a_signal_ends_all_jobs_in_order_and_begins_no_more(tmp_path: Path) -> None:
+    asked = threading.Semaphore(0)
+    goes_on = threading.Event()
+
+    def hold(seen: Seen) -> Reply:
+        asked.release()
+        goes_on.wait(SECONDS)
+        return created(seen)
+
+    for name in ("acme", "globex", "initech"):
+        inbox(name, "1001,MUG,1,TRACK1", "1002,MUG,1,TRACK2")
+    with Platform(hold) as one, Platform(hold) as other:
+        destinations(one=one.url, other=other.url)
+        planned(
+            {"name": "acme", "manifests": "in/acme/", "to": "one"},
+            {"name": "globex", "manifests": "in/globex/", "to": "other"},
+            {"name": "initech", "manifests": "in/initech/", "to": "one"},
+        )
+        process = start("post", "--plan", FILE, "--json", "--log", "log.jsonl", "--report", "night")
+        for _ in range(2):
+            assert asked.acquire(timeout=SECONDS)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)  # for the jobs to take it; earlier is as good, only nothing would be held back then
+        goes_on.set()
+        ended = end(process)
+
+    assert ended.status == 143
+    assert outcome(ended.summary) == {
+        "acme": ("one", 143, {"created": 1, "not-sent": 1}),
+        "globex": ("other", 143, {"created": 1, "not-sent": 1}),
+        "initech": ("one", 143, None),
+    }
+    assert ended.summary["jobs"][2]["trouble"] == "not begun: interrupted by SIGTERM"
+    assert statuses(tmp_path / "night/acme/rows.csv") == {
+        "1001/TRACK1": "created",
+        "1002/TRACK2": "not-sent",
+    }
+
+
+def test_a_job_that_is_killed_is_told_and_the_others_go_on() -> None:
+    def kill(seen: Seen) -> Reply:
+        os.kill(int(Path("pid").read_text()), signal.SIGKILL)
+        return created(seen)
+
+    inbox("acme", "1001,MUG,1,TRACK1")
+    inbox("globex", "1002,MUG,1,TRACK2")
+    with Platform(kill) as one, Platform() as other:
+        destinations(one=one.url, other=other.url)
+        planned(
+            {"name": "acme", "manifests": "in/acme/", "to": "one"},
+            {"name": "globex", "manifests": "in/globex/", "to": "other"},
+        )
+        process = start("post", "--plan", FILE, "--json")
+        Path("pid").write_text(str(child_of(process.pid, "in/acme/")))
+        ended = end(process)
+
+    assert ended.status == 4
+    assert outcome(ended.summary) == {"acme": ("one", 4, None), "globex": ("other", 0, {"created": 1})}
+    assert ended.summary["jobs"][0]["trouble"] == (
+        "it was ended by SIGKILL; what it did is recorded, and 'importer runs' can write its report"
+    )
+
+
+def child_of(parent: int, argument: str) -> int:
+    """The process that ``parent`` started with that argument, as soon as there is one."""
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            if argument in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
+                return int(pid)
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+# --- processes -----------------------------------------------------------------------------------------
+
+
+def ran(*tasks: Task, at_once: int = 8) -> tuple[dict[str, Ran], list[tuple[str, str]]]:
+    """How each task ended, and what was heard, in order."""
+    heard: list[tuple[str, str]] = []
+    processes = Processes(
+        dict(os.environ),
+        at_once,
+        lambda: AT,
+        hear=lambda name, line: heard.append((name, line)),
+        begun=lambda name: heard.append((name, "begun")),
+        ended=lambda name, _: heard.append((name, "ended")),
+    )
+    return processes.run(tasks), heard
+
+
+def python(name: str, queue: str, text: str) -> Task:
+    return Task(name, queue, lambda: [sys.executable, "-S", "-c", f"import os, sys; {text}"])
+
+
+def test_jobs_of_one_queue_go_one_after_the_other() -> None:
+    found, heard = ran(
+        python("a", "adm", "sys.exit(1)"),
+        python("b", "adm", "os.write(2, b'one\\ntwo')"),
+    )
+
+    assert heard == [
+        ("a", "begun"),
+        ("a", "ended"),
+        ("b", "begun"),
+        ("b", "one"),
+        ("b", "two"),
+        ("b", "ended"),
+    ]
+    assert found == {"a": Ran(1, AT, AT), "b": Ran(0, AT, AT, ("one", "two"))}
+
+
+def test_no_more_jobs_go_side_by_side_than_were_allowed() -> None:
+    _, heard = ran(*(python(name, name, "pass") for name in "abc"), at_once=1)
+
+    assert [told for _, told in heard] == ["begun", "ended"] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        (
+            "os.kill(os.getpid(), 9)",
+            4,
+            ("it was ended by SIGKILL; what it did is recorded, and 'importer runs' can write its report",),
+        ),
+        (
+            "import signal; signal.signal(15, signal.SIG_DFL); os.kill(os.getpid(), 15)",
+            143,
+            ("it was ended by SIGTERM; what it did is recorded, and 'importer runs' can write its report",),
+        ),
+        ("os.write(2, b'x' * 200_000 + b'\\n' + b'last')", 0, ("x" * 200_000, "last")),
+    ],
+)
+def test_how_a_process_ends_is_what_its_job_comes_to(text: str, status: int, said: tuple[str, ...]) -> None:
+    assert ran(python("a", "q", text))[0] == {"a": Ran(status, AT, AT, said)}
+
+
+def test_a_job_that_need_not_or_cannot_begin_says_why() -> None:
+    found, heard = ran(
+        Task("a", "q", lambda: Unstarted("it is late", 4)),
+        Task("b", "q", lambda: ["./no-such-program"]),
+    )
+
+    assert heard == [("a", "ended"), ("b", "ended")]
+    assert found == {
+        "a": Ran(4, AT, AT, unstarted="it is late"),
+        "b": Ran(4, AT, AT, unstarted="not begun: No such file or directory"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("statuses_", "most"),
+    [
+        ((), 0),
+        ((0, 1), 1),
+        ((1, 6), 6),
+        ((6, 5, 1), 5),
+        ((3, 5), 3),
+        ((2, 3), 2),
+        ((2, 4), 4),
+        ((4, 130), 130),
+    ],
+)
+def test_the_most_serious_exit_status_is_that_of_all(statuses_: tuple[int, ...], most: int) -> None:
+    assert ended.most_serious(statuses_) == most
+
+
+def test_when_it_is_late_no_job_is_begun(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    destinations(adm="https://api.example.com")
+    planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+
+    late: Ended = here(capsys, "post", "--plan", FILE, "--max-time", "0s", "--json")
+
+    assert late.status == 4
+    assert late.summary["jobs"][0]["trouble"] == "not begun: as asked, --max-time 0s is over"
