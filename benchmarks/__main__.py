@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import dask_engine, edi, ledger, manifest, numbers, page, post, start
+from benchmarks import dask_engine, edi, ledger, manifest, memory, numbers, page, post, start
 
 _MIB = 1024 * 1024
 _MOST_LINES_FOR_SEGMENTS = 50_000  # the slower peer takes some seconds for them
@@ -161,6 +161,7 @@ _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "edi": (_edi, "rows"),
     "page": (_page, "rows"),
     "dask": (dask_engine.measure, "rows"),
+    "memory": (memory.measure, "rows"),
     "start": (start.measure, "rows"),
     "ledger": (ledger.measure, "past"),
 }

@@ -200,7 +200,9 @@ def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = m
 
 def outcomes(batch: Batch, initially: Status) -> Outcomes:
     """How each fulfillment of the batch ended, so far."""
-    return report.Outcomes(len(batch.grouping), initially, batch.grouping.column)
+    made = report.Outcomes(len(batch.grouping), initially, batch.grouping.column)
+    batch.grouping.let_go()
+    return made
 
 
 def hold_all(batch: Batch, earlier: Earlier, outcomes: Outcomes) -> npt.NDArray[np.bool_]:

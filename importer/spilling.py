@@ -155,6 +155,10 @@ class Pieces:
             batches.append(pa.ipc.read_record_batch(message, self.schema))
         return pa.Table.from_batches(batches, self.schema).combine_chunks()
 
+    def drop(self) -> None:
+        """Give back the disk's room; nothing is read any more."""
+        self.file.close()
+
 
 def _array(column: Any) -> Any:  # noqa: ANN401 - pyarrow is untyped here
     array = pa.array(column) if isinstance(column, np.ndarray) else column

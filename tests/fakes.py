@@ -87,7 +87,8 @@ class FakeRate:
         begins = max(self._empty_at, self._paused_until, loop_clock())
         self._empty_at = begins + turns * interval
         future: Future[Taken] = Future()
-        future.set_result(Taken(begins - loop_clock(), self._paused_until - loop_clock()))
+        taken = Taken(begins - loop_clock(), self._paused_until - loop_clock())
+        asyncio.get_running_loop().call_soon(future.set_result, taken)
         return future
 
     def pause(self, seconds: float) -> Future[None]:

@@ -75,6 +75,7 @@ def group_piecewise(partitions: Partitions, options: Options, each: Each = map) 
     rows = _Rows(partitions, parcels)
     for stretch in partitions.stretches:
         rows.add(judged, stretch)
+    judged.drop()
     return _joined(partitions, options, alone, parcels, rows)
 
 
@@ -105,6 +106,11 @@ class _Judged:
     def of(cls, room: Room) -> _Judged:
         schemas = (_JUDGED, _PARCELS, _NUMBERS, _HINTS, FINDINGS, FINDINGS)
         return cls(*map(room.pieces, schemas))
+
+    def drop(self) -> None:
+        """Give back the room of all that was put in order."""
+        for pieces in (self.rows, self.parcels, self.numbers, self.hints, self.findings, self.warnings):
+            pieces.drop()
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,9 +70,12 @@ class Spilled:
     @property
     def ready(self) -> Mask:
         """Which fulfillments may be posted: nothing holds them, and they have line items."""
-        free: Mask = self.held_by == NOBODY
-        free &= self.filled
-        return free
+        ready = np.empty(len(self), dtype=bool)
+        for start in range(0, len(self), self._partitions.room.stretch):
+            some = slice(start, start + self._partitions.room.stretch)
+            ready[some] = (self.held_by[some] == NOBODY) & self.filled[some]
+            self.let_go()
+        return ready
 
     @property
     def shares(self) -> Codes:

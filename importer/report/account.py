@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +87,7 @@ class Position:
     rows: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that what takes a look at all rows is found once
 class Account:
     """Everything that the report is made of, beside the manifests themselves.
 
@@ -162,19 +162,14 @@ class Account:
             counts += np.bincount(status, minlength=len(STATUSES))
         return counts
 
-    @property
+    @cached_property
     def faulty_rows(self) -> int:
         """How many rows are not fine by themselves."""
-        return sum(
-            int(
-                (
-                    self.bad[start:stop]
-                    if self.idle is None
-                    else self.bad[start:stop] & ~self.idle[start:stop]
-                ).sum()
-            )
-            for start, stop in self._steps(0, len(self.bad))
-        )
+        return sum(self._count_faulty(slice(*some)) for some in self._steps(0, len(self.bad)))
+
+    def _count_faulty(self, which: slice) -> int:
+        bad = self.bad[which]
+        return int((bad if self.idle is None else bad & ~self.idle[which]).sum())
 
     def place(self, row: int) -> tuple[str, int]:
         """The manifest that has the run's ``row``, and the row's number there."""
