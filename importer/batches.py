@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from importer.delivery import Earlier
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
+    from importer.fulfillments.piecewise import Each
     from importer.manifests import Manifest
     from importer.manifests.layouts import Layout
     from importer.manifests.sources import Source
-    from importer.reading import Read
+    from importer.reading import PartsOf, Read
     from importer.report import Outcomes, Summary
     from importer.spilling import Room
 
@@ -158,8 +159,10 @@ def _to_notify(source: Source, terms: Terms) -> Manifest | None:
     return None
 
 
-def read(surveyed: Sequence[Manifest], terms: Terms, console: Console, room: Room) -> Read:
-    """Read and check every row; what memory has no room for is kept in ``room``.
+def read(
+    surveyed: Sequence[Manifest], terms: Terms, console: Console, room: Room, parts: PartsOf = reading.here
+) -> Read:
+    """Read and check every row; what memory has no room for is kept in ``room``, and ``parts`` does the work.
 
     Where the destination takes one fulfillment for several orders, all is kept in memory.
 
@@ -177,11 +180,12 @@ def read(surveyed: Sequence[Manifest], terms: Terms, console: Console, room: Roo
             takes=terms.destination.takes if terms.destination else (),
             optional=terms.destination.optional if terms.destination else (),
             room=None if several else room,
+            parts=parts,
         )
 
 
-def group(surveyed: Sequence[Manifest], read: Read, terms: Terms) -> Batch:
-    """Make fulfillments of the rows.
+def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = map) -> Batch:
+    """Make fulfillments of the rows; of rows in files, ``each`` may have parts grouped side by side.
 
     Raises:
         CannotGoOn: there are more rows than memory has room for, and none elsewhere.
@@ -189,7 +193,7 @@ def group(surveyed: Sequence[Manifest], read: Read, terms: Terms) -> Batch:
     grouping = (
         fulfillments.group(read.rows, terms.grouping)
         if isinstance(read.rows, fulfillments.Rows)
-        else group_piecewise(read.rows, terms.grouping)
+        else group_piecewise(read.rows, terms.grouping, each)
     )
     return Batch(terms, surveyed, read, grouping)
 

@@ -20,7 +20,7 @@ from importer.rows import Checker
 from schemas.manifest import EDI_VERDICT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -56,6 +56,39 @@ class Read:
     carriers: Sequence[Counter[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """By which rules the rows of all manifests are checked; the fields are as for a ``Checker``."""
+
+    order_id: str
+    strict_tracking: bool = False
+    takes: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What came of one block of a manifest; what counts rows counts them from the block's start.
+
+    ``rows`` are the row numbers that a spreadsheet program shows, ``transactions`` says in which transaction
+    of an EDI file each row stands, ``doubts`` are warnings of how the file was read; the rest is as in
+    ``Read``.
+    """
+
+    checked: Checked
+    doubts: Findings
+    rows: npt.NDArray[np.int64]
+    transactions: npt.NDArray[np.int64]
+    passed_over: tuple[int, ...]
+    header_rows: tuple[int, ...]
+    filled_down: int
+    carriers: Counter[str]
+
+
+PartsOf: TypeAlias = "Callable[[Sequence[Manifest], Checks], Iterable[Iterable[Part]]]"
+"""What reads manifests: the parts of each, in order."""
+
+
 @dataclass(slots=True)
 class _Gathered:
     """The rows so far: all in memory, or where these are too many, all but the last of them in files."""
@@ -75,21 +108,18 @@ class _Gathered:
     rows: int = 0
     in_files: _InFiles | None = None
 
-    def add(self, checked: Checked, block: Block, manifest: Manifest) -> None:
+    def add(self, part: Part, manifest: Manifest) -> None:
+        checked = part.checked
         self.checked.append(checked)
         self.findings.append(checked.findings.shifted(self.rows))
-        doubts = [
-            Findings.of(np.flatnonzero(mask), code, column) for (code, column), mask in block.doubts.items()
-        ]
-        self.warnings.append(Findings.join([checked.warnings, *doubts]).shifted(self.rows))
+        self.warnings.append(Findings.join([checked.warnings, part.doubts]).shifted(self.rows))
         self.orders.append(checked.orders.shifted(self.rows))
         self.numbers.append(checked.numbers.shifted(self.rows))
-        self.positions.append(Position(self.rows, manifest.name, block.rows))
-        inside = manifest.edi.transactions_of(block.rows) + 1 if manifest.edi else np.zeros_like(block.rows)
-        self.documents.append(inside + self.document)
-        if len(block):
+        self.positions.append(Position(self.rows, manifest.name, part.rows))
+        self.documents.append(part.transactions + self.document)
+        if len(part.rows):
             self.newest = int(self.documents[-1].max())
-        self.rows += len(block)
+        self.rows += len(part.rows)
         self._keep_few()
 
     def end(self) -> None:
@@ -169,6 +199,50 @@ class _InFiles:
         return self.rows, self.rows.idle.column(), positions
 
 
+def parts_of(manifest: Manifest, checks: Checks) -> Iterator[Part]:
+    """Read and check one manifest, block after block.
+
+    Raises:
+        ManifestError: it turns out not to be one, or changes while it is read.
+    """
+    checker = Checker(
+        manifest.canonical,
+        checks.order_id,
+        checks.strict_tracking,
+        checks.takes,
+        checks.optional,
+        whole_rows=_is_of_edi(manifest),
+    )
+    for block in ahead(manifests.blocks(manifest)):
+        yield _part(checker.check(block.values, block.misfits), block, manifest)
+
+
+def _part(checked: Checked, block: Block, manifest: Manifest) -> Part:
+    doubts = [
+        Findings.of(np.flatnonzero(mask), code, column) for (code, column), mask in block.doubts.items()
+    ]
+    carriers: Counter[str] = Counter()
+    if "tracking_number" in block.values:
+        carriers = tracking.tally(checked.tracking_number, block.values.get("tracking_company"))
+    return Part(
+        checked=checked,
+        doubts=Findings.join(doubts),
+        rows=block.rows,
+        transactions=(
+            manifest.edi.transactions_of(block.rows) + 1 if manifest.edi else np.zeros_like(block.rows)
+        ),
+        passed_over=block.passed_over,
+        header_rows=block.header_rows,
+        filled_down=block.filled_down,
+        carriers=carriers,
+    )
+
+
+def here(surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterator[Part]]:
+    """Read one manifest after the other, in this process."""
+    return (parts_of(manifest, checks) for manifest in surveyed)
+
+
 def read_all(
     surveyed: Sequence[Manifest],
     order_id: str,
@@ -178,11 +252,12 @@ def read_all(
     takes: tuple[str, ...] = (),
     optional: tuple[str, ...] = (),
     room: Room | None = None,
+    parts: PartsOf = here,
 ) -> Read:
     """Read and check every row of every manifest; ``progress`` is told how many rows came in.
 
-    ``takes`` and ``optional`` are as for a ``Checker``. With ``room``, more rows than it is
-    for are kept in files.
+    ``takes`` and ``optional`` are as for a ``Checker``. With ``room``, more rows than it is for are kept in
+    files. ``parts`` does the work.
 
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
@@ -194,24 +269,20 @@ def read_all(
     header_rows: list[tuple[int, ...]] = []
     filled_down: list[int] = []
     carriers: list[Counter[str]] = []
-    for manifest in surveyed:
+    checks = Checks(order_id, strict_tracking, takes, optional)
+    for manifest, its_parts in zip(surveyed, parts(surveyed, checks), strict=True):
         before = gathered.rows
         filled_down.append(0)
         carriers.append(Counter())
         totals: list[int] = []
         headers: list[int] = []
-        checker = Checker(
-            manifest.canonical, order_id, strict_tracking, takes, optional, whole_rows=_is_of_edi(manifest)
-        )
-        for block in ahead(manifests.blocks(manifest)):
-            totals.extend(block.passed_over)
-            headers.extend(block.header_rows)
-            filled_down[-1] += block.filled_down
-            checked = checker.check(block.values, block.misfits)
-            if "tracking_number" in block.values:
-                carriers[-1] += tracking.tally(checked.tracking_number, block.values.get("tracking_company"))
-            gathered.add(checked, block, manifest)
-            progress(len(block))
+        for part in its_parts:
+            totals.extend(part.passed_over)
+            headers.extend(part.header_rows)
+            filled_down[-1] += part.filled_down
+            carriers[-1] += part.carriers
+            gathered.add(part, manifest)
+            progress(len(part.rows))
         gathered.end()
         counts.append(gathered.rows - before)
         passed_over.append(tuple(totals))

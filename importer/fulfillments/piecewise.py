@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +25,14 @@ from importer.fulfillments.spilled import Spilled, first_places
 from importer.spilling import buckets_of
 
 if TYPE_CHECKING:
-    from importer.fulfillments import Codes, Grouped, Mask, Options
+    from collections.abc import Callable, Iterable, Iterator
+
+    from importer.fulfillments import Codes, Grouped, Mask, Options, Rows
     from importer.fulfillments.partitions import Partitions
     from importer.spilling import Pieces, Room
 
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 _JUDGED: Final = pa.schema(
     [("row", pa.int64()), ("first", pa.int64()), ("bad", pa.bool_()), ("repeats", pa.bool_())]
 )
@@ -48,18 +53,20 @@ _HINTS: Final = pa.schema([("first", pa.int64()), ("shared", pa.bool_()), ("torn
 _TOO_LARGE, _SHARED = map(number_of, ("quantity-too-large", "tracking-number-on-several-orders"))
 
 
-def group_piecewise(partitions: Partitions, options: Options) -> Spilled:
+def group_piecewise(partitions: Partitions, options: Options, each: Each = map) -> Spilled:
     """Group the rows; every good row ends in a fulfillment.
 
-    The destination must not take one fulfillment for several orders.
+    The destination must not take one fulfillment for several orders. ``each`` may have the buckets grouped
+    elsewhere, side by side.
 
     Raises:
         CannotGoOn: there is no room for what comes of it.
     """
     alone = replace(options, all_or_nothing=False, partial=options.partial and not options.all_or_nothing)
     judged = _Judged.of(partitions.room)
-    for bucket in range(partitions.buckets):
-        _group(partitions, bucket, alone, judged)
+    buckets = map(partitions.read, range(partitions.buckets))
+    for found_there in each(partial(_grouped, options=alone), buckets):
+        _keep(found_there, partitions, judged)
     for bucket in range(partitions.buckets):
         _compare_numbers(partitions, bucket, judged)
     parcels = _Parcels(partitions, alone)
@@ -70,6 +77,13 @@ def group_piecewise(partitions: Partitions, options: Options) -> Spilled:
         rows.add(judged, stretch)
     judged.drop()
     return _joined(partitions, options, alone, parcels, rows)
+
+
+class Each(Protocol):
+    """Calls a function with each of some things, as ``map`` does."""
+
+    def __call__(self, function: Callable[[_T], _R], things: Iterable[_T], /) -> Iterator[_R]:
+        """What it returns for each, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +113,40 @@ class _Judged:
             pieces.drop()
 
 
-def _group(partitions: Partitions, bucket: int, options: Options, judged: _Judged) -> None:
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """What is found in a bucket: columns of its rows, of its parcels and their numbers, and findings."""
+
+    rows: list[Any]
+    parcels: list[Any]
+    numbers: Any
+    findings: Findings
+    warnings: Findings
+
+
+def _grouped(bucket: tuple[Codes, Rows], options: Options) -> _Bucket:
     """Group the orders of a bucket."""
-    numbers, rows = partitions.read(bucket)
+    numbers, rows = bucket
     grouped = group(rows, options)
-    stretch = partitions.room.stretch
     first = numbers[first_places(grouped.of_row, len(grouped))]
     mine = np.flatnonzero(grouped.of_row >= 0)
-    judged.rows.scatter(
-        numbers[mine] // stretch,
-        [numbers[mine], first[grouped.of_row[mine]], grouped.bad[mine], grouped.repeats[mine]],
+    return _Bucket(
+        rows=[numbers[mine], first[grouped.of_row[mine]], grouped.bad[mine], grouped.repeats[mine]],
+        parcels=[first, *_columns(grouped, numbers)],
+        numbers=grouped.numbers.take(pa.array(grouped.parts.number)),
+        findings=_of_run(grouped.findings, numbers),
+        # a bucket does not know of the numbers of all orders
+        warnings=_of_run(_but(grouped.warnings, _SHARED), numbers),
     )
-    judged.parcels.scatter(first // stretch, [first, *_columns(grouped, numbers)])
-    names = grouped.numbers.take(pa.array(grouped.parts.number))
-    judged.numbers.scatter(buckets_of(names, partitions.buckets), [names, first])
-    put(judged.findings, _of_run(grouped.findings, numbers))
-    # a bucket does not know of the numbers of all orders
-    put(judged.warnings, _of_run(_but(grouped.warnings, _SHARED), numbers))
+
+
+def _keep(bucket: _Bucket, partitions: Partitions, judged: _Judged) -> None:
+    stretch, first = partitions.room.stretch, bucket.parcels[0]
+    judged.rows.scatter(bucket.rows[0] // stretch, bucket.rows)
+    judged.parcels.scatter(first // stretch, bucket.parcels)
+    judged.numbers.scatter(buckets_of(bucket.numbers, partitions.buckets), [bucket.numbers, first])
+    put(judged.findings, bucket.findings)
+    put(judged.warnings, bucket.warnings)
 
 
 def _columns(grouped: Grouped, numbers: Codes) -> list[Any]:
