@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from importer.findings import name_of
 from importer.rows import Checker
 from schemas.exported import exported
 from schemas.manifest import NOTIFY
-from tests.program import end, here, manifest, settle_in, start, table
+from tests.program import configuration, end, here, manifest, settle_in, start, table
 from tests.test_page import FIELDS, HOSTILE, faulty, written
 
 if TYPE_CHECKING:
@@ -240,6 +241,30 @@ def test_the_mended_rows_are_saved_and_imported(report: Opened, tmp_path: Path, 
         ("1003", "'=LID", "3", "TRACK3"),
         ("1004", "MUG", "2", "TRACK4"),
     ]
+
+
+def test_what_the_page_says_to_do_in_the_downloads_folder_goes_to_the_same_ledger(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    manifest(tmp_path / "m.csv", *ROWS, header=HEADER)
+    configuration(tmp_path / "importer.toml", "http://127.0.0.1:9")
+    columns = '[columns]\norder_id = "Order #"\nsku = "Item SKU"\nquantity = "Qty Shipped"\n'
+    (tmp_path / "own.toml").write_text(f'{columns}tracking_number = "Tracking #"\n', encoding="utf-8")
+    orders = {"orders": [{"order_id": 1003, "line_items": [{"sku": "MUG", "quantity": 9}]}]}
+    (tmp_path / "orders.json").write_text(json.dumps(orders), encoding="utf-8")
+    run = ("post", "m.csv", "--sandbox", "orders.json", "--ledger", "l.db", "--layout", "own.toml")
+    assert end(start(*run, "--report", "R")).status == 1
+    opened = Opened(context, Path("R", "report.html"))
+
+    opened.save(tmp_path / "saved.csv")
+
+    here_is = tmp_path.absolute()
+    assert opened.page.locator("#saved").inner_text() == (
+        "Saved as errors-corrected.csv in your downloads. Next, in that folder: "
+        f"importer --config {here_is}/importer.toml post errors-corrected.csv --layout {here_is}/own.toml "
+        f"--ledger {here_is}/l.db --sandbox {here_is}/orders.json"
+    )
+    opened.check()
 
 
 def test_a_page_that_has_not_all_rows_saves_none(context: BrowserContext, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
@@ -78,7 +79,10 @@ def show(
 def next_steps(
     summary: Summary, again: str, *, named_report: bool, later: bool = False
 ) -> list[tuple[str, str, str]]:
-    """What to open and what to do next: label, style and words."""
+    """What to open and what to do next: label, style and words.
+
+    Arguments as for ``show``; ``later`` is also for who may be in another folder than the run was.
+    """
     rows = summary.rows
     steps = [("Report: ", "bold", summary.reports.get("page", summary.reports["rows"]))]
     if "acks" in summary.reports:
@@ -103,7 +107,8 @@ def next_steps(
         for label, words in zip(_LABELS, to_post + [mending] * bool(mendable), strict=False):
             steps.append((label, "bold", words))
     if rows[Status.IN_DOUBT]:
-        place = f" --ledger {shlex.quote(summary.ledger)}" if "--ledger" in again and summary.ledger else ""
+        ledger = _from_anywhere(summary.ledger) if later else summary.ledger
+        place = f" --ledger {shlex.quote(ledger)}" if "--ledger" in again and ledger else ""
         steps.append(("Doubt:  ", "bold red", _DOUBT.format(place)))
     return steps
 
@@ -165,6 +170,10 @@ def say(console: Console, label: str, style: str, text: str) -> None:
 
 
 _LABELS = ("Next:   ", "Then:   ")
+
+
+def _from_anywhere(ledger: str) -> str:
+    return ledger if "://" in ledger else str(Path(ledger).absolute())
 
 
 def _mendable(summary: Summary) -> int:
