@@ -243,6 +243,50 @@ def test_the_mended_rows_are_saved_and_imported(report: Opened, tmp_path: Path, 
     ]
 
 
+def test_what_was_mended_by_itself_or_left_out_is_not_mended_with_all_others(
+    context: BrowserContext, tmp_path: Path, capsys: Output
+) -> None:
+    manifest(tmp_path / "m.csv", *(f"{1001 + at},MUG,two,TRACK{at}" for at in range(5)))
+    here(capsys, "check", "m.csv", "--report", "R")
+    opened = Opened(context, Path("R", "report.html"))
+    own = opened.open(2).get_by_role("textbox", name="quantity")
+    own.fill("3")
+    own.press("Enter")
+    opened.open(3).get_by_role("button", name="Leave this row out").click()
+    story = opened.open(4)
+    story.get_by_role("textbox", name="quantity").fill("2")
+
+    story.get_by_role("button", name="Apply to all 3 rows with “two”").click()
+
+    assert own.input_value() == "3"
+    assert opened.page.locator("#mended").inner_text() == "4 cells changed, 4 rows mended; 1 row left out."
+    opened.check()
+
+
+def test_what_changes_nothing_is_no_step_to_be_undone(report: Opened) -> None:
+    story = report.open(2)
+    box = story.get_by_role("textbox", name="Qty Shipped quantity")
+    box.fill("2.5")
+    assert "1 cell still wrong" in report.page.locator("#mended").inner_text()
+
+    story.get_by_role("button", name="Put back").locator("visible=true").click()
+
+    assert box.input_value() == "two"
+    assert report.page.locator("#mended").inner_text() == "Nothing is changed yet."
+    assert report.page.get_by_role("button", name="Undo").is_disabled()
+
+
+def test_where_all_rows_are_left_out_there_is_nothing_to_save(report: Opened) -> None:
+    for row in report.rows():
+        report.open(int(row)).get_by_role("button", name="Leave this row out").click()
+
+    report.page.get_by_role("button", name="Save the corrected errors.csv").click()
+
+    words = "All rows are left out: there is nothing to save, and nothing to import."
+    assert report.page.locator("#saved").inner_text() == words
+    assert [url for url in report.asked if url.startswith("blob:")] == []
+
+
 def test_what_the_page_says_to_do_in_the_downloads_folder_goes_to_the_same_ledger(
     context: BrowserContext, tmp_path: Path
 ) -> None:
