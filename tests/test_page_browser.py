@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
-from importer.findings import name_of
+from importer.findings import Findings, name_of
 from importer.rows import Checker
 from schemas.exported import exported
 from schemas.manifest import NOTIFY
 from tests.program import configuration, end, here, manifest, settle_in, start, table
 from tests.test_page import FIELDS, HOSTILE, faulty, written
+from tests.test_report import account, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -534,6 +535,72 @@ def test_a_cell_of_many_line_breaks_is_judged_at_once(judged: Judge) -> None:
 
     assert judged(exported_of("string"), "tracking_number", [cell]) == ["bad-tracking-number"]
     assert by_importer("string", "tracking_number", [cell]) == ["bad-tracking-number"]
+
+
+@pytest.mark.parametrize("has_commas", [False, True])
+def test_a_decimal_comma_is_read_as_the_file_has_it(
+    context: BrowserContext, tmp_path: Path, *, has_commas: bool
+) -> None:
+    header = "Paketnummer;Kundenreferenz;Versandtag;Empfänger;Produktart;Artikelnummer;Menge"
+    lines = [
+        "TRACK1;1001;23.11.2026;Ada;Business;;1,0",
+        "TRACK2;1002;23.11.2026;Bo;Business;MUG;zwei",
+        "TRACK3;1003;23.11.2026;Cy;Business;;1,000",
+    ]
+    header = header if has_commas else "Tracking #;Order #;Date;Who;What;SKU;Qty"
+    manifest(tmp_path / "m.csv", *lines, header=header)
+    assert end(start("check", "m.csv", "--report", "R")).status == 1
+    opened = Opened(context, Path("R", "report.html"))
+    quantity = "Menge quantity" if has_commas else "Qty quantity"
+    sku = "Artikelnummer sku" if has_commas else "SKU sku"
+
+    first = opened.open(2)
+    second = opened.open(3).get_by_role("textbox", name=quantity)
+    third = opened.open(4).get_by_role("textbox", name=quantity)
+    first.get_by_role("textbox", name=sku).fill("MUG")
+    first.get_by_role("textbox", name=sku).press("Enter")
+    second.fill("2,00")
+
+    wrong = "false" if has_commas else "true"
+    assert first.get_by_role("textbox", name=quantity).get_attribute("aria-invalid") == wrong
+    assert second.get_attribute("aria-invalid") == wrong
+    assert third.get_attribute("aria-invalid") == "true"
+    told = opened.page.locator("#mended").inner_text()
+    assert told.startswith(f"1 cell changed, {'1 row' if has_commas else '0 rows'} mended")
+    opened.check()
+
+
+def test_what_the_importer_took_is_right_as_long_as_nobody_touches_it(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    found = [Findings.of(np.array([0]), "bad-order-id", "order_id")]
+    rows = page("m.csv", FIELDS, ("?", "A", "a dozen", "TRACK1"), canonical=FIELDS)
+    written(account([None], findings=found), [rows], tmp_path)
+    opened = Opened(context, tmp_path / "report.html")
+    story = opened.open(2)
+    box = story.get_by_role("textbox", name="quantity")
+
+    assert box.get_attribute("aria-invalid") == "false"
+    box.fill("a score")
+    assert box.get_attribute("aria-invalid") == "true"
+    opened.check()
+
+
+def test_while_a_row_has_a_verdict_nothing_else_of_it_is_wrong(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    header = "Order #,SKU,Qty,Tracking #,edi_verdict"
+    manifest(tmp_path / "m.csv", "1001,,two,TRACK1,split unknown: 2 parcels", header=header)
+    assert end(start("check", "m.csv", "--report", "R")).status == 1
+    opened = Opened(context, Path("R", "report.html"))
+    story = opened.open(2)
+    boxes = [story.get_by_role("textbox", name=name) for name in ("sku", "quantity", "edi_verdict")]
+
+    assert [box.get_attribute("aria-invalid") for box in boxes] == ["false", "false", "true"]
+    boxes[-1].fill("")
+    boxes[-1].press("Enter")
+    assert [box.get_attribute("aria-invalid") for box in boxes] == ["true", "true", "false"]
+    opened.check()
 
 
 def test_half_a_line_is_wrong_where_lines_are_optional(

@@ -391,8 +391,20 @@
   const unbroken = (text) => text.replace(/\r\n?/g, "\n");
 
   function verdict(row, name, text) {
-    return book.judgeIn((other) => cell(row, data.canonical[other]) ?? "", name, text);
+    if (wasTaken(row, name, text)) return "";
+    return book.judgeIn((other) => cell(row, data.canonical[other]) ?? "", name, text, hasCommas(row));
   }
+
+  // What the importer found nothing wrong with is right as it stands, however it read it; a blank may have been
+  // filled in by what the saved file does not say, and of a row with a verdict nothing else was judged.
+  function wasTaken(row, name, text) {
+    const column = data.canonical[name];
+    if (text.trim() === "" || text !== found(row, column)) return false;
+    if (data.rules.alone.some((other) => found(row, data.canonical[other]) !== "")) return false;
+    return !(marksOf.get(row) ?? []).some((mark) => mark.faulty && mark.column === column);
+  }
+
+  const hasCommas = (row) => data.commas.some(([first, end]) => first <= row && row < end);
 
   // The rows, this one among them, that were found with the same in the column, and can be mended.
   function sameAs(row, column) {

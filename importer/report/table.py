@@ -60,7 +60,8 @@ class Page:
     ``blocks`` its data rows: cells per header, row numbers, and by position the code and the cells of rows
     that could not be told apart. After the cells may stand more columns: ``meant`` says which of them has
     what a canonical column says, where that is filled in. For a workbook,
-    ``addresses`` says how those of each column's cells begin.
+    ``addresses`` says how those of each column's cells begin. With ``decimal_comma`` a quantity of 2,0 is
+    two.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Page:
     meant: Mapping[str, int] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()
     encoding: str = ""
+    decimal_comma: bool = False
 
 
 @dataclass(slots=True)
@@ -209,7 +211,8 @@ def _write_rows(
             _count_all(written.warnings, *told.warnings(), page.name)
             _put(rows, columns)
             new = ~account.repeats[start:stop]
-            block = Block(columns, new, attention, frozenset(misfits), partial(told.marks, places))
+            marks = partial(told.marks, places)
+            block = Block(columns, new, attention, frozenset(misfits), marks, page.decimal_comma)
             written.to_mend += int(block.to_mend.sum())
             if block.to_mend.any():
                 mask = pa.array(block.to_mend)
