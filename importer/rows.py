@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer import tracking
-from importer.findings import Findings, Mentions, number_of
+from importer.cells import cleaned, unspaced
+from importer.findings import NO_MENTIONS, Findings, Mentions, number_of
 from importer.model import MAIL_ALONE
-from schemas.cleaning import ASCII, INVISIBLE, NARROWED, WRAPPED
-from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, TEXT, WHITE_SPACE, judged, schema
+from schemas.cleaning import NARROWED
+from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, TEXT, judged, schema, usual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     Text: TypeAlias = pa.Array[Any]
 
-_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _BETWEEN = re.compile(r'[,;\t|\r\n"]')  # what may part two cells where quotes or delimiters went wrong
 _LONGEST_NAME = 255
 _IDLE = ("line-not-shipped", "interchange-again")
@@ -109,7 +109,7 @@ class Checker:
         with neither order id nor tracking number may belong to the row above, and so it mentions what that
         one names.
         """
-        clean = {name: _cleaned(cells[name], narrow=name in NARROWED) for name in self.columns}
+        clean = {name: cleaned(cells[name], narrow=name in NARROWED) for name in self.columns}
         key = "tracking_number" if "tracking_number" in clean else "fulfillment_id"
         rows = len(clean["order_id"])
         faults = [*self._judge(clean), *self._half_lines(clean)]
@@ -139,7 +139,7 @@ class Checker:
             | self._torn_cells(clean, (unnamed | unnumbered) & ~apart & ~_at([*misfits], rows))
         )
         order_id = _known(self._plain_order_id(clean["order_id"]), unnamed)
-        number = _known(_unspaced(clean[key]) if key == "tracking_number" else clean[key], unnumbered)
+        number = _known(unspaced(clean[key]) if key == "tracking_number" else clean[key], unnumbered)
         nameless = _is_blank(clean["order_id"]) & _is_blank(clean[key]) & ~idle & ~_at([*misfits], rows)
         nameless &= not self.whole_rows
         orders, numbers = self._named_above(order_id, number, nameless)
@@ -152,7 +152,7 @@ class Checker:
             findings=findings,
             warnings=Findings.join(warnings).without([*misfits]),
             orders=Mentions.join([Mentions(mentioned.rows, self._plain_order_id(mentioned.texts)), orders]),
-            numbers=Mentions.join([Mentions(mentioned.rows, _unspaced(mentioned.texts)), numbers]),
+            numbers=Mentions.join([Mentions(mentioned.rows, unspaced(mentioned.texts)), numbers]),
             idle=idle,
             taken=self._taken(clean, bad),
         )
@@ -161,12 +161,13 @@ class Checker:
         self, order_id: Text, number: Text, nameless: npt.NDArray[np.bool_]
     ) -> tuple[Mentions, Mentions]:
         """What the rows above the ``nameless`` ones name: the tracking number, else the order."""
+        if not nameless.any():
+            self._pass_on(order_id, number, len(order_id) - 1)
+            return NO_MENTIONS, NO_MENTIONS
         orders = pa.concat_arrays([pa.array([self._above.order_id], pa.string()), order_id])
         numbers = pa.concat_arrays([pa.array([self._above.number], pa.string()), number])
         above = np.maximum.accumulate(np.where(nameless, 0, np.arange(1, len(nameless) + 1)))
-        if len(above):
-            last = int(above[-1])
-            self._above.order_id, self._above.number = orders[last].as_py(), numbers[last].as_py()
+        self._pass_on(orders, numbers, int(above[-1]))
         rows = np.flatnonzero(nameless)
         meant = pa.array(above[rows])
         by_number = numbers.take(meant).is_valid().to_numpy(zero_copy_only=False)
@@ -175,6 +176,11 @@ class Checker:
             Mentions(rows[by_order], orders.take(meant).filter(pa.array(by_order))),
             Mentions(rows[by_number], numbers.take(meant).filter(pa.array(by_number))),
         )
+
+    def _pass_on(self, orders: Text, numbers: Text, last: int) -> None:
+        """Remember what the ``last`` row names, for the block below; it may be -1, for none."""
+        if last >= 0:
+            self._above.order_id, self._above.number = orders[last].as_py(), numbers[last].as_py()
 
     def _taken(self, clean: Mapping[str, Text], bad: npt.NDArray[np.bool_]) -> dict[str, Text]:
         taken = {name: pc.if_else(pa.array(bad), "", clean[name]) for name in self.takes if name in clean}
@@ -187,13 +193,20 @@ class Checker:
         columns = judged(self.columns, self.takes, self.optional)
         optional = [name for name, may_be_blank in columns.items() if may_be_blank]
         judge = schema(columns, order_id=self.order_id, optional=optional)
+        unusual = self._unusual({name: clean[name] for name in judge.columns})
+        doubtful = {name: cells.take(pa.array(unusual)) for name, cells in clean.items()}
         faults: list[Findings] = []
-        seen = {name: np.zeros(len(cells), dtype=bool) for name, cells in clean.items()}
-        for column, code, failed in _failures(judge, clean):
-            faults.append(Findings.of(np.flatnonzero(failed & ~seen[column]), code, column))
+        seen = {name: np.zeros(len(unusual), dtype=bool) for name in clean}
+        for column, code, failed in _failures(judge, doubtful):
+            faults.append(Findings.of(unusual[failed & ~seen[column]], code, column))
             seen[column] |= failed
         faults = [found for found in faults if len(found)]
         return sorted(faults, key=lambda found: int(found.columns[0]))
+
+    def _unusual(self, judged: Mapping[str, Text]) -> npt.NDArray[np.int64]:
+        """The rows that may break a rule."""
+        passing = [usual(name, order_id=self.order_id)(cells) for name, cells in judged.items()]
+        return np.flatnonzero(~reduce(pc.and_, passing).to_numpy(zero_copy_only=False))
 
     def _half_lines(self, clean: Mapping[str, Text]) -> Iterator[Findings]:
         """Where lines are optional, half a line is a fault all the same."""
@@ -207,20 +220,24 @@ class Checker:
     def _torn_cells(clean: Mapping[str, Text], unclear: npt.NDArray[np.bool_]) -> dict[int, list[str]]:
         """Cells of unclear rows that have more than one thing in them, such as a report's whole torn row."""
         found: dict[int, list[str]] = {}
+        at = np.flatnonzero(unclear)
         for name in ("order_id", "tracking_number"):
             if name not in clean:
                 continue
-            several = pc.match_substring_regex(clean[name], _BETWEEN.pattern).to_numpy(zero_copy_only=False)
-            at = np.flatnonzero(several & unclear)
-            for row, text in zip(at.tolist(), clean[name].take(pa.array(at)).to_pylist(), strict=True):
+            cells = clean[name].take(pa.array(at))
+            several = pc.match_substring_regex(cells, _BETWEEN.pattern).to_numpy(zero_copy_only=False)
+            for row, text in zip(
+                at[several].tolist(), cells.filter(pa.array(several)).to_pylist(), strict=True
+            ):
                 found.setdefault(row, []).append(text)
         return found
 
     def _plain_order_id(self, cells: Text) -> Text:
         """Without a spreadsheet's ``.0`` and, where it is a number, leading zeros."""
-        for pattern, wanted in ((r"^(\d+)\.0$", True), (r"^0+(\d+)$", self.order_id == "integer")):
-            if wanted and pc.any(pc.match_substring_regex(cells, pattern)).as_py():
-                cells = pc.replace_substring_regex(cells, pattern, r"\1")
+        if pc.any(pc.ends_with(cells, ".0")).as_py():
+            cells = pc.replace_substring_regex(cells, r"^(\d+)\.0$", r"\1")
+        if self.order_id == "integer" and pc.any(pc.starts_with(cells, "0")).as_py():
+            cells = pc.replace_substring_regex(cells, r"^0+(\d+)$", r"\1")
         return cells
 
 
@@ -298,7 +315,7 @@ def _mentioned(torn: Mapping[int, Sequence[str]]) -> Mentions:
     texts = [_pieces(cells) for cells in torn.values()]
     rows = np.repeat(np.fromiter(torn, dtype=np.int64, count=len(torn)), [*map(len, texts)])
     return Mentions(
-        rows, _cleaned(pa.array([text for some in texts for text in some], pa.string()), narrow=True)
+        rows, cleaned(pa.array([text for some in texts for text in some], pa.string()), narrow=True)
     )
 
 
@@ -323,46 +340,12 @@ def _opinion(
     if "tracking_number" not in clean:
         nothing = np.zeros(len(unnumbered), dtype=bool)
         return nothing, nothing, nothing
-    numbers = _known(_unspaced(clean["tracking_number"]), unnumbered)
+    numbers = _known(unspaced(clean["tracking_number"]), unnumbered)
     said = tracking.judge(numbers, clean.get("tracking_company"))
     return tuple(
         mask.to_numpy(zero_copy_only=False)
         for mask in (said.wrong_check_digit, said.wrong_length, said.other_carrier)
     )
-
-
-def _cleaned(cells: Text, *, narrow: bool) -> Text:
-    """Without outer white space, invisible characters, and ``="…"``, which keeps spreadsheets off."""
-    cells = pc.utf8_trim_whitespace(cells)
-    odd = pc.invert(pc.string_is_ascii(cells))
-    if pc.any(odd).as_py():
-        distinct = cells.filter(odd).dictionary_encode()
-        plain = [_plain(text, narrow=narrow) for text in distinct.dictionary.to_pylist()]
-        cells = pc.replace_with_mask(cells, odd, pa.array(plain, pa.string()).take(distinct.indices))
-    if pc.any(pc.starts_with(cells, '="')).as_py():
-        wrapped = pc.match_substring_regex(cells, WRAPPED)
-        inside = pc.replace_substring(pc.replace_substring_regex(cells, WRAPPED, r"\1"), '""', '"')
-        cells = pc.if_else(wrapped, pc.utf8_trim_whitespace(inside), cells)
-    return cells
-
-
-def _plain(text: str, *, narrow: bool) -> str:
-    text = text.translate(_INVISIBLE)
-    return ("".join(map(_narrow, text)) if narrow else text).strip()
-
-
-def _narrow(character: str) -> str:
-    """Spaces, every script's digits and full-width characters as ASCII; ``²`` stays what it is."""
-    if character.isspace():
-        return "\n" if character.splitlines() == [""] else " "
-    digit = unicodedata.decimal(character, None)
-    return ASCII.get(character, character) if digit is None else str(digit)
-
-
-def _unspaced(cells: Text) -> Text:
-    if pc.any(pc.match_substring_regex(cells, WHITE_SPACE)).as_py():
-        return pc.replace_substring_regex(cells, f"{WHITE_SPACE}+", "")
-    return cells
 
 
 def _quantity(cells: Text | None, bad: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:

@@ -20,7 +20,7 @@ from importer.manifests import _unguarded as unguarded  # what undoes the report
 from importer.manifests import delimited, layouts
 from importer.manifests.delimited import BAD_QUOTING, RAGGED, Misfit
 from importer.manifests.sources import Source
-from importer.report.table import _guarded as guarded  # the guard itself
+from importer.report.lines import _guarded as guarded  # the guard itself
 from schemas.manifest import REPORT_COLUMNS
 
 if TYPE_CHECKING:

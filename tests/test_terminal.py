@@ -4,6 +4,7 @@ import errno
 from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -212,6 +213,26 @@ def test_cells_of_the_workbook_are_said_to_be_marked_only_where_some_are(
 )
 def test_what_a_code_means_has_its_own_number(code: str, words: str) -> None:
     assert cause(code) == words
+
+
+@pytest.mark.parametrize(
+    ("ledger", "later", "named"),
+    [
+        ("l.db", False, "l.db"),
+        ("l.db", True, str(Path("l.db").absolute())),
+        ("postgresql://host/l", True, "postgresql://host/l"),
+    ],
+)
+def test_who_may_be_in_another_folder_is_told_the_ledger_s_whole_path(
+    ledger: str, named: str, *, later: bool
+) -> None:
+    summary = replace(FINE, rows=NOTHING | {"in-doubt": 1, "total": 1}, ledger=ledger)
+
+    *_, (_, _, doubt) = terminal.next_steps(
+        summary, f"importer post {{}} --ledger {ledger}", named_report=False, later=later
+    )
+
+    assert f"with importer settle --ledger {named} (alone it lists them)" in doubt
 
 
 def test_a_run_without_data_rows_says_so() -> None:
