@@ -72,10 +72,11 @@ class Job:
     ``stop_at`` is in the system's time zone; ``max_time``, ``give_up``, ``drain``, ``wait_lock`` and
     ``lease`` are seconds (see the options of that name). ``ledger_named`` says that the ledger is not the
     default one, and ``ask`` lets a dry run look up at the destination what would become of each row.
-    ``again`` is the command that posts in the same way, with ``{}`` for the manifests. ``xlsx`` says that
-    the report has a workbook, ``acks`` that a dry run writes acknowledgments of EDI, as a preview.
-    ``archive`` and ``quarantine`` are the folders that manifests are moved to once they were reported.
-    With a ``cluster``, its workers read, check and post; else this process does.
+    ``again`` is the command that posts in the same way, with ``{}`` for the manifests, and ``elsewhere`` the
+    same with absolute paths, for who is in another folder. ``xlsx`` says that the report has a workbook,
+    ``acks`` that a dry run writes acknowledgments of EDI, as a preview. ``archive`` and ``quarantine`` are
+    the folders that manifests are moved to once they were reported. With a ``cluster``, its workers read,
+    check and post; else this process does.
     """
 
     command: str
@@ -98,6 +99,7 @@ class Job:
     ledger_named: bool = False
     ask: bool = False
     again: str = ""
+    elsewhere: str = ""
     xlsx: bool = False
     acks: bool = False
     archive: Path | None = None
@@ -417,7 +419,7 @@ class _Run:
     def _report(
         self, batch: Batch, outcomes: Outcomes, stopped: str, mails: int, answers: tuple[Answers, ...]
     ) -> Summary:
-        with batches.sinks(batch, self._folder, self._job.again, xlsx=self._job.xlsx) as made:
+        with batches.sinks(batch, self._folder, self._job.elsewhere, xlsx=self._job.xlsx) as made:
             sinks = (*made, *answers)
             tables = batches.write(batch, outcomes, self._folder, sinks)
             facts = self._facts(tables, stopped, mails)
@@ -466,7 +468,7 @@ class _Run:
             job.encoding,
             job.strict_tracking,
             job.retry_in_doubt,
-            job.again,
+            job.elsewhere,
             job.sheet,
         )
         return Run(

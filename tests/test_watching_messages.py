@@ -74,7 +74,7 @@ What needs attention:
       m.csv row 3: Item\\x1b SKU: blank in 3
       m.csv row 4: Item\\x1b SKU: blank in 4
       … and 1 more
-  destination-418  1 row
+  destination-418  1 row  The destination refused it with HTTP status 418; the message has its own words.
       m.csv row 9: 418: a teapot
 
 Report: /R/report.html
@@ -113,7 +113,7 @@ def test_of_many_codes_the_most_frequent_are_shown() -> None:
 
     body = messages.compose(replace(ENDING, summary=replace(SUMMARY, errors=errors))).body
 
-    assert "  destination-429  429 rows\n" in body
+    assert "  destination-429  429 rows  The destination answered with HTTP status 429 " in body
     assert "  destination-409" not in body
     assert "  … and 10 codes more\n" in body
 

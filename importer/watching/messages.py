@@ -139,7 +139,7 @@ def _counts(summary: Summary) -> Iterator[tuple[str, int]]:
 def _problems(summary: Summary) -> Iterator[str]:
     problems = phrases.by_weight(summary.errors)
     for code, examples in problems[:_CODES_SHOWN]:
-        meaning = phrases.meaning(code)
+        meaning = phrases.cause(code)
         yield f"  {code}  {counted(examples.count, 'row')}{f'  {meaning}' if meaning else ''}"
         for manifest, row, message in examples.first[:_ROWS_PER_CODE]:
             yield f"      {printable(manifest)} row {row}: {phrases.short(printable(message))}"
