@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -14,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer import tracking
+from importer.cleaning import cleaned, unspaced, whole_number
 from importer.findings import Findings, Mentions, number_of
 from importer.model import MAIL_ALONE
-from schemas.cleaning import ASCII, INVISIBLE, NARROWED, WRAPPED
-from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, TEXT, WHITE_SPACE, judged, schema
+from schemas.cleaning import NARROWED
+from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, TEXT, judged, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Text: TypeAlias = pa.Array[Any]
 
-_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _BETWEEN = re.compile(r'[,;\t|\r\n"]')  # what may part two cells where quotes or delimiters went wrong
 _LONGEST_NAME = 255
 _IDLE = ("line-not-shipped", "interchange-again")
@@ -109,7 +108,7 @@ class Checker:
         with neither order id nor tracking number may belong to the row above, and so it mentions what that
         one names.
         """
-        clean = {name: _cleaned(cells[name], narrow=name in NARROWED) for name in self.columns}
+        clean = {name: cleaned(cells[name], narrow=name in NARROWED) for name in self.columns}
         key = "tracking_number" if "tracking_number" in clean else "fulfillment_id"
         rows = len(clean["order_id"])
         faults = [*self._judge(clean), *self._half_lines(clean)]
@@ -139,7 +138,7 @@ class Checker:
             | self._torn_cells(clean, (unnamed | unnumbered) & ~apart & ~_at([*misfits], rows))
         )
         order_id = _known(self._plain_order_id(clean["order_id"]), unnamed)
-        number = _known(_unspaced(clean[key]) if key == "tracking_number" else clean[key], unnumbered)
+        number = _known(unspaced(clean[key]) if key == "tracking_number" else clean[key], unnumbered)
         nameless = _is_blank(clean["order_id"]) & _is_blank(clean[key]) & ~idle & ~_at([*misfits], rows)
         nameless &= not self.whole_rows
         orders, numbers = self._named_above(order_id, number, nameless)
@@ -152,7 +151,7 @@ class Checker:
             findings=findings,
             warnings=Findings.join(warnings).without([*misfits]),
             orders=Mentions.join([Mentions(mentioned.rows, self._plain_order_id(mentioned.texts)), orders]),
-            numbers=Mentions.join([Mentions(mentioned.rows, _unspaced(mentioned.texts)), numbers]),
+            numbers=Mentions.join([Mentions(mentioned.rows, unspaced(mentioned.texts)), numbers]),
             idle=idle,
             taken=self._taken(clean, bad),
         )
@@ -218,9 +217,9 @@ class Checker:
 
     def _plain_order_id(self, cells: Text) -> Text:
         """Without a spreadsheet's ``.0`` and, where it is a number, leading zeros."""
-        for pattern, wanted in ((r"^(\d+)\.0$", True), (r"^0+(\d+)$", self.order_id == "integer")):
-            if wanted and pc.any(pc.match_substring_regex(cells, pattern)).as_py():
-                cells = pc.replace_substring_regex(cells, pattern, r"\1")
+        cells = whole_number(cells)
+        if self.order_id == "integer" and pc.any(pc.starts_with(cells, "0")).as_py():
+            cells = pc.replace_substring_regex(cells, r"^0+(\d+)$", r"\1")
         return cells
 
 
@@ -298,7 +297,7 @@ def _mentioned(torn: Mapping[int, Sequence[str]]) -> Mentions:
     texts = [_pieces(cells) for cells in torn.values()]
     rows = np.repeat(np.fromiter(torn, dtype=np.int64, count=len(torn)), [*map(len, texts)])
     return Mentions(
-        rows, _cleaned(pa.array([text for some in texts for text in some], pa.string()), narrow=True)
+        rows, cleaned(pa.array([text for some in texts for text in some], pa.string()), narrow=True)
     )
 
 
@@ -323,46 +322,12 @@ def _opinion(
     if "tracking_number" not in clean:
         nothing = np.zeros(len(unnumbered), dtype=bool)
         return nothing, nothing, nothing
-    numbers = _known(_unspaced(clean["tracking_number"]), unnumbered)
+    numbers = _known(unspaced(clean["tracking_number"]), unnumbered)
     said = tracking.judge(numbers, clean.get("tracking_company"))
     return tuple(
         mask.to_numpy(zero_copy_only=False)
         for mask in (said.wrong_check_digit, said.wrong_length, said.other_carrier)
     )
-
-
-def _cleaned(cells: Text, *, narrow: bool) -> Text:
-    """Without outer white space, invisible characters, and ``="…"``, which keeps spreadsheets off."""
-    cells = pc.utf8_trim_whitespace(cells)
-    odd = pc.invert(pc.string_is_ascii(cells))
-    if pc.any(odd).as_py():
-        distinct = cells.filter(odd).dictionary_encode()
-        plain = [_plain(text, narrow=narrow) for text in distinct.dictionary.to_pylist()]
-        cells = pc.replace_with_mask(cells, odd, pa.array(plain, pa.string()).take(distinct.indices))
-    if pc.any(pc.starts_with(cells, '="')).as_py():
-        wrapped = pc.match_substring_regex(cells, WRAPPED)
-        inside = pc.replace_substring(pc.replace_substring_regex(cells, WRAPPED, r"\1"), '""', '"')
-        cells = pc.if_else(wrapped, pc.utf8_trim_whitespace(inside), cells)
-    return cells
-
-
-def _plain(text: str, *, narrow: bool) -> str:
-    text = text.translate(_INVISIBLE)
-    return ("".join(map(_narrow, text)) if narrow else text).strip()
-
-
-def _narrow(character: str) -> str:
-    """Spaces, every script's digits and full-width characters as ASCII; ``²`` stays what it is."""
-    if character.isspace():
-        return "\n" if character.splitlines() == [""] else " "
-    digit = unicodedata.decimal(character, None)
-    return ASCII.get(character, character) if digit is None else str(digit)
-
-
-def _unspaced(cells: Text) -> Text:
-    if pc.any(pc.match_substring_regex(cells, WHITE_SPACE)).as_py():
-        return pc.replace_substring_regex(cells, f"{WHITE_SPACE}+", "")
-    return cells
 
 
 def _quantity(cells: Text | None, bad: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:

@@ -1,0 +1,70 @@
+"""Cells as they are written → what they say: how one is cleaned before it is judged or compared."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.cleaning import ASCII, INVISIBLE, WRAPPED
+from schemas.formulas import GUARDED, GUARDED_NUMBER
+from schemas.manifest import WHITE_SPACE
+
+if TYPE_CHECKING:
+    Text: TypeAlias = pa.Array[Any]
+
+_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
+
+
+def unguarded(cells: Text) -> Text:
+    """Take off the quote that a report puts before a cell that a spreadsheet would run as a formula."""
+    if not pc.any(pc.starts_with(cells, "'")).as_py():
+        return cells
+    guarded = pc.and_not(
+        pc.match_substring_regex(cells, GUARDED), pc.match_substring_regex(cells, GUARDED_NUMBER)
+    )
+    return pc.if_else(guarded, pc.utf8_slice_codeunits(cells, 1), cells)
+
+
+def cleaned(cells: Text, *, narrow: bool) -> Text:
+    """Without outer white space, invisible characters, and ``="…"``, which keeps spreadsheets off."""
+    cells = pc.utf8_trim_whitespace(cells)
+    odd = pc.invert(pc.string_is_ascii(cells))
+    if pc.any(odd).as_py():
+        distinct = cells.filter(odd).dictionary_encode()
+        plain = [_plain(text, narrow=narrow) for text in distinct.dictionary.to_pylist()]
+        cells = pc.replace_with_mask(cells, odd, pa.array(plain, pa.string()).take(distinct.indices))
+    if pc.any(pc.starts_with(cells, '="')).as_py():
+        wrapped = pc.match_substring_regex(cells, WRAPPED)
+        inside = pc.replace_substring(pc.replace_substring_regex(cells, WRAPPED, r"\1"), '""', '"')
+        cells = pc.if_else(wrapped, pc.utf8_trim_whitespace(inside), cells)
+    return cells
+
+
+def unspaced(cells: Text) -> Text:
+    """Without any white space: what a tracking number is."""
+    if pc.any(pc.match_substring_regex(cells, WHITE_SPACE)).as_py():
+        return pc.replace_substring_regex(cells, f"{WHITE_SPACE}+", "")
+    return cells
+
+
+def whole_number(cells: Text) -> Text:
+    """Without the ``.0`` that a spreadsheet puts after a number."""
+    if pc.any(pc.ends_with(cells, ".0")).as_py():
+        return pc.replace_substring_regex(cells, r"^(\d+)\.0$", r"\1")
+    return cells
+
+
+def _plain(text: str, *, narrow: bool) -> str:
+    text = text.translate(_INVISIBLE)
+    return ("".join(map(_narrow, text)) if narrow else text).strip()
+
+
+def _narrow(character: str) -> str:
+    """Spaces, every script's digits and full-width characters as ASCII; ``²`` stays what it is."""
+    if character.isspace():
+        return "\n" if character.splitlines() == [""] else " "
+    digit = unicodedata.decimal(character, None)
+    return ASCII.get(character, character) if digit is None else str(digit)
