@@ -187,6 +187,19 @@ def test_a_row_that_was_never_sent_is_told_with_the_words_of_the_report(capsys: 
     assert len(told) == 4
 
 
+def test_of_a_row_that_was_left_out_of_what_is_there_it_is_not_told_that_all_is_well(capsys: Output) -> None:
+    manifest(Path("part.csv"), "1001,MUG,1,TRACK00001", "1001,HAT,0,TRACK00001")
+    assert here(capsys, "post", "part.csv", "--sandbox", "--partial", "--report", "r").status == 1
+
+    then = (
+        "it is there, and is never sent again; this row was not part of it, or was mended since: see to it "
+        "on the platform"
+    )
+    for name, words in (("r:2", DONE), ("r:3", then), ("TRACK00001", DONE)):
+        assert f"  next   {words}" in lines(explain(capsys, name))
+        assert json.loads(explain(capsys, name, "--json").out)["fulfillments"][0]["next"] == words
+
+
 def test_rows_of_a_report_on_several_files_are_told_apart(capsys: Output) -> None:
     for name, order in (("a:1.csv", "1001"), ("b.csv", "1002")):
         manifest(Path(name), f"{order},MUG,1,TRACK00001")
