@@ -241,9 +241,11 @@ class _History:
         for block in report.blocks():
             keys = self._tied(number, block, _keys(block, names))
             attention = _needs_attention(block)
+            failing, faulty = keys.filter(attention).to_pylist(), _chosen(block, attention)
             if any(self._said[number + 1 :]):
-                self._remember(number, _chosen(block, attention), keys.filter(attention))
-            self._fail(number, start, keys, block["import_code"], _places(attention))
+                self._keys_of[number].update(zip(carried.of_block(faulty), failing, strict=True))
+            places = (start + at for at in _places(attention))
+            self._fail(number, failing, faulty["import_code"].to_pylist(), places)
             fine = pc.invert(attention)
             self._pass(keys.filter(fine).to_pylist(), block["import_status"].filter(fine).to_pylist())
             start += len(keys)
@@ -283,22 +285,17 @@ class _History:
         found = (self._keys_of[each].get(told) for each in (*home, *reversed(range(number))))
         return next((known for known in found if known and _name_the_same(key, known)), key)
 
-    def _remember(self, number: int, block: Block, keys: Text) -> None:
-        self._keys_of[number].update(zip(carried.of_block(block), keys.to_pylist(), strict=True))
-
-    def _fail(self, number: int, start: int, keys: Text, codes: Text, places: Sequence[int]) -> None:
-        taken = pa.array(places, pa.int64())
-        found = keys.take(taken).to_pylist(), map(sys.intern, codes.take(taken).to_pylist())
-        for at, key, code in zip(places, *found, strict=True):
+    def _fail(self, number: int, keys: Iterable[str], codes: Iterable[str], places: Iterable[int]) -> None:
+        for at, key, code in zip(places, keys, map(sys.intern, codes), strict=True):
             alike = self._known.get(key)
             if alike is None:
                 alike = self._known[key] = _Alike([])
             if alike.failing < len(alike.open):
                 failure = alike.open[alike.failing]
                 failure.before, failure.code = failure.code, code
-                failure.last, failure.at = number, start + at
+                failure.last, failure.at = number, at
             else:
-                alike.open.append(_Failure(number, "", code, number, start + at))
+                alike.open.append(_Failure(number, "", code, number, at))
                 self._mended.get(key, [])[:1] = []  # it is not so any more
             alike.failing += 1
 
