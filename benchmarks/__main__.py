@@ -1,30 +1,17 @@
 """``python -m benchmarks [--rows N] [--posts N] [--numbers N] [--past N] [--repeat N] [--only NAME]``."""
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import edi, ledger, manifest, numbers, page, post, start
+from benchmarks import check, dask_engine, edi, growth, ledger, manifest, memory, numbers, page, post, start
+from benchmarks.processes import MIB, cost_of, interleaved, show
 
-_MIB = 1024 * 1024
 _MOST_LINES_FOR_SEGMENTS = 50_000  # the slower peer takes some seconds for them
-_FINISHED = frozenset({0, 1})  # 1: some rows need attention, as they are meant to
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one process cost: seconds of wall time and of the processor, and MiB of memory at its peak."""
-
-    seconds: float
-    processor: float
-    peak: float
 
 
 def main() -> None:
@@ -32,7 +19,7 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
         for name, (measure, count) in _MEASURES.items():
-            if options.only in {None, name}:
+            if name == options.only or (options.only is None and name not in _ONLY_WHEN_ASKED):
                 measure(Path(folder), getattr(options, count), options.repeat)
 
 
@@ -51,31 +38,11 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _check(folder: Path, rows: int, repeat: int) -> None:
-    path = folder / "check.csv"
-    manifest.write(path, rows)
-    size = path.stat().st_size / _MIB
-    costs = _interleaved(
-        {
-            "importer check": lambda run: [
-                *("importer", "-q", "check", str(path), "--to", "adm"),
-                *("--ledger", str(folder / "none.db"), "--report", str(folder / f"check-{run}")),
-            ],
-            "plain csv loop": lambda run: [
-                *("benchmarks.plain_check", str(path), str(folder / f"plain-{run}.csv")),
-            ],
-        },
-        repeat,
-    )
-    _print(f"check {rows:,} rows, {size:.1f} MiB", costs, rows, "rows")
-    print(f"  peak memory: {costs['importer check'].peak / size:.1f} times the file")
-
-
 def _workbook(folder: Path, rows: int, repeat: int) -> None:
     path = folder / "workbook.xlsx"
     manifest.write_workbook(path, rows)
-    size = path.stat().st_size / _MIB
-    costs = _interleaved(
+    size = path.stat().st_size / MIB
+    costs = interleaved(
         {
             "importer check": lambda run: [
                 *("importer", "-q", "check", str(path), "--to", "adm"),
@@ -87,27 +54,27 @@ def _workbook(folder: Path, rows: int, repeat: int) -> None:
         },
         repeat,
     )
-    _print(f"check {rows:,} rows of an .xlsx, {size:.1f} MiB", costs, rows, "rows")
+    show(f"check {rows:,} rows of an .xlsx, {size:.1f} MiB", costs, rows, "rows")
 
 
 def _tracking(folder: Path, count: int, repeat: int) -> None:
     path = folder / "numbers.csv"
     numbers.write(path, count)
-    costs = _interleaved(
+    costs = interleaved(
         {
             "importer.tracking": lambda _: ["benchmarks.numbers", str(path)],
             "plain regex loop": lambda _: ["benchmarks.plain_numbers", str(path)],
         },
         repeat,
     )
-    _print(f"judge {count:,} tracking numbers", costs, count, "numbers")
+    show(f"judge {count:,} tracking numbers", costs, count, "numbers")
 
 
 def _page(folder: Path, rows: int, repeat: int) -> None:
     path, report = folder / "page.csv", folder / "page"
     manifest.write(path, rows)
-    _cost(["importer", "-q", "check", str(path), "--to", "adm", "--report", str(report)])
-    size = (report / "report.html").stat().st_size / _MIB
+    cost_of(["importer", "-q", "check", str(path), "--to", "adm", "--report", str(report)])
+    size = (report / "report.html").stat().st_size / MIB
     seconds = statistics.median(page.seconds_to_open(report / "report.html", repeat))
     print(f"report.html of {rows:,} rows, {size:.1f} MiB")
     print(f"  until a row is open  {seconds:5.2f} s")
@@ -122,10 +89,10 @@ def _edi(folder: Path, rows: int, repeat: int) -> None:
     path = folder / "check.edi"
     edi.write_856(path, rows)
     command = ["importer", "-q", "check", str(path), "--to", "adm", "--ledger", str(folder / "none.db")]
-    costs = _interleaved(
+    costs = interleaved(
         {"importer check": lambda run: [*command, "--report", str(folder / f"edi-{run}")]}, repeat
     )
-    cost, size = costs["importer check"], path.stat().st_size / _MIB
+    cost, size = costs["importer check"], path.stat().st_size / MIB
     print(f"check {rows:,} rows of an 856, {size:.1f} MiB")
     rate = f"{rows / cost.seconds:,.0f} rows/s"
     print(f"  {'importer check':17} {cost.seconds:8.2f} s {cost.peak:8.0f} MiB  {rate}")
@@ -154,55 +121,20 @@ def _segments_of(reader: str, path: Path) -> tuple[int, float]:
 
 
 _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
-    "check": (_check, "rows"),
+    "check": (check.measure, "rows"),
     "workbook": (_workbook, "rows"),
     "post": (post.measure, "posts"),
     "tracking": (_tracking, "numbers"),
     "edi": (_edi, "rows"),
     "page": (_page, "rows"),
+    "dask": (dask_engine.measure, "rows"),
+    "memory": (memory.measure, "rows"),
     "start": (start.measure, "rows"),
+    "rows": (growth.measure, "rows"),
     "ledger": (ledger.measure, "past"),
 }
 """What is measured, and the option that says of how much."""
-
-
-def _interleaved(commands: dict[str, Callable[[int], list[str]]], repeat: int) -> dict[str, Cost]:
-    found: dict[str, list[Cost]] = {name: [] for name in commands}
-    for run in range(repeat):
-        for name, command in commands.items():
-            found[name].append(_cost(command(run)))
-    return {
-        name: Cost(
-            statistics.median(cost.seconds for cost in costs),
-            statistics.median(cost.processor for cost in costs),
-            statistics.median(cost.peak for cost in costs),
-        )
-        for name, costs in found.items()
-    }
-
-
-def _cost(module_and_arguments: list[str]) -> Cost:
-    environment = os.environ | {"BENCHMARK_TOKEN": "benchmark"}
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", *module_and_arguments], env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in _FINISHED:
-        sys.exit(f"{' '.join(module_and_arguments)}: exit status {process.returncode}")
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def _print(title: str, costs: dict[str, Cost], count: int, unit: str) -> None:
-    print(title)
-    print("                        wall  processor     memory")
-    for name, cost in costs.items():
-        rate = f"{count / cost.seconds:,.0f} {unit}/s"
-        print(f"  {name:17} {cost.seconds:7.2f} s  {cost.processor:7.2f} s {cost.peak:6.0f} MiB  {rate}")
-    (_, ours), *peers = costs.items()
-    for name, peer in peers:
-        ratios = ours.seconds / peer.seconds, ours.processor / peer.processor, ours.peak / peer.peak
-        print("  {:17} {:7.2f}    {:7.2f}   {:6.2f}      (less is better)".format(f"to {name}", *ratios))
+_ONLY_WHEN_ASKED = frozenset({"rows"})  # it takes minutes, and makes a picture
 
 
 if __name__ == "__main__":

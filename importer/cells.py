@@ -1,29 +1,104 @@
-"""How long a cell may be that the csv module reads: in a report of ours, as long as a whole row.
-
-A row that can't be told apart stands whole in one cell of a report, with the quotes of its own cells, and
-that report is read again, as a manifest when it was mended.
-"""
+"""Columns of cells as text: how they are cleaned, and what can be asked of a whole column at once."""
 
 from __future__ import annotations
 
-import csv
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+import unicodedata
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.cleaning import ASCII, INVISIBLE, WRAPPED
+from schemas.formulas import GUARDED, GUARDED_NUMBER
+from schemas.manifest import WHITE_SPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import numpy.typing as npt
 
-LONGEST: Final = 131_072
-"""What a cell of a manifest has at most, in characters: the csv module's own limit."""
-LONGEST_REPORTED: Final = 160 * 1024 * 1024
-"""What a row of a report has at most, in bytes: 64 MiB are a manifest's longest; its quotes are doubled."""
+    Text: TypeAlias = pa.Array[Any]
+
+_INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
+_ASCII_WHITE_SPACE = b" \t\r\n\v\f"
 
 
-@contextmanager
-def cells_up_to(characters: int) -> Iterator[None]:
-    """Let the csv module read cells of so many characters while this goes on."""
-    before = csv.field_size_limit(characters)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+def unguarded(cells: Text) -> Text:
+    """Take off the quote that a report puts before a cell that a spreadsheet would run as a formula."""
+    if not pc.any(pc.starts_with(cells, "'")).as_py():
+        return cells
+    guarded = pc.and_not(
+        pc.match_substring_regex(cells, GUARDED), pc.match_substring_regex(cells, GUARDED_NUMBER)
+    )
+    return pc.if_else(guarded, pc.utf8_slice_codeunits(cells, 1), cells)
+
+
+def cleaned(cells: Text, *, narrow: bool) -> Text:
+    """Without outer white space, invisible characters, and ``="…"``, which keeps spreadsheets off."""
+    cells = pc.utf8_trim_whitespace(cells)
+    odd = pc.invert(pc.string_is_ascii(cells))
+    if pc.any(odd).as_py():
+        distinct = cells.filter(odd).dictionary_encode()
+        plain = [_plain(text, narrow=narrow) for text in distinct.dictionary.to_pylist()]
+        cells = pc.replace_with_mask(cells, odd, pa.array(plain, pa.string()).take(distinct.indices))
+    if pc.any(pc.starts_with(cells, '="')).as_py():
+        wrapped = pc.match_substring_regex(cells, WRAPPED)
+        inside = pc.replace_substring(pc.replace_substring_regex(cells, WRAPPED, r"\1"), '""', '"')
+        cells = pc.if_else(wrapped, pc.utf8_trim_whitespace(inside), cells)
+    return cells
+
+
+def _plain(text: str, *, narrow: bool) -> str:
+    text = text.translate(_INVISIBLE)
+    return ("".join(map(_narrow, text)) if narrow else text).strip()
+
+
+def _narrow(character: str) -> str:
+    """Spaces, every script's digits and full-width characters as ASCII; ``²`` stays what it is."""
+    if character.isspace():
+        return "\n" if character.splitlines() == [""] else " "
+    digit = unicodedata.decimal(character, None)
+    return ASCII.get(character, character) if digit is None else str(digit)
+
+
+def unspaced(cells: Text) -> Text:
+    """Without the white space inside."""
+    if lacks(cells, _ASCII_WHITE_SPACE):
+        return cells
+    return pc.replace_substring_regex(cells, f"{WHITE_SPACE}+", "")
+
+
+def whole_number(cells: Text) -> Text:
+    """Without the ``.0`` that a spreadsheet puts after a number."""
+    if pc.any(pc.ends_with(cells, ".0")).as_py():
+        return pc.replace_substring_regex(cells, r"^(\d+)\.0$", r"\1")
+    return cells
+
+
+def text_of(column: Text) -> memoryview:
+    """The cells' own bytes, one cell after the other."""
+    text = column.buffers()[2]
+    if text is None or not len(column):
+        return memoryview(b"")
+    ends = offsets(column)
+    return memoryview(text)[int(ends[0]) : int(ends[-1])]
+
+
+def offsets(column: Text) -> npt.NDArray[np.int32]:
+    """Where each cell begins in its buffer, and at last where they end."""
+    found = np.frombuffer(column.buffers()[1], dtype=np.int32)
+    return found[column.offset : column.offset + len(column) + 1]
+
+
+def lacks(column: Text, characters: bytes) -> bool:
+    """Whether none of the ASCII ``characters`` is in any cell; much faster than asking cell by cell."""
+    text = bytes(text_of(column))
+    return not any(character in text for character in characters)
+
+
+def first_bytes(column: Text) -> npt.NDArray[np.uint8]:
+    """The byte that each cell begins with, 0 for a blank one."""
+    ends, text = offsets(column), column.buffers()[2]
+    if text is None or not len(text):
+        return np.zeros(len(column), dtype=np.uint8)
+    begins = np.frombuffer(text, dtype=np.uint8)[np.minimum(ends[:-1], len(text) - 1)]
+    return np.where(ends[:-1] < ends[1:], begins, np.uint8(0))

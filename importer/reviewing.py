@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from importer import cleaning
-from importer.cleaning import cleaned, unspaced, whole_number
+from importer import cells as columns
+from importer.cells import cleaned, unspaced, whole_number
 from importer.errors import SetupError
 from importer.model import FINE
 from importer.report import carried, phrases
@@ -328,7 +328,7 @@ def _keys(block: Block, names: Sequence[str]) -> Text:
     """What each row is known by, as one text: what the cells say, however it is written."""
     blank = pa.repeat("", len(block["import_row"]))
     cells = {
-        name: cleaned(cleaning.unguarded(block[name]), narrow=name in NARROWED) if name in names else blank
+        name: cleaned(columns.unguarded(block[name]), narrow=name in NARROWED) if name in names else blank
         for name in IDENTITY
     }
     cells["order_id"] = whole_number(cells["order_id"])

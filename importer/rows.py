@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -13,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer import tracking
-from importer.cleaning import cleaned, unspaced, whole_number
-from importer.findings import Findings, Mentions, number_of
+from importer.cells import cleaned, unspaced, whole_number
+from importer.findings import NO_MENTIONS, Findings, Mentions, number_of
 from importer.model import MAIL_ALONE
 from schemas.cleaning import NARROWED
-from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, TEXT, judged, schema
+from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, TEXT, judged, schema, usual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -160,12 +161,13 @@ class Checker:
         self, order_id: Text, number: Text, nameless: npt.NDArray[np.bool_]
     ) -> tuple[Mentions, Mentions]:
         """What the rows above the ``nameless`` ones name: the tracking number, else the order."""
+        if not nameless.any():
+            self._pass_on(order_id, number, len(order_id) - 1)
+            return NO_MENTIONS, NO_MENTIONS
         orders = pa.concat_arrays([pa.array([self._above.order_id], pa.string()), order_id])
         numbers = pa.concat_arrays([pa.array([self._above.number], pa.string()), number])
         above = np.maximum.accumulate(np.where(nameless, 0, np.arange(1, len(nameless) + 1)))
-        if len(above):
-            last = int(above[-1])
-            self._above.order_id, self._above.number = orders[last].as_py(), numbers[last].as_py()
+        self._pass_on(orders, numbers, int(above[-1]))
         rows = np.flatnonzero(nameless)
         meant = pa.array(above[rows])
         by_number = numbers.take(meant).is_valid().to_numpy(zero_copy_only=False)
@@ -174,6 +176,11 @@ class Checker:
             Mentions(rows[by_order], orders.take(meant).filter(pa.array(by_order))),
             Mentions(rows[by_number], numbers.take(meant).filter(pa.array(by_number))),
         )
+
+    def _pass_on(self, orders: Text, numbers: Text, last: int) -> None:
+        """Remember what the ``last`` row names, for the block below; it may be -1, for none."""
+        if last >= 0:
+            self._above.order_id, self._above.number = orders[last].as_py(), numbers[last].as_py()
 
     def _taken(self, clean: Mapping[str, Text], bad: npt.NDArray[np.bool_]) -> dict[str, Text]:
         taken = {name: pc.if_else(pa.array(bad), "", clean[name]) for name in self.takes if name in clean}
@@ -186,13 +193,20 @@ class Checker:
         columns = judged(self.columns, self.takes, self.optional)
         optional = [name for name, may_be_blank in columns.items() if may_be_blank]
         judge = schema(columns, order_id=self.order_id, optional=optional)
+        unusual = self._unusual({name: clean[name] for name in judge.columns})
+        doubtful = {name: cells.take(pa.array(unusual)) for name, cells in clean.items()}
         faults: list[Findings] = []
-        seen = {name: np.zeros(len(cells), dtype=bool) for name, cells in clean.items()}
-        for column, code, failed in _failures(judge, clean):
-            faults.append(Findings.of(np.flatnonzero(failed & ~seen[column]), code, column))
+        seen = {name: np.zeros(len(unusual), dtype=bool) for name in clean}
+        for column, code, failed in _failures(judge, doubtful):
+            faults.append(Findings.of(unusual[failed & ~seen[column]], code, column))
             seen[column] |= failed
         faults = [found for found in faults if len(found)]
         return sorted(faults, key=lambda found: int(found.columns[0]))
+
+    def _unusual(self, judged: Mapping[str, Text]) -> npt.NDArray[np.int64]:
+        """The rows that may break a rule."""
+        passing = [usual(name, order_id=self.order_id)(cells) for name, cells in judged.items()]
+        return np.flatnonzero(~reduce(pc.and_, passing).to_numpy(zero_copy_only=False))
 
     def _half_lines(self, clean: Mapping[str, Text]) -> Iterator[Findings]:
         """Where lines are optional, half a line is a fault all the same."""
@@ -206,12 +220,15 @@ class Checker:
     def _torn_cells(clean: Mapping[str, Text], unclear: npt.NDArray[np.bool_]) -> dict[int, list[str]]:
         """Cells of unclear rows that have more than one thing in them, such as a report's whole torn row."""
         found: dict[int, list[str]] = {}
+        at = np.flatnonzero(unclear)
         for name in ("order_id", "tracking_number"):
             if name not in clean:
                 continue
-            several = pc.match_substring_regex(clean[name], _BETWEEN.pattern).to_numpy(zero_copy_only=False)
-            at = np.flatnonzero(several & unclear)
-            for row, text in zip(at.tolist(), clean[name].take(pa.array(at)).to_pylist(), strict=True):
+            cells = clean[name].take(pa.array(at))
+            several = pc.match_substring_regex(cells, _BETWEEN.pattern).to_numpy(zero_copy_only=False)
+            for row, text in zip(
+                at[several].tolist(), cells.filter(pa.array(several)).to_pylist(), strict=True
+            ):
                 found.setdefault(row, []).append(text)
         return found
 

@@ -274,6 +274,15 @@ def rules(columns: Collection[str], *, order_id: str) -> dict[str, list[tuple[st
     return {name: known[name] for name in columns if name in known}
 
 
+def usual(name: str, *, order_id: str) -> Test:
+    """What is asked of a column's cells before its rules: a cell that passes breaks none of them.
+
+    Nearly all cells pass, so that the rules need to judge only the rows with others; ``order_id`` is as for
+    ``rules``.
+    """
+    return _USUAL_INTEGER if name == "order_id" and order_id == "integer" else _USUAL[name]
+
+
 def schema(columns: Collection[str], *, order_id: str, optional: Collection[str] = ()) -> pa.DataFrameSchema:
     """The schema for a manifest that has these canonical ``columns``.
 
@@ -334,4 +343,18 @@ _RULES: Final[dict[str, list[tuple[str, Test]]]] = {
         *((code, Lacks(f"^{begins}", anywhere=True)) for begins, code in VERDICTS.items()),
         ("transaction-rejected", Matches("")),
     ],
+}
+# Capitals, digits and signs that no damaged cell has together; and no zeros at the end past the 15th place.
+_USUAL_TEXT = Matches(r"[A-Z0-9_-]{1,15}|[A-Z0-9_-]{0,49}[A-Z1-9_-]")
+_USUAL_INTEGER = Matches(r"[1-9]\d{0,13}")
+_BLANK = Matches("")
+_USUAL: Final[dict[str, Test]] = {
+    "order_id": _USUAL_TEXT,
+    "sku": _USUAL_TEXT,
+    "quantity": Matches(r"[1-9]\d{0,5}"),
+    "tracking_number": Matches(r"[A-Z0-9-]{5,15}|[A-Z0-9-]{4,49}[A-Z1-9-]"),
+    "tracking_url": _BLANK,
+    "fulfillment_id": _USUAL_TEXT,
+    "notify": _BLANK,
+    EDI_VERDICT: _BLANK,
 }

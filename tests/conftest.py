@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.postgresql import Server, programs
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 NEEDED = {"test_page_browser.py": "chromium"}
 """By test file, the program that it drives."""
 LACKING = {file: program for file, program in NEEDED.items() if shutil.which(program) is None}
+
+settings.register_profile("importer", deadline=None)  # a test says nothing of time: machines are busy
+settings.load_profile("importer")
 
 collect_ignore = [*LACKING]
 

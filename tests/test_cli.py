@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from importer.cells import LONGEST_REPORTED, cells_up_to
 from importer.ledger import Ledger
+from importer.longest import LONGEST_REPORTED, cells_up_to
 from importer.sandbox import Sandbox, Store
 from tests.program import (
     HEADER,
@@ -695,6 +695,26 @@ def test_a_wrong_check_digit_is_a_warning_or_an_error(capsys: Output) -> None:
 
     assert (lenient.status, lenient.summary["warnings"]) == (0, {"tracking-check-digit": 1})
     assert (strict.status, strict.summary["errors"]) == (1, {"tracking-check-digit": 1})
+
+
+@pytest.mark.parametrize("hidden", ["\ufeff", "\u200b", "\u200e"])
+def test_a_message_speaks_of_the_number_that_was_judged_and_not_of_what_is_invisible_in_its_cell(
+    capsys: Output, hidden: str
+) -> None:
+    Path("m.csv").write_text(
+        f"order_id,sku,quantity,tracking_number,tracking_company\n"
+        f"1001,MUG,1,{hidden}1Z999AA1012345678,UPS\n"
+        f"1002,MUG,1,1Z999AA1{hidden}0123456785,UPS\n"
+        f"1003,MUG,1,1Z999AA10123456784{hidden},DHL\n"
+    )
+
+    ended, report = post(capsys, "m.csv", "--sandbox")
+
+    assert ended.status == 0
+    said = [row["import_warning"] for row in table(report / "rows.csv")]
+    assert "looks like a UPS number, but has 17 characters instead of 18" in said[0]
+    assert "the check digit of UPS: found 5, expected 4" in said[1]
+    assert "is a number of UPS, but the row names 'DHL'" in said[2]
 
 
 def test_json_is_one_object_and_the_same_as_in_the_report(capsys: Output) -> None:

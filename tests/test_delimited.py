@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
@@ -121,6 +122,31 @@ def test_a_row_is_read_the_same_whether_or_not_another_has_a_fault(
     beside = read([f"{text}{form.delimiter.join(fault)}\n".encode()], form)
 
     assert beside == Read(fitted([*rows, fault], width), {len(rows) + 2: Misfit(BAD_QUOTING, fault)})
+
+
+@given(st.one_of(st.text(CHARACTERS, max_size=60), tables(ragged=True).map(lambda table: table[1])))
+def test_the_quick_reader_and_the_tolerant_one_give_the_same_of_any_mess(mess: str) -> None:
+    fault = '"x"y,z'  # in the first row, it has all that comes with it read row by row
+    torn = Read({1: ('"x"y', "z")}, {1: Misfit(BAD_QUOTING, ('"x"y', "z"))})
+
+    quick, tolerant = outcome(mess, above=1), outcome(f"{fault}\n{mess}", above=2)
+
+    expected = (
+        Read(torn.rows | quick.rows, torn.misfits | quick.misfits) if isinstance(quick, Read) else quick
+    )
+    assert tolerant == expected
+
+
+def outcome(text: str, *, above: int) -> Read | str:
+    """What is read of the text, or why not; rows and lines are counted without so many ``above``."""
+    try:
+        found = read_text(f"a,b\n{text}")
+    except ManifestError as error:
+        return re.sub(r"line (\d+)", lambda line: f"line {int(line[1]) - above}", str(error))
+    return Read(
+        {number - above + 1: cells for number, cells in found.rows.items()},
+        {number - above + 1: misfit for number, misfit in found.misfits.items()},
+    )
 
 
 @given(tables(ragged=True), CUTS)

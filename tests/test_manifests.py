@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer import manifests
-from importer.cleaning import unguarded
+from importer.cells import unguarded
 from importer.errors import ManifestError
 from importer.manifests import delimited, layouts
 from importer.manifests.delimited import BAD_QUOTING, RAGGED, Misfit
 from importer.manifests.sources import Source
-from importer.report.table import _guarded as guarded  # the guard itself
+from importer.report.lines import _guarded as guarded  # the guard itself
 from schemas.manifest import REPORT_COLUMNS
 
 if TYPE_CHECKING:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
 import pandera.errors
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.codes import CODES, WARNINGS
-from schemas.manifest import CANONICAL, MAX_QUANTITY, REPORT_COLUMNS, TEXT, schema
+from schemas.manifest import CANONICAL, COLUMNS, MAX_QUANTITY, REPORT_COLUMNS, TEXT, rules, schema, usual
 
 
 def frame(**columns: list[str]) -> pd.DataFrame:
@@ -95,6 +98,18 @@ def test_every_rule_has_its_code_in_the_table_and_none_is_a_warning() -> None:
         *("spreadsheet-damage", "bad-tracking-url", "unit-of-measure"),
     }
     assert used <= CODES.keys() - set(WARNINGS)
+
+
+@pytest.mark.parametrize("order_id", ["integer", "string"])
+@pytest.mark.parametrize("name", rules(COLUMNS, order_id="string"))
+@given(data=st.data())
+def test_a_cell_of_the_usual_form_breaks_no_rule(data: st.DataObject, name: str, order_id: str) -> None:
+    test = usual(name, order_id=order_id)
+    pattern = str(test.exported()["matches"])
+    cells = data.draw(st.lists(st.from_regex(re.compile(pattern.replace("$", r"\Z"), re.ASCII)), max_size=20))
+
+    assert test(pa.array(cells, pa.string())).to_pylist() == [True] * len(cells)
+    assert faults(frame(**{name: cells}), order_id=order_id) == []
 
 
 def test_only_columns_that_the_manifest_has_are_judged() -> None:

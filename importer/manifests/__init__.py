@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from importer.cleaning import unguarded
+from importer.cells import unguarded
 from importer.errors import ManifestError
 from importer.manifests import adapting, delimited, encodings, layouts, nodata, recognition, workbook
 from importer.manifests.edi import manifest as edi

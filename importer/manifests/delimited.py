@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from importer.cells import LONGEST, LONGEST_REPORTED, cells_up_to
 from importer.errors import ManifestError
+from importer.longest import LONGEST, LONGEST_REPORTED, cells_up_to
 from importer.manifests import layouts
 
 if TYPE_CHECKING:
@@ -300,8 +300,7 @@ class _Feed:
         return Records([pa.array(column, pa.string()) for column in columns], row, misfits)
 
     def _drop(self, used: int) -> None:
-        gone = self._text[:used]
-        self._line += gone.count(b"\n") + gone.count(b"\r") - gone.count(b"\r\n")
+        self._line += _line_ends(self._text, used)
         self._text = self._text[used:]
         self._starving = True
 
@@ -312,7 +311,8 @@ class _Feed:
             if self._ended:
                 return size
             limit = size
-        return max(self._text.rfind(b"\n", 0, limit), self._text.rfind(b"\r", 0, limit - 1)) + 1
+        line_feed = self._text.rfind(b"\n", 0, limit)
+        return max(line_feed, self._text.rfind(b"\r", line_feed + 1, limit - 1)) + 1
 
     def _strict_cut(self) -> int | None:
         """Where the last whole record ends before any whose quoting is not RFC 4180's.
@@ -379,6 +379,14 @@ class _Feed:
 
     def _error(self, line: int, words: str) -> ManifestError:
         return ManifestError(f"{self._name}, line {self._line + line}: {words}")
+
+
+def _line_ends(text: bytes, stop: int) -> int:
+    """How many lines end before ``stop``; counting is quick where no line ends in CR."""
+    found = np.count_nonzero(np.frombuffer(text, dtype=np.uint8, count=stop) == _LF)
+    if text.find(b"\r", 0, stop) >= 0:
+        found += text.count(b"\r", 0, stop) - text.count(b"\r\n", 0, stop)
+    return int(found)
 
 
 class _Lines:
@@ -531,7 +539,9 @@ def _columns(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, null_values=[]
         ),
     )
-    return [column.combine_chunks() for column in table.columns], ragged
+    return [
+        column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns
+    ], ragged
 
 
 def _inserted(columns: Sequence[Text], positions: Sequence[int], rows: Sequence[Sequence[str]]) -> list[Text]:

@@ -122,6 +122,10 @@ def totals(cells: Sequence[Text], columns: Columns) -> Mask:
     if tracking is None:
         return found
     candidates = np.flatnonzero(~_matches(cells[tracking], r"\d"))
+    named = [columns.places[name] for name in ("order_id", "sku") if name in columns.places]
+    if len(named) > 1:  # digits in both are neither words of totals nor all there is at a page's end
+        numbered = [_matches(cells[at].take(pa.array(candidates)), r"\d") for at in named]
+        candidates = candidates[~(numbered[0] & numbered[1])]
     if not len(candidates):
         return found
     taken = [column.take(pa.array(candidates)).to_pylist() for column in cells]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from importer import reviewing
-from importer.cells import LONGEST_REPORTED, cells_up_to
 from importer.errors import SetupError
+from importer.longest import LONGEST_REPORTED, cells_up_to
 from importer.report import SUMMARY, Examples, finished
 from importer.report.table import ERRORS
 

@@ -8,9 +8,10 @@ from importer.report.account import NUMBER_OF, Account, Examples, Outcomes, Posi
 from importer.report.attention import attention_with
 from importer.report.folder import made, refuse_existing
 from importer.report.page import WebPage
+from importer.report.pages import Page
 from importer.report.sinks import Sink
 from importer.report.summary import SUMMARY, Filed, ManifestRead, Summary, publish, summarize
-from importer.report.table import ERRORS, ROWS, Page, Written, write
+from importer.report.table import ERRORS, ROWS, Written, write
 
 if TYPE_CHECKING:
     from pathlib import Path

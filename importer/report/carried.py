@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from importer.cells import LONGEST_REPORTED, cells_up_to
+from importer.longest import LONGEST_REPORTED, cells_up_to
 from importer.model import FINE
 from importer.report.summary import SUMMARY
 from importer.report.table import ERRORS

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from importer.cells import LONGEST_REPORTED
 from importer.errors import SetupError
+from importer.longest import LONGEST_REPORTED
 from importer.model import STATUSES
 from importer.report.account import Examples
 from importer.report.files import UNFINISHED, WORKBOOK

@@ -144,18 +144,20 @@ class _Texts:
     places: dict[str, int] = field(default_factory=dict)
     encoded: list[str] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+    known: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def cost(self, text: str) -> tuple[str, int]:
         """The text encoded and the bytes that it takes; "" for one that is there already."""
-        place = self.places.get(text)
-        if place is not None:
-            return "", len(str(place)) + 1
+        known = self.known.get(text)
+        if known is not None:
+            return known
         encoded = _json(text)
         return encoded, len(encoded.encode()) + 1 + len(str(len(self.encoded))) + 1
 
     def place(self, text: str, encoded: str) -> int:
         if encoded:
             self.places[text] = len(self.encoded)
+            self.known[text] = "", len(str(len(self.encoded))) + 1
             self.encoded.append(encoded)
         return self.places[text]
 
@@ -311,13 +313,12 @@ def _span(seconds: float) -> str:
 def _json(value: object) -> str:
     """JSON that can stand in a script element, and in which line ends are what they were."""
     text = _ENCODER.encode(value)
-    for character, escaped in _ESCAPED.items():
-        text = text.replace(character, escaped)
-    return text
+    return text if _UNSAFE.isdisjoint(text) else text.translate(_ESCAPED)
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_ESCAPED: Final = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+_UNSAFE: Final = frozenset("<>&\u2028\u2029")
+_ESCAPED: Final = {ord(character): f"\\u{ord(character):04x}" for character in _UNSAFE}
 
 
 def _part(name: str) -> str:

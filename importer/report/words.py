@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from importer import tracking
+from importer.cells import cleaned, unspaced
 from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of
 from importer.printing import printable, quoted
 from schemas.codes import code_of
@@ -18,7 +21,9 @@ from schemas.manifest import COLUMNS, VERDICTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from importer.report.account import Account
+    import numpy.typing as npt
+
+    from importer.report.account import Account, Position
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _NUMBERS_SHOWN = 6
@@ -49,6 +54,16 @@ def describe(
     return code_of(name).message.format_map(known)
 
 
+def tells_of_value_alone(name: str) -> bool:
+    """Whether a finding with that code, but for details, is worded the same for all cells alike."""
+    return name not in _OF_MORE_THAN_VALUE
+
+
+def has_address(name: str) -> bool:
+    """Whether a finding with that code names the address of the cell in its workbook."""
+    return name in _WITH_ADDRESS
+
+
 def ragged(cells: Sequence[str], width: int) -> dict[str, str]:
     """What is said of a row that has other than ``width`` cells."""
     surplus = cells[width:]
@@ -58,24 +73,34 @@ def ragged(cells: Sequence[str], width: int) -> dict[str, str]:
     return {"found": str(len(cells)), "expected": str(width), "surplus": said}
 
 
-def held(row: int, scope: str, account: Account) -> tuple[str, str, str]:
-    """Code, message and hint for a row that another row holds back."""
+def held(rows: npt.NDArray[np.int64], scope: str, account: Account) -> tuple[str, pa.Array[Any], str]:
+    """Code, messages and hint for what each of these rows holds back."""
     if scope == "batch":
         code = code_of("batch-held")
-        return code.name, code.message.format(bad=f"{account.faulty_rows:,}"), code.hint
+        message = code.message.format(bad=f"{account.faulty_rows:,}")
+        return code.name, pa.repeat(message, len(rows)), code.hint
     code = code_of("parcel-held")
-    return (
-        code.name,
-        code.message.format(where=place_of(row, account), scope=scope),
-        code.hint,
-    )
+    before, after = code.message.format(where="\n", scope=scope).split("\n")
+    where = [_places_in(block, rows, account) for block in account.positions]
+    return code.name, pc.binary_join_element_wise(before, pa.concat_arrays(where), after, ""), code.hint
+
+
+def _places_in(block: Position, rows: npt.NDArray[np.int64], account: Account) -> pa.Array[Any]:
+    """The places of those of the sorted ``rows`` that are in the block."""
+    low, high = np.searchsorted(rows, (block.start, block.start + len(block.rows)))
+    numbers = pa.array(block.rows[rows[low:high] - block.start]).cast(pa.string())
+    unit, name = _unit(block.manifest, account), printable(block.manifest)
+    return pc.binary_join_element_wise(f"{unit} ", numbers, f" of {name}", "")
 
 
 def place_of(row: int, account: Account) -> str:
     """``row 9 of FILE``; of an EDI file, it is a segment."""
     manifest, number = account.place(row)
-    unit = "segment" if manifest in account.segmented else "row"
-    return f"{unit} {number} of {printable(manifest)}"
+    return f"{_unit(manifest, account)} {number} of {printable(manifest)}"
+
+
+def _unit(manifest: str, account: Account) -> str:
+    return "segment" if manifest in account.segmented else "row"
 
 
 def _several(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
@@ -123,15 +148,13 @@ def _conflict(value: str, detail: int, row: Mapping[str, str], account: Account)
 
 def carriers(numbers: Sequence[str], companies: Sequence[str]) -> list[str]:
     """The carriers that the tracking numbers are unmistakably of, "" where they are of none."""
-    plain = ["".join(_plain(number).split()) for number in numbers]
-    said = tracking.judge(pa.array(plain, pa.string()), pa.array(companies, pa.string()))
+    said = tracking.judge(_as_judged(numbers), pa.array(companies, pa.string()))
     return [str(carrier) for carrier in said.carrier.to_pylist()]
 
 
 def check_digits(numbers: Sequence[str], companies: Sequence[str]) -> list[str]:
     """Whose check digit the tracking numbers fail, and which one was expected where that can be told."""
-    plain = ["".join(_plain(number).split()) for number in numbers]
-    rules = tracking.rules(pa.array(plain, pa.string()), pa.array(companies, pa.string()))
+    rules = tracking.rules(_as_judged(numbers), pa.array(companies, pa.string()))
     return [
         (rule.carrier or _ANY_CARRIER)
         + (f": found {rule.found}, expected {rule.expected}" if rule.expected else "")
@@ -146,7 +169,7 @@ def _checked(value: str, detail: int, row: Mapping[str, str], account: Account) 
 
 def _cut(value: str, detail: int, row: Mapping[str, str], account: Account) -> dict[str, str]:
     del detail, row, account
-    number = "".join(_plain(value).split()).upper()
+    number = _as_judged([value])[0].as_py().upper()
     meant = tracking.expected_length(number)
     return {"carrier": meant.carrier, "found": str(len(number)), "expected": str(meant.length)}
 
@@ -161,8 +184,12 @@ def _mismatch(value: str, detail: int, row: Mapping[str, str], account: Account)
     return {"carrier": row[CARRIER], "company": quoted(row["tracking_company"])}
 
 
+def _as_judged(numbers: Sequence[str]) -> pa.Array[Any]:
+    return unspaced(cleaned(pa.array(numbers, pa.string()), narrow=True))
+
+
 def _plain(value: str) -> str:
-    """The cell as it was judged: without ``="…"``, full-width forms narrowed."""
+    """The cell without ``="…"``, full-width forms narrowed."""
     wrapped = _WRAPPED.fullmatch(value.strip())
     return unicodedata.normalize("NFKC", wrapped[1] if wrapped else value)
 
@@ -178,6 +205,12 @@ REPEATS, CARRIER, ADDRESS, CHECK_DIGIT, ENCODING = (
 _ANY_CARRIER = "its carrier"
 _COUNTED = {"sum": "; both are counted", "drop": "; counted once", "error": ""}
 _WITH_ADDRESS = frozenset({"spreadsheet-damage", "leading-zeros-lost"})
+_OF_MORE_THAN_VALUE = frozenset(
+    {
+        *("duplicate-row", "carrier-mismatch", "tracking-check-digit"),
+        *("tracking-number-conflict", "fulfillment-id-conflict", "carrier-conflict"),
+    }
+)
 _MORE = {
     "spreadsheet-damage": _damage,
     "several-tracking-numbers": _several,
