@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import CannotGoOn, RunInProgress, SetupError
-from importer.ledger import NEXT, Ledger, Run, TransitionRefused, Verdict, exists, may_send, verdict
+from importer.ledger import NEXT, Ledger, Run, TransitionRefused, Verdict, exists, location, may_send, verdict
 from importer.model import Entry, Intent, Outcome, State, Status
 from tests.homes import Home, Homes, at, told_of
 
@@ -828,6 +828,43 @@ def test_an_address_of_another_database_is_refused_without_repeating_its_passwor
             "ledger: found an address that begins with mysql://, expected the path of a file, or "
             "postgresql://user@host/database"
         )
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(
+            '"postgresql://h/d"',
+            "'postgresql://h/d'",
+            " postgresql://h/d",
+            "\tpostgres://h/d\n",
+            "“postgresql://h/d”",
+        ),
+        *(
+            "LEDGER=postgresql://h/d",
+            "://h/d",
+            Path('"postgresql://u:secret@h/d"'),
+            Path(" postgresql://h/d"),
+        ),
+    ],
+)
+def test_an_address_with_something_around_it_is_refused_and_not_taken_for_a_new_file(
+    where: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for attempt in (lambda: Ledger(where), lambda: exists(where)):
+        with pytest.raises(SetupError) as refused:
+            attempt()
+        assert str(refused.value) == (
+            "ledger: found an address with something before it, expected one that begins with postgresql://; "
+            "write it without quotes or spaces around it: as a new file it would have all sent again"
+        )
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("where", [" ledger.db", '"ledger.db"', "a:b", "./postgresql:/h"])
+def test_what_is_no_address_is_the_path_of_a_file(where: str) -> None:
+    assert location(where) == Path(where)
 
 
 # One run at a time --------------------------------------------------------------------------------------

@@ -77,6 +77,9 @@ def test_an_address_shows_itself_without_its_password() -> None:
         "postgres://importer@db/x": "postgres://importer@db/x",
         "postgresql://db:5432/x": "postgresql://db:5432/x",
         "postgresql:///x?user=me&password=secret&host=db": "postgresql:///x?user=me&password=***&host=db",
+        "postgresql://h/x?user=me&passw%6Frd=PW": "postgresql://h/x?user=me&passw%6Frd=***",
+        "postgresql://h/x?%73slpassword=PW&user=me": "postgresql://h/x?%73slpassword=***&user=me",
+        "postgresql://h/x?Password=PW&%20password%20=PW": "postgresql://h/x?Password=***&%20password%20=***",
         "postgresql://:secret@db/x": "postgresql://:***@db/x",
     }
     assert {uri: str(Address(uri)) for uri in shown} == shown

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from importer.errors import CannotGoOn, SetupError
 from importer.ledger import schema
 from importer.ledger.leases import LEASING
-from importer.ledger.places import Address
+from importer.ledger.places import Address, is_password
 from importer.ledger.tables import SCHEMA
 
 _LOCK: Final = """SELECT pg_advisory_xact_lock(hashtextextended('importer ' || coalesce(
@@ -48,7 +48,6 @@ _ANY: Final = (
     """SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')""",
 )
-_PASSWORDS: Final = frozenset({"password", "sslpassword"})
 _READING: Final = "SET default_transaction_read_only = on"
 
 
@@ -160,7 +159,7 @@ class Server:
             said = driver.conninfo.conninfo_to_dict(self.address.reveal())
         except driver.Error:  # its words may have the password in them
             said = {}
-        if not said or (self.address.has_password and not _PASSWORDS & said.keys()):
+        if not said or (self.address.has_password and not any(map(is_password, said))):
             raise SetupError(
                 f"ledger {self.name}: found an address that PostgreSQL does not understand, expected "
                 "postgresql://user@host:port/database?option=value, with % and two digits for odd characters"
