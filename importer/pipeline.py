@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from importer.manifests import Manifest
     from importer.manifests.sources import Source
     from importer.model import Fulfillment
-    from importer.posts import Memory, Others, Told
+    from importer.posts import Memory, Others, Rules, Told
     from importer.report import Outcomes, Summary
     from importer.settings import DestinationSettings
     from importer.watching.ears import Listener
@@ -265,9 +265,7 @@ class _Run:
                 heard.ended[found] = True
             left = send & ~heard.ended & ~earlier.in_doubt
             if ledger.shared:
-                left &= ~delivery.done_by_others(
-                    grouping, left, ledger, destination, outcomes, accept_doubt=self._job.retry_in_doubt
-                )
+                left &= ~delivery.done_by_others(grouping, left, ledger, destination, outcomes)
             outcomes.put_all(left, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
             answers = self._answers(batch, ledger.next_control_number)
             summary = self._report(batch, outcomes, stopped, int(heard.mailed.sum()), answers)
@@ -318,7 +316,7 @@ class _Run:
 
             log = self._world.log.of_posting(batch.grouping.of_row, batch.read.positions)
             ears = Ears(ledger, told, progress.say).and_of(log).and_of(self._world.tracing)
-            queues, others = self._queues(batch.grouping, send, ledger, earlier, ears.told)
+            queues, others = self._queues(batch.grouping, send, ledger, earlier, ears.told, rules)
             return delivery.deliver(
                 queues,
                 settings,
@@ -339,15 +337,16 @@ class _Run:
         ledger: Memory,
         earlier: delivery.Earlier,
         told: Callable[[Fulfillment, Told], None],
+        rules: Rules,
     ) -> tuple[Iterator[list[Fulfillment]], Others | None]:
         """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
         from importer.ledger import Ledger  # noqa: PLC0415 - as above
 
         if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
             return grouping.by_order(send), None
-        accept, to = self._job.retry_in_doubt, self._destination
+        accept, most, to = rules.accept_doubt, rules.max_attempts, self._destination
         return delivery.beside_others(
-            grouping, send, ledger, to, self._id, earlier, told, accept_doubt=accept
+            grouping, send, ledger, to, self._id, earlier, told, accept_doubt=accept, max_attempts=most
         )
 
     def _answers(

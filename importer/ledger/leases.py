@@ -172,6 +172,12 @@ def alive(connection: Connection, destination: str | None = None) -> list[str]:
     return [name for _, name in _named(connection, and_(there, _LEASES.c.until >= _NOW))]
 
 
+def living(connection: Connection, destination: str) -> frozenset[str]:
+    """Return the ids of the runs whose lease is not over, to ``destination``."""
+    there = (_LEASES.c.destination == destination, _LEASES.c.until >= _NOW)
+    return frozenset(connection.execute(select(_LEASES.c.run_id).where(*there)).scalars())
+
+
 def _named(connection: Connection, which: ColumnElement[bool]) -> Iterator[tuple[str, str]]:
     for row in connection.execute(select(_LEASES).where(which).order_by(_LEASES.c.run_id)):
         yield row.run_id, f"run {row.run_id} (host {row.host}, pid {row.pid})"
