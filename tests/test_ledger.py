@@ -1,5 +1,6 @@
 """The ledger: what may follow what, what is on the disk and when, who may write, what is never harmed."""
 
+import os
 import shutil
 import socket
 import sqlite3
@@ -1107,3 +1108,23 @@ def layout_of(path: Path) -> dict[str, object]:
             "indexes": {(name, " ".join((sql or "").split())) for name, sql in indexes},
             **columns,
         }
+
+
+# Copied ---------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_copied_under_a_first_run_that_has_sent_nothing_yet(tmp_path: Path) -> None:
+    with (
+        Ledger(tmp_path / "one.db", now=lambda: NOW) as one,
+        Ledger(tmp_path / "one.db") as same,
+        Ledger(tmp_path / "other.db") as other,
+    ):
+        one.intend(intent()).result()
+        with one.lock("another destination"), pytest.raises(RunInProgress) as refused:
+            same.copy_to(other)
+        assert str(refused.value) == (
+            f"another run is posting with this ledger: host {socket.gethostname()}, pid {os.getpid()}, since "
+            "2026-11-22 05:14:59 UTC; wait until it has ended"
+        )
+        assert other.is_empty(ADM)
+        assert same.copy_to(other)["fulfillments"] == 1

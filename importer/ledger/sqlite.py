@@ -228,12 +228,17 @@ def _make_file(path: Path) -> None:
     _sync_folder(path.parent)
 
 
+def locks(path: Path) -> list[Path]:
+    """Return the locks beside the ledger at ``path``, one for each destination that a run posted to."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.*.lock"))
+
+
 def _expect_no_trace(path: Path) -> None:
     """See that there was no ledger here that is gone: a new one would have everything sent again."""
-    locks = [] if path.exists() else sorted(path.parent.glob(f"{glob.escape(path.name)}.*.lock"))
-    if locks:
+    left = [] if path.exists() else locks(path)
+    if left:
         raise CannotGoOn(
-            f"ledger {path}: it is gone, though there was one, as {locks[0].name} beside it shows; bring it "
+            f"ledger {path}: it is gone, though there was one, as {left[0].name} beside it shows; bring it "
             "back from a backup, since with a new one everything would be sent again; or delete that file, "
             "too, to begin anew"
         )
