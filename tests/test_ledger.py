@@ -1,11 +1,13 @@
 """The ledger: what may follow what, what is on the disk and when, who may write, what is never harmed."""
 
 import os
+import pwd
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -19,7 +21,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import CannotGoOn, RunInProgress, SetupError
-from importer.ledger import NEXT, Ledger, Run, TransitionRefused, Verdict, exists, location, may_send, verdict
+from importer.ledger import (
+    NEXT,
+    Ledger,
+    Run,
+    TransitionRefused,
+    Verdict,
+    exists,
+    location,
+    may_send,
+    obstacle,
+    verdict,
+)
 from importer.model import Entry, Intent, Outcome, State, Status
 from tests.homes import Home, Homes, at, told_of
 
@@ -817,6 +830,41 @@ def test_a_place_where_no_file_can_be_made_is_refused(tmp_path: Path) -> None:
         f"ledger {tmp_path}/file/ledger.db: it can't be opened or written here (a missing folder, no "
         "permission, or a read-only disk); see to that and run the same command again; with another ledger "
         "everything would be sent again"
+    )
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    """Be somebody who may not do everything, as root may."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+
+
+def test_what_keeps_a_run_from_writing_a_file_is_known_before_it_begins() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        path = folder / "ledger.db"
+        nothing_yet = obstacle(path)
+        with Ledger(path):
+            pass
+        path.chmod(0o444)
+        folder.chmod(0o777)
+        with another_user():
+            no_file = obstacle(path)
+        folder.chmod(0o555)
+        with another_user():
+            no_folder = obstacle(folder / "new" / "ledger.db")
+        folder.chmod(0o700)
+
+    assert (nothing_yet, no_file, no_folder) == (
+        "",
+        f"{path} can't be written by this user",
+        f"{folder} can't be written by this user",
     )
 
 

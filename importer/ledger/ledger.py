@@ -44,6 +44,16 @@ def exists(where: str | Location) -> bool:
     return _place(where).exists()
 
 
+def obstacle(where: str | Location) -> str:
+    """Say what would keep a run from writing the ledger at ``where``, "" where nothing is seen that would.
+
+    Raises:
+        SetupError: it is an address that can't be one of a ledger.
+        CannotGoOn: a ledger that was there is gone, or it can't be told.
+    """
+    return _place(where).obstacle()
+
+
 class Ledger:
     """What is known of every fulfillment that any run sent or was about to send.
 

@@ -121,6 +121,13 @@ class Place(Protocol):
             CannotGoOn: it can't be told.
         """
 
+    def obstacle(self) -> str:
+        """Say what keeps a run from writing there, "" where nothing does; nothing is changed for that.
+
+        Raises:
+            CannotGoOn: a ledger that was there is gone, or it can't be told.
+        """
+
     def open_for_writing(self) -> tuple[Connection, Guard]:
         """Open the ledger, or make one, and return the connection that writes, alone from begin to commit.
 
