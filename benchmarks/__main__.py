@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import check, edi, growth, ledger, manifest, numbers, page, post, start
+from benchmarks import check, dask_engine, edi, growth, ledger, manifest, memory, numbers, page, post, start
 from benchmarks.processes import MIB, cost_of, interleaved, show
 
 _MOST_LINES_FOR_SEGMENTS = 50_000  # the slower peer takes some seconds for them
@@ -127,6 +127,8 @@ _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "tracking": (_tracking, "numbers"),
     "edi": (_edi, "rows"),
     "page": (_page, "rows"),
+    "dask": (dask_engine.measure, "rows"),
+    "memory": (memory.measure, "rows"),
     "start": (start.measure, "rows"),
     "rows": (growth.measure, "rows"),
     "ledger": (ledger.measure, "past"),

@@ -27,14 +27,16 @@ def interleaved(commands: dict[str, Callable[[int], list[str]]], repeat: int) ->
     for run in range(repeat):
         for name, command in commands.items():
             found[name].append(cost_of(command(run)))
-    return {
-        name: Cost(
-            statistics.median(cost.seconds for cost in costs),
-            statistics.median(cost.processor for cost in costs),
-            statistics.median(cost.peak for cost in costs),
-        )
-        for name, costs in found.items()
-    }
+    return {name: median(costs) for name, costs in found.items()}
+
+
+def median(costs: list[Cost]) -> Cost:
+    """The median of each figure."""
+    return Cost(
+        statistics.median(cost.seconds for cost in costs),
+        statistics.median(cost.processor for cost in costs),
+        statistics.median(cost.peak for cost in costs),
+    )
 
 
 def cost_of(module_and_arguments: list[str]) -> Cost:

@@ -18,6 +18,7 @@ from importer.ledger import DOUBTED
 from importer.manifests import archives, sources
 from importer.manifests.sources import Source
 from importer.model import Outcome, State, Status
+from importer.spilling import ROWS_IN_MEMORY, Room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,11 +61,12 @@ def write(
     standard_input: BinaryIO,
     console: Console,
     xlsx: bool = False,
+    rows_in_memory: int = ROWS_IN_MEMORY,
 ) -> Later:
     """Write the report of ``run`` to ``folder``, with ``xlsx`` a workbook, too.
 
     ``arguments`` name the manifests where they are no longer at the paths that the run read; the ledger is
-    only read, so that the run may still be going on.
+    only read, so that the run may still be going on. More rows than ``rows_in_memory`` are kept in files.
 
     Raises:
         SetupError: there is something in the folder, or the run is from before runs were told of.
@@ -75,10 +77,11 @@ def write(
     given = _given(run)
     with ExitStack() as stack:
         scratch = stack.enter_context(sources.scratch())
+        room = stack.enter_context(Room(scratch, rows_in_memory))
         found = sources.find(arguments, standard_input, scratch)
         surveyed = batches.survey(sources.keep(_known(run, given, found, scratch), scratch), given.terms)
         surveyed = answering.refuse_repeated(surveyed, ledger)
-        read = batches.read(surveyed, given.terms, console)
+        read = batches.read(surveyed, given.terms, console, room)
         stack.enter_context(report.made(folder))
         batch = batches.group(surveyed, read, given.terms)
         outcomes, heard_of = _recalled(batch, run, ledger, retry_in_doubt=given.retry_in_doubt)
@@ -177,7 +180,7 @@ def _digest(source: Source) -> str:
 def _recalled(batch: Batch, run: Run, ledger: Ledger, *, retry_in_doubt: bool) -> tuple[Outcomes, datetime]:
     """How each fulfillment ended as far as the ledger knows, and when the run was last heard of."""
     grouping = batch.grouping
-    outcomes = report.Outcomes(len(grouping), Status.NOT_SENT)
+    outcomes = batches.outcomes(batch, Status.NOT_SENT)
     earlier = delivery.look_up(
         grouping, ledger, batch.terms.destination, outcomes, accept_doubt=retry_in_doubt
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from importer import fulfillments, manifests, reading, report
 from importer.errors import ManifestError
-from importer.findings import Findings
+from importer.fulfillments.piecewise import group_piecewise
 from importer.model import FINE, STATUSES, Status
 from importer.report.progress import bar
 
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from importer.delivery import Earlier
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
+    from importer.fulfillments.piecewise import Each
     from importer.manifests import Manifest
     from importer.manifests.layouts import Layout
     from importer.manifests.sources import Source
-    from importer.reading import Read
+    from importer.reading import PartsOf, Read
     from importer.report import Outcomes, Summary
+    from importer.spilling import Room
 
 NEEDED_BY_ALL = ("order_id", "tracking_number")
 _ORDER_ID_WORDS = {
@@ -157,12 +159,18 @@ def _to_notify(source: Source, terms: Terms) -> Manifest | None:
     return None
 
 
-def read(surveyed: Sequence[Manifest], terms: Terms, console: Console) -> Read:
-    """Read and check every row.
+def read(
+    surveyed: Sequence[Manifest], terms: Terms, console: Console, room: Room, parts: PartsOf = reading.here
+) -> Read:
+    """Read and check every row; what memory has no room for is kept in ``room``, and ``parts`` does the work.
+
+    Where the destination takes one fulfillment for several orders, all is kept in memory.
 
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
+        CannotGoOn: there is no room.
     """
+    several = terms.grouping.several_orders  # any order may then be linked with any other
     with bar(console, "reading", None) as progress:
         return reading.read_all(
             surveyed,
@@ -171,24 +179,30 @@ def read(surveyed: Sequence[Manifest], terms: Terms, console: Console) -> Read:
             progress=progress.advance,
             takes=terms.destination.takes if terms.destination else (),
             optional=terms.destination.optional if terms.destination else (),
+            room=None if several else room,
+            parts=parts,
         )
 
 
-def group(surveyed: Sequence[Manifest], read: Read, terms: Terms) -> Batch:
-    """Make fulfillments of the rows."""
-    rows = fulfillments.Rows(
-        order_id=read.order_id,
-        tracking_number=read.tracking_number,
-        sku=read.sku,
-        quantity=read.quantity,
-        bad=read.bad,
-        manifest=read.document,
-        orders=read.orders,
-        numbers=read.numbers,
-        taken=read.taken,
-        idle=read.idle,
+def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = map) -> Batch:
+    """Make fulfillments of the rows; of rows in files, ``each`` may have parts grouped side by side.
+
+    Raises:
+        CannotGoOn: there are more rows than memory has room for, and none elsewhere.
+    """
+    grouping = (
+        fulfillments.group(read.rows, terms.grouping)
+        if isinstance(read.rows, fulfillments.Rows)
+        else group_piecewise(read.rows, terms.grouping, each)
     )
-    return Batch(terms, surveyed, read, fulfillments.group(rows, terms.grouping))
+    return Batch(terms, surveyed, read, grouping)
+
+
+def outcomes(batch: Batch, initially: Status) -> Outcomes:
+    """How each fulfillment of the batch ended, so far."""
+    made = report.Outcomes(len(batch.grouping), initially, batch.grouping.column)
+    batch.grouping.let_go()
+    return made
 
 
 def hold_all(batch: Batch, earlier: Earlier, outcomes: Outcomes) -> npt.NDArray[np.bool_]:
@@ -285,10 +299,9 @@ def exit_status(rows: Mapping[str, int]) -> int:
 
 
 def _by_manifest(batch: Batch, account: report.Account) -> list[dict[Status, int]]:
-    size = len(STATUSES)
-    places = batch.read.manifest.astype(np.int64) * size + account.status_of_rows()
-    counts = np.bincount(places, minlength=len(batch.surveyed) * size).reshape(-1, size)
-    return [dict(zip(STATUSES, row, strict=True)) for row in counts.tolist()]
+    ends = np.cumsum(batch.read.counts).tolist()
+    counts = map(account.count_of_rows, [0, *ends], ends)
+    return [dict(zip(STATUSES, some.tolist(), strict=True)) for some in counts]
 
 
 def _account(batch: Batch, outcomes: Outcomes) -> report.Account:
@@ -305,9 +318,10 @@ def _account(batch: Batch, outcomes: Outcomes) -> report.Account:
         scope=tuple(map(str, fulfillments.SCOPES)),
         scope_of=grouping.scope,
         filled=grouping.filled,
-        findings=Findings.join([read.findings, grouping.findings]),
-        warnings=Findings.join([read.warnings, grouping.warnings]),
+        findings=grouping.findings,
+        warnings=grouping.warnings,
         outcomes=outcomes,
         expected_order_id=_ORDER_ID_WORDS[batch.terms.order_id],
         duplicates=str(batch.terms.options.duplicates),
+        let_go=grouping.let_go,
     )

@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
 
@@ -21,16 +21,16 @@ from schemas.codes import code_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
     import numpy.typing as npt
 
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
-    from importer.ledger import Claimed, Ledger
+    from importer.ledger import Claimed, Ledger, Taken
     from importer.model import Entry, Fulfillment, Happening, Intent
-    from importer.posts import Connection, Deadline, Judge, Memory
+    from importer.posts import Connection, Deadline, Halt, Judge, Memory
     from importer.posts.client import Client
-    from importer.posts.signals import Interruption
     from importer.report import Outcomes
     from importer.settings import DestinationSettings
 
@@ -310,18 +310,29 @@ def _as_recorded(entry: Entry) -> Outcome:
 _UNRECORDED = "it may have been sent, and what came of it could not be recorded"
 
 
+class Stopping(Protocol):
+    """Who may want posting to stop."""
+
+    @property
+    def halt(self) -> Halt:
+        """What posting obeys."""
+
+    def listening(self, loop: asyncio.AbstractEventLoop) -> AbstractContextManager[None]:
+        """Tell ``halt`` in the event loop, as long as the context lasts."""
+
+
 def _as_it_is(connection: Connection) -> Connection:
     return connection
 
 
 def deliver(
-    queues: Iterable[list[Fulfillment]],
+    queues: Iterable[Sequence[Fulfillment]],
     settings: DestinationSettings,
     ledger: Memory,
     rules: Rules,
     told: Callable[[Fulfillment, Told], None],
     says: Callable[[str], None],
-    interruption: Interruption,
+    interruption: Stopping,
     *,
     earlier: Mapping[int, Entry] | None = None,
     others: Others | None = None,
@@ -385,13 +396,26 @@ class _Claims:
         return self.ledger.release(self.destination, self.run_id, _keys(order))
 
 
+@dataclass(frozen=True, slots=True)
+class _CommonRate:
+    """The turns to post to a destination, of all who post with the ledger."""
+
+    ledger: Ledger
+    destination: str
+
+    def take(self, turns: int, interval: float) -> Future[Taken]:
+        return self.ledger.take_turns(self.destination, turns, interval)
+
+    def pause(self, seconds: float) -> Future[None]:
+        return self.ledger.pause(self.destination, seconds)
+
+
 def _keys(order: Iterable[Fulfillment]) -> list[tuple[str, str]]:
     return [(part.order_id, parcel.key) for parcel in order for part in parcel.parts]
 
 
 def beside_others(
-    grouping: Grouping,
-    send: npt.NDArray[np.bool_],
+    queues: Iterator[Sequence[Fulfillment]],
     ledger: Ledger,
     destination: Destination,
     run_id: str,
@@ -400,12 +424,14 @@ def beside_others(
     *,
     accept_doubt: bool,
     max_attempts: int,
-) -> tuple[Iterator[list[Fulfillment]], Others]:
+    holder: str = "",
+) -> tuple[Iterator[Sequence[Fulfillment]], Others]:
     """The queues of a run that posts with a ledger that others post with, too, and what it needs for that.
 
     ``told`` hears of what the others have done; what they left that may have done it goes into ``earlier``.
     What one of them has left in doubt meanwhile, or tried ``max_attempts`` times, is for a later run to send.
-    The run begins elsewhere among the orders than the others, if it can be, so that they seldom meet.
+    Where several post for the run, ``holder`` is the one of them that has a lease and claims of its own, and
+    what another one of them has recorded is the run's doing.
     """
     doubted = {index: each.run_id for index, each in earlier.tried.items() if each.state is State.IN_DOUBT}
     failed = earlier.failed
@@ -421,17 +447,26 @@ def beside_others(
             earlier.note(parcel.index, entry)
             return True
         earlier.note(parcel.index, None)
-        told(parcel, Told(settled, recorded=False))
+        entry = entries.get((parcel.parts[0].order_id, parcel.key))
+        if entry is not None and entry.run_id == run_id:
+            told(parcel, Told(_as_recorded(entry)))
+        else:
+            told(parcel, Told(settled, recorded=False))
         return False
 
-    queues = grouping.by_order(send, zlib.crc32(run_id.encode()) / 2**32)
-    left = _left(queues, ledger, destination.identity, judge)
-    return left, Others(_Claims(ledger, destination.identity, run_id), judge)
+    identity = destination.identity
+    claims = _Claims(ledger, identity, holder or run_id)
+    return _left(queues, ledger, identity, judge), Others(claims, judge, _CommonRate(ledger, identity))
+
+
+def beginning(run_id: str) -> float:
+    """Where among the orders a run begins, from 0 to 1: elsewhere than others, so that they seldom meet."""
+    return zlib.crc32(run_id.encode()) / 2**32
 
 
 def _left(
-    queues: Iterator[list[Fulfillment]], ledger: Ledger, destination: str, judge: Judge
-) -> Iterator[list[Fulfillment]]:
+    queues: Iterator[Sequence[Fulfillment]], ledger: Ledger, destination: str, judge: Judge
+) -> Iterator[Sequence[Fulfillment]]:
     """The queues but for those that other runs have done by now, many looked up at a time."""
     while some := list(islice(queues, _PASSED)):
         entries = ledger.entries(destination, _keys(chain.from_iterable(some)))
@@ -494,7 +529,7 @@ def compare(
     Raises:
         CannotGoOn: it has not.
     """
-    shares = np.diff(grouping.parts_start)
+    shares = grouping.shares
     counted = {
         str(status): int(shares[begun & (outcomes.status == number)].sum())
         for number, status in enumerate(STATUSES)
@@ -502,7 +537,8 @@ def compare(
     reported = {status: count for status, count in counted.items() if count}
     found = ledger.outcomes(run_id, settled=False)  # beside a run, with a shared ledger, a person may settle
     recorded = {str(state): count for state, count in found.items() if count}
-    if ledger.shared:  # other runs may have tried again by now what is not done
+    if ledger.shared:  # other runs may have tried again by now what is not done, or workers be at it still
+        recorded.pop(str(State.SENDING), None)
         recorded |= {
             status: count
             for status, count in reported.items()

@@ -60,7 +60,7 @@ class Findings:
     @staticmethod
     def join(several: Iterable[Findings]) -> Findings:
         """All findings of ``several``, sorted by row; those of a row stay in the order given."""
-        several = [*several, _NONE]
+        several = [*several, NO_FINDINGS]
         rows = np.concatenate([findings.rows for findings in several])
         order = np.argsort(rows, kind="stable")
         return Findings(
@@ -128,7 +128,7 @@ def name_of(code: int) -> str:
     return _NAMES[code]
 
 
-_NONE = Findings(
+NO_FINDINGS: Final = Findings(
     np.empty(0, dtype=np.int64),
     np.empty(0, dtype=np.int8),
     np.empty(0, dtype=np.int8),

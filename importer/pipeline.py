@@ -15,30 +15,42 @@ from typing import TYPE_CHECKING, BinaryIO
 from rich.console import Console
 from rich.text import Text
 
-from importer import answering, batches, delivery, destinations, fulfillments, limits, report
+from importer import (
+    answering,
+    batches,
+    delivery,
+    destinations,
+    fulfillments,
+    limits,
+    reading,
+    report,
+)
 from importer.answering import Answers
 from importer.batches import Facts, Terms
 from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
 from importer.inbox import Inbox
-from importer.ledger import LEASE_SECONDS, Run
+from importer.ledger import LEASE_SECONDS, Address, Run
 from importer.manifests import layouts, sources
 from importer.model import Status
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
 from importer.printing import printable
 from importer.report.progress import bar
+from importer.spilling import ROWS_IN_MEMORY, Room
 from importer.watching.ears import Ears
 from importer.watching.logs import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
 
     import numpy as np
     import numpy.typing as npt
 
     from importer.batches import Batch, Tables
+    from importer.cluster import Cluster
+    from importer.cluster.workers import Work, Workers
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
     from importer.ledger import Ledger, Location
@@ -63,6 +75,7 @@ class Job:
     ``again`` is the command that posts in the same way, with ``{}`` for the manifests. ``xlsx`` says that
     the report has a workbook, ``acks`` that a dry run writes acknowledgments of EDI, as a preview.
     ``archive`` and ``quarantine`` are the folders that manifests are moved to once they were reported.
+    With a ``cluster``, its workers read, check and post; else this process does.
     """
 
     command: str
@@ -89,6 +102,7 @@ class Job:
     acks: bool = False
     archive: Path | None = None
     quarantine: Path | None = None
+    cluster: Cluster | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,8 @@ class World:
     """What a run needs of its surroundings; ``standard_input`` is read for the manifest ``-``.
 
     ``clock`` is seconds that only grow; ``now`` is the wall clock, in UTC. The ledger
-    remembers ``who`` runs it. ``log`` hears what happens, ``tracing`` each request.
+    remembers ``who`` runs it. ``log`` hears what happens, ``tracing`` each request. More rows than
+    ``rows_in_memory`` are kept in files.
     """
 
     standard_input: BinaryIO = field(default_factory=batches.standard_input)
@@ -107,6 +122,7 @@ class World:
     who: str = ""
     log: Log = field(default_factory=Log)
     tracing: Listener | None = None
+    rows_in_memory: int = ROWS_IN_MEMORY
 
 
 def run(job: Job, world: World) -> Summary:
@@ -130,6 +146,7 @@ class _Run:
         self._folder = job.report or Path("reports", self._id)
         self._destination = destinations.make(job.destination) if job.destination else None
         self._ledger_is_new = False
+        self._workers: Workers | None = None
         self._inbox = (
             Inbox(job.archive, job.quarantine, world.now, must_be_whole=job.options.all_or_nothing)
             if job.archive or job.quarantine
@@ -143,13 +160,20 @@ class _Run:
             self._inbox.prepare()
         with ExitStack() as stack:
             terms = self._terms()
-            surveyed, known = self._survey(terms, stack.enter_context(sources.scratch()))
+            scratch = stack.enter_context(sources.scratch())
+            room = stack.enter_context(Room(scratch, self._world.rows_in_memory))
+            if self._job.cluster:
+                from importer.cluster.dask import joined  # noqa: PLC0415 - where it is asked for
+
+                self._workers = stack.enter_context(joined(self._job.cluster, scratch))
+            surveyed, known = self._survey(terms, scratch)
             ledger = stack.enter_context(self._ledger())
             self._world.interruption.orderly = True  # from here on every row can be reported
             surveyed = answering.refuse_repeated(surveyed, ledger)
-            read = batches.read(surveyed, terms, self._world.console)
+            parts = self._workers.parts if self._workers else reading.here
+            read = batches.read(surveyed, terms, self._world.console, room, parts)
             stack.enter_context(report.made(self._folder))
-            batch = batches.group(surveyed, read, terms)
+            batch = batches.group(surveyed, read, terms, self._workers.map if self._workers else map)
             if ledger is None or self._job.destination is None or self._job.command != "post":
                 return self._check(batch, ledger)
             ledger.start_run(self._record(known, batch.terms, self._job.destination))
@@ -233,7 +257,7 @@ class _Run:
                 self._world.console.print(Text(printable(words), "dim"), soft_wrap=True)
 
     def _check(self, batch: Batch, ledger: Ledger | None) -> Summary:
-        outcomes = report.Outcomes(len(batch.grouping), Status.READY)
+        outcomes = batches.outcomes(batch, Status.READY)
         earlier = self._look_up(batch.grouping, ledger, outcomes)
         send = batches.hold_all(batch, earlier, outcomes)
         stopped = ""
@@ -247,7 +271,7 @@ class _Run:
 
     def _post(self, batch: Batch, ledger: Ledger, destination: Destination) -> Summary:
         grouping = batch.grouping
-        outcomes = report.Outcomes(len(grouping), Status.NOT_SENT)
+        outcomes = batches.outcomes(batch, Status.NOT_SENT)
         earlier = self._look_up(grouping, ledger, outcomes)
         send = batches.hold_all(batch, earlier, outcomes)
         heard = delivery.Heard.of(len(grouping))
@@ -257,12 +281,12 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - whatever it was, every row is reported before it is raised
             failure, stopped = error, str(error) or type(error).__name__
         try:
-            if failure is None:
-                delivery.compare(ledger, self._id, grouping, outcomes, heard.recorded)
-            else:
+            if failure is not None or self._workers:
                 unheard_of = send & ~heard.ended
                 found = delivery.doubt(grouping, unheard_of, ledger, destination, outcomes, self._id)
-                heard.ended[found] = True
+                heard.ended[found] = heard.recorded[found] = True
+            if failure is None:
+                delivery.compare(ledger, self._id, grouping, outcomes, heard.recorded)
             left = send & ~heard.ended & ~earlier.in_doubt
             if ledger.shared:
                 left &= ~delivery.done_by_others(grouping, left, ledger, destination, outcomes)
@@ -316,6 +340,8 @@ class _Run:
 
             log = self._world.log.of_posting(batch.grouping.of_row, batch.read.positions)
             ears = Ears(ledger, told, progress.say).and_of(log).and_of(self._world.tracing)
+            if (work := self._work(batch.grouping, send, ledger, rules, earlier)) and self._workers:
+                return self._workers.post(work, ears.told, self._world.interruption)
             queues, others = self._queues(batch.grouping, send, ledger, earlier, ears.told, rules)
             return delivery.deliver(
                 queues,
@@ -330,6 +356,37 @@ class _Run:
                 through=ears.through,
             )
 
+    def _work(
+        self,
+        grouping: Grouping,
+        send: npt.NDArray[np.bool_],
+        ledger: Memory,
+        rules: Rules,
+        earlier: delivery.Earlier,
+    ) -> Work | None:
+        """What workers are to post; None where this process does, for want of a ledger that they share."""
+        from importer.ledger import Ledger  # noqa: PLC0415 - as above
+
+        settings, address = self._job.destination, self._job.ledger
+        if not self._workers or settings is None or not isinstance(ledger, Ledger):
+            return None
+        if not isinstance(address, Address):
+            self._say("posting from this process: workers need a ledger in a database (postgresql://)")
+            return None
+        from importer.cluster.workers import Work  # noqa: PLC0415 - as above
+
+        return Work(
+            orders=int(send.sum()),
+            queues=grouping.by_order(send, delivery.beginning(self._id)),
+            tried=earlier.tried,
+            failed=earlier.failed,
+            settings=settings,
+            ledger=ledger,
+            address=address,
+            rules=rules,
+            lease=self._job.lease,
+        )
+
     def _queues(
         self,
         grouping: Grouping,
@@ -338,15 +395,16 @@ class _Run:
         earlier: delivery.Earlier,
         told: Callable[[Fulfillment, Told], None],
         rules: Rules,
-    ) -> tuple[Iterator[list[Fulfillment]], Others | None]:
+    ) -> tuple[Iterator[Sequence[Fulfillment]], Others | None]:
         """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
         from importer.ledger import Ledger  # noqa: PLC0415 - as above
 
         if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
             return grouping.by_order(send), None
         accept, most, to = rules.accept_doubt, rules.max_attempts, self._destination
+        queues = grouping.by_order(send, delivery.beginning(self._id))
         return delivery.beside_others(
-            grouping, send, ledger, to, self._id, earlier, told, accept_doubt=accept, max_attempts=most
+            queues, ledger, to, self._id, earlier, told, accept_doubt=accept, max_attempts=most
         )
 
     def _answers(

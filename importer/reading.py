@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -12,60 +12,90 @@ import pyarrow as pa
 from importer import manifests, tracking
 from importer.ahead import ahead
 from importer.findings import Findings, Mentions
+from importer.fulfillments import Rows
+from importer.fulfillments.partitions import Partitions
 from importer.model import MAIL_ALONE
 from importer.report import ManifestRead, Page, Position
 from importer.rows import Checker
 from schemas.manifest import EDI_VERDICT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
     from importer.manifests import Block, Manifest
     from importer.rows import Checked
+    from importer.spilling import Appended, Room
 
     Text: TypeAlias = pa.ChunkedArray[Any]
+
+_FEWEST_BUCKETS, _MOST_BUCKETS = 16, 512
+_BYTES_OF_A_BUCKET = 32 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class Read:
-    """What is kept of the manifests: the good rows' canonical columns, the bad rows' findings.
+    """What is kept of the manifests.
 
-    Per row: ``order_id`` and ``tracking_number`` (strings, null where unknown), ``sku``, ``quantity``
-    (int32), ``bad`` (bool), ``manifest`` (its place in the run) and ``document`` (a number that the rows of
-    one manifest share, and in EDI those of one transaction). ``positions`` says where rows stand,
-    ``counts`` how many each manifest has, ``passed_over`` its rows of totals, ``header_rows`` those that say
-    the header again. ``orders`` and ``numbers`` are
-    what may be an order id or a tracking number in rows whose cells can't be told apart. ``taken`` has the
-    further columns that the destination makes something of (strings, '' for a blank). ``idle`` (bool) are
-    rows that say that nothing was shipped. ``filled_down`` says of each manifest how many of its rows were
-    filled in from above, ``carriers`` whose tracking numbers its rows have (see ``tracking.tally``).
+    ``rows`` has the canonical columns of all rows, and what was found in them, in memory or in files. Rows of
+    one manifest, or in EDI of one transaction, share a number there. ``idle`` (bool) are those that say that
+    nothing was shipped. ``positions`` says where rows stand, ``counts`` how many each manifest has,
+    ``passed_over`` its rows of totals, ``header_rows`` those that say the header again. ``filled_down`` says
+    of each manifest how many of its rows were filled in from above, ``carriers`` whose tracking numbers its
+    rows have (see ``tracking.tally``).
     """
 
-    order_id: Text
-    tracking_number: Text
-    sku: Text
-    quantity: npt.NDArray[np.int32]
-    bad: npt.NDArray[np.bool_]
-    manifest: npt.NDArray[np.int32]
-    document: npt.NDArray[np.int64]
-    findings: Findings
-    warnings: Findings
-    orders: Mentions
-    numbers: Mentions
+    rows: Rows | Partitions
+    idle: npt.NDArray[np.bool_]
     positions: list[Position]
     counts: list[int]
     passed_over: list[tuple[int, ...]]
     header_rows: list[tuple[int, ...]]
-    idle: npt.NDArray[np.bool_]
-    taken: Mapping[str, Text] = field(default_factory=dict)
-    filled_down: Sequence[int] = ()
-    carriers: Sequence[Counter[str]] = ()
+    filled_down: Sequence[int]
+    carriers: Sequence[Counter[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """By which rules the rows of all manifests are checked; the fields are as for a ``Checker``."""
+
+    order_id: str
+    strict_tracking: bool = False
+    takes: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What came of one block of a manifest; what counts rows counts them from the block's start.
+
+    ``rows`` are the row numbers that a spreadsheet program shows, ``transactions`` says in which transaction
+    of an EDI file each row stands, ``doubts`` are warnings of how the file was read; the rest is as in
+    ``Read``.
+    """
+
+    checked: Checked
+    doubts: Findings
+    rows: npt.NDArray[np.int64]
+    transactions: npt.NDArray[np.int64]
+    passed_over: tuple[int, ...]
+    header_rows: tuple[int, ...]
+    filled_down: int
+    carriers: Counter[str]
+
+
+PartsOf: TypeAlias = "Callable[[Sequence[Manifest], Checks], Iterable[Iterable[Part]]]"
+"""What reads manifests: the parts of each, in order."""
 
 
 @dataclass(slots=True)
 class _Gathered:
+    """The rows so far: all in memory, or where these are too many, all but the last of them in files."""
+
+    takes: tuple[str, ...]
+    room: Room | None
+    buckets: int
     checked: list[Checked] = field(default_factory=list)
     findings: list[Findings] = field(default_factory=list)
     warnings: list[Findings] = field(default_factory=list)
@@ -74,26 +104,143 @@ class _Gathered:
     positions: list[Position] = field(default_factory=list)
     documents: list[npt.NDArray[np.int64]] = field(default_factory=list)
     document: int = 0
+    newest: int = -1
     rows: int = 0
+    in_files: _InFiles | None = None
 
-    def add(self, checked: Checked, block: Block, manifest: Manifest) -> None:
+    def add(self, part: Part, manifest: Manifest) -> None:
+        checked = part.checked
         self.checked.append(checked)
         self.findings.append(checked.findings.shifted(self.rows))
-        doubts = [
-            Findings.of(np.flatnonzero(mask), code, column) for (code, column), mask in block.doubts.items()
-        ]
-        self.warnings.append(Findings.join([checked.warnings, *doubts]).shifted(self.rows))
+        self.warnings.append(Findings.join([checked.warnings, part.doubts]).shifted(self.rows))
         self.orders.append(checked.orders.shifted(self.rows))
         self.numbers.append(checked.numbers.shifted(self.rows))
-        self.positions.append(Position(self.rows, manifest.name, block.rows))
-        inside = manifest.edi.transactions_of(block.rows) + 1 if manifest.edi else np.zeros_like(block.rows)
-        self.documents.append(inside + self.document)
-        self.rows += len(block)
+        self.positions.append(Position(self.rows, manifest.name, part.rows))
+        self.documents.append(part.transactions + self.document)
+        if len(part.rows):
+            self.newest = int(self.documents[-1].max())
+        self.rows += len(part.rows)
+        self._keep_few()
 
     def end(self) -> None:
         """The manifest ends: what comes next is another document."""
-        if self.documents and len(self.documents[-1]):
-            self.document = int(self.documents[-1].max()) + 1
+        self.document = self.newest + 1
+
+    def all(self) -> tuple[Rows | Partitions, npt.NDArray[np.bool_], list[Position]]:
+        """All rows, which of them are idle, and where they stand."""
+        if self.in_files is not None:
+            self.in_files.take(self)
+            return self.in_files.all()
+        idle = np.concatenate([part.idle for part in self.checked] or [np.empty(0, dtype=bool)])
+        return self.taken(), idle, self.positions
+
+    def _keep_few(self) -> None:
+        """Put the rows into files if there are too many."""
+        if self.room is None:
+            return
+        if self.in_files is None and self.rows > self.room.rows:
+            self.in_files = _InFiles.of(self.room, self.buckets, (*self.takes, MAIL_ALONE))
+        if self.in_files is not None and self.rows - len(self.in_files.rows) >= self.room.stretch:
+            self.in_files.take(self)
+
+    def taken(self) -> Rows:
+        """The rows in memory, of which nothing is kept here any more."""
+        checked = self.checked
+        rows = Rows(
+            order_id=pa.chunked_array([part.order_id for part in checked], pa.string()),
+            tracking_number=pa.chunked_array([part.tracking_number for part in checked], pa.string()),
+            sku=pa.chunked_array([part.sku for part in checked], pa.string()),
+            quantity=np.concatenate([part.quantity for part in checked] or [np.empty(0, dtype=np.int32)]),
+            bad=np.concatenate([part.bad for part in checked] or [np.empty(0, dtype=bool)]),
+            manifest=np.concatenate(self.documents or [np.empty(0, dtype=np.int64)]),
+            findings=Findings.join(self.findings),
+            warnings=Findings.join(self.warnings),
+            orders=Mentions.join(self.orders),
+            numbers=Mentions.join(self.numbers),
+            idle=np.concatenate([part.idle for part in checked] or [np.empty(0, dtype=bool)]),
+            taken={
+                name: _column(name, checked)
+                for name in (*self.takes, MAIL_ALONE)
+                if any(name in part.taken for part in checked)
+            },
+        )
+        for parts in (self.checked, self.documents, self.findings, self.warnings, self.orders, self.numbers):
+            parts.clear()
+        return rows
+
+
+@dataclass(slots=True)
+class _InFiles:
+    """Rows that are kept in files, and where they stand."""
+
+    rows: Partitions
+    numbers: Appended
+    positions: list[tuple[int, str, int]] = field(default_factory=list)
+
+    @staticmethod
+    def of(room: Room, buckets: int, takes: tuple[str, ...]) -> _InFiles:
+        return _InFiles(Partitions(room, buckets, takes), room.appended(np.int64))
+
+    def take(self, gathered: _Gathered) -> None:
+        """Have the rows that are still in memory."""
+        for position in gathered.positions:
+            self.numbers.add(position.rows)
+            self.positions.append((position.start, position.manifest, len(position.rows)))
+        gathered.positions.clear()
+        self.rows.add(gathered.taken())
+
+    def all(self) -> tuple[Partitions, npt.NDArray[np.bool_], list[Position]]:
+        """All rows, which of them are idle, and where they stand."""
+        numbers = self.numbers.column()
+        positions = [
+            Position(start, manifest, numbers[start : start + count])
+            for start, manifest, count in self.positions
+        ]
+        return self.rows, self.rows.idle.column(), positions
+
+
+def parts_of(manifest: Manifest, checks: Checks) -> Iterator[Part]:
+    """Read and check one manifest, block after block.
+
+    Raises:
+        ManifestError: it turns out not to be one, or changes while it is read.
+    """
+    checker = Checker(
+        manifest.canonical,
+        checks.order_id,
+        checks.strict_tracking,
+        checks.takes,
+        checks.optional,
+        whole_rows=_is_of_edi(manifest),
+    )
+    for block in ahead(manifests.blocks(manifest)):
+        yield _part(checker.check(block.values, block.misfits), block, manifest)
+
+
+def _part(checked: Checked, block: Block, manifest: Manifest) -> Part:
+    doubts = [
+        Findings.of(np.flatnonzero(mask), code, column) for (code, column), mask in block.doubts.items()
+    ]
+    carriers: Counter[str] = Counter()
+    if "tracking_number" in block.values:
+        carriers = tracking.tally(checked.tracking_number, block.values.get("tracking_company"))
+    return Part(
+        checked=checked,
+        doubts=Findings.join(doubts),
+        rows=block.rows,
+        transactions=(
+            manifest.edi.transactions_of(block.rows) + 1 if manifest.edi else np.zeros_like(block.rows)
+        ),
+        passed_over=block.passed_over,
+        header_rows=block.header_rows,
+        filled_down=block.filled_down,
+        carriers=carriers,
+    )
+
+
+def here(surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterator[Part]]:
+    """Read one manifest after the other, in this process."""
+    return (parts_of(manifest, checks) for manifest in surveyed)
 
 
 def read_all(
@@ -104,44 +251,50 @@ def read_all(
     progress: Callable[[int], None],
     takes: tuple[str, ...] = (),
     optional: tuple[str, ...] = (),
+    room: Room | None = None,
+    parts: PartsOf = here,
 ) -> Read:
     """Read and check every row of every manifest; ``progress`` is told how many rows came in.
 
-    ``takes`` and ``optional`` are as for a ``Checker``.
+    ``takes`` and ``optional`` are as for a ``Checker``. With ``room``, more rows than it is for are kept in
+    files. ``parts`` does the work.
 
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
+        CannotGoOn: there are more rows than memory has room for, and no room for the files.
     """
-    gathered = _Gathered()
+    gathered = _Gathered(takes, room, _buckets(surveyed))
     counts: list[int] = []
     passed_over: list[tuple[int, ...]] = []
     header_rows: list[tuple[int, ...]] = []
     filled_down: list[int] = []
     carriers: list[Counter[str]] = []
-    for manifest in surveyed:
+    checks = Checks(order_id, strict_tracking, takes, optional)
+    for manifest, its_parts in zip(surveyed, parts(surveyed, checks), strict=True):
         before = gathered.rows
         filled_down.append(0)
         carriers.append(Counter())
         totals: list[int] = []
         headers: list[int] = []
-        checker = Checker(
-            manifest.canonical, order_id, strict_tracking, takes, optional, whole_rows=_is_of_edi(manifest)
-        )
-        for block in ahead(manifests.blocks(manifest)):
-            totals.extend(block.passed_over)
-            headers.extend(block.header_rows)
-            filled_down[-1] += block.filled_down
-            checked = checker.check(block.values, block.misfits)
-            if "tracking_number" in block.values:
-                carriers[-1] += tracking.tally(checked.tracking_number, block.values.get("tracking_company"))
-            gathered.add(checked, block, manifest)
-            progress(len(block))
+        for part in its_parts:
+            totals.extend(part.passed_over)
+            headers.extend(part.header_rows)
+            filled_down[-1] += part.filled_down
+            carriers[-1] += part.carriers
+            gathered.add(part, manifest)
+            progress(len(part.rows))
         gathered.end()
         counts.append(gathered.rows - before)
         passed_over.append(tuple(totals))
         header_rows.append(tuple(headers))
-    read = _joined(gathered, counts, passed_over, header_rows, takes)
-    return replace(read, filled_down=filled_down, carriers=carriers)
+    rows, idle, positions = gathered.all()
+    return Read(rows, idle, positions, counts, passed_over, header_rows, filled_down, carriers)
+
+
+def _buckets(surveyed: Sequence[Manifest]) -> int:
+    """How many parts of the rows can be worked on one after the other, if need be."""
+    size = sum(manifest.source.path.stat().st_size for manifest in surveyed)
+    return min(_FEWEST_BUCKETS + size // _BYTES_OF_A_BUCKET, _MOST_BUCKETS)
 
 
 def _is_of_edi(manifest: Manifest) -> bool:
@@ -233,39 +386,6 @@ def _filled_down(rows: int, manifest: Manifest) -> Iterator[str]:
         yield f"1 row is filled down from the row above: {columns}"
     elif rows:
         yield f"{rows:,} rows are filled down from the rows above: {columns}"
-
-
-def _joined(
-    gathered: _Gathered,
-    counts: list[int],
-    passed_over: list[tuple[int, ...]],
-    header_rows: list[tuple[int, ...]],
-    takes: tuple[str, ...],
-) -> Read:
-    checked = gathered.checked
-    return Read(
-        order_id=pa.chunked_array([part.order_id for part in checked], pa.string()),
-        tracking_number=pa.chunked_array([part.tracking_number for part in checked], pa.string()),
-        sku=pa.chunked_array([part.sku for part in checked], pa.string()),
-        quantity=np.concatenate([part.quantity for part in checked] or [np.empty(0, dtype=np.int32)]),
-        bad=np.concatenate([part.bad for part in checked] or [np.empty(0, dtype=bool)]),
-        manifest=np.repeat(np.arange(len(counts), dtype=np.int32), counts),
-        document=np.concatenate(gathered.documents or [np.empty(0, dtype=np.int64)]),
-        findings=Findings.join(gathered.findings),
-        warnings=Findings.join(gathered.warnings),
-        orders=Mentions.join(gathered.orders),
-        numbers=Mentions.join(gathered.numbers),
-        positions=gathered.positions,
-        counts=counts,
-        passed_over=passed_over,
-        header_rows=header_rows,
-        idle=np.concatenate([part.idle for part in checked] or [np.empty(0, dtype=bool)]),
-        taken={
-            name: _column(name, checked)
-            for name in (*takes, MAIL_ALONE)
-            if any(name in part.taken for part in checked)
-        },
-    )
 
 
 def _column(name: str, checked: Sequence[Checked]) -> Text:

@@ -1,4 +1,4 @@
-"""Stand-ins that behave: a clock that jumps over waiting, a destination, its connections, a ledger."""
+"""Stand-ins that behave: a clock that jumps over waiting, a destination, connections, a ledger, a rate."""
 
 import asyncio
 import hashlib
@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from importer.errors import CannotGoOn
-from importer.ledger import TransitionRefused
+from importer.ledger import Taken, TransitionRefused
 from importer.ledger.states import ended, settled, started
 from importer.model import (
     Answer,
@@ -73,6 +73,27 @@ def run_jumping(main: Coroutine[Any, Any, _T]) -> _T:
 def loop_clock() -> float:
     """The time of the running loop, in seconds."""
     return asyncio.get_running_loop().time()
+
+
+class FakeRate:
+    """The turns of all who post to a destination, by the running loop's time; ``asked`` has how many when."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self._empty_at = self._paused_until = 0.0
+
+    def take(self, turns: int, interval: float) -> Future[Taken]:
+        self.asked.append(turns)
+        begins = max(self._empty_at, self._paused_until, loop_clock())
+        self._empty_at = begins + turns * interval
+        future: Future[Taken] = Future()
+        taken = Taken(begins - loop_clock(), self._paused_until - loop_clock())
+        asyncio.get_running_loop().call_soon(future.set_result, taken)
+        return future
+
+    def pause(self, seconds: float) -> Future[None]:
+        self._paused_until = max(self._paused_until, loop_clock() + seconds)
+        return Future()
 
 
 def loop_now() -> datetime:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.findings import NOTHING_MORE, Findings, Mentions, name_of
-from importer.fulfillments import NOBODY, SCOPES, Grouping, Options, Rows, Scope, group
+from importer.fulfillments import NOBODY, SCOPES, Grouped, Grouping, Options, Rows, Scope, group
 from importer.model import Duplicates, Fulfillment, LineItem, OrderPart
 from schemas.manifest import MAX_QUANTITY
 
@@ -79,7 +79,7 @@ def columns(rows: Sequence[Row], cuts: Iterable[int] | None = None) -> Rows:
     )
 
 
-def grouped(*rows: Row, **options: Any) -> Grouping:  # noqa: ANN401 - the fields of Options
+def grouped(*rows: Row, **options: Any) -> Grouped:  # noqa: ANN401 - the fields of Options
     return group(columns(rows), Options(**options))
 
 

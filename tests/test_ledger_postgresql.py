@@ -6,7 +6,7 @@ import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -124,11 +124,12 @@ def test_a_ledger_of_a_later_version_is_refused_unharmed(place: Place) -> None:
 def test_a_ledger_of_version_3_becomes_one_as_if_it_were_made_new(place: Place) -> None:
     indexes = (
         "SELECT indexname, indexdef FROM pg_indexes "
-        "WHERE schemaname = current_schema AND tablename = 'fulfillments' ORDER BY 1"
+        "WHERE schemaname = current_schema AND tablename IN ('fulfillments', 'paces') ORDER BY 1"
     )
     with opened(place.address) as ledger:
         ledger.intend(intent()).result()
     made_new = place.sql(indexes)
+    place.sql("DROP TABLE paces")
     place.sql("DROP INDEX fulfillments_unsettled")
     place.sql("DROP INDEX fulfillments_by_tracking_number")
     place.sql("CREATE INDEX fulfillments_being_sent ON fulfillments (destination) WHERE state = 'sending'")
@@ -456,7 +457,58 @@ def test_nothing_is_copied_while_a_run_posts(place: Place, server: Server) -> No
         assert target.is_empty(ADM)
 
 
+# One rate, and several who work for one run ----------------------------------------------------------------
+
+
+def test_turns_are_taken_from_one_row_and_nobody_gets_the_same(place: Place) -> None:
+    with running(place, "run-1", "run-2") as (one, two):
+        taken = [ledger.take_turns(ADM, 2, 50.0).result() for ledger in (one, two, one)]
+        elsewhere = two.take_turns("adm sandbox", 1, 50.0).result()
+    assert [round(each.first / 100) for each in (*taken, elsewhere)] == [0, 1, 2, 0]
+    assert max(each.paused for each in (*taken, elsewhere)) <= 0
+
+
+def test_a_pause_is_everybody_s_and_turns_come_after_it(place: Place) -> None:
+    with running(place, "run-1", "run-2") as (one, two):
+        one.pause(ADM, 5000.0).result()
+        one.pause(ADM, 10.0).result()
+        first, second = (two.take_turns(ADM, 1, 1000.0).result() for _ in range(2))
+    assert [round(each.first / 1000) for each in (first, second)] == [5, 6]
+    assert [round(each.paused / 1000) for each in (first, second)] == [5, 5]
+
+
+def test_what_a_dead_worker_of_a_living_run_was_sending_is_in_doubt(place: Place) -> None:
+    with running(place, "run-1", "run-1.a", "run-1.b") as (_, dead, living):
+        assert claimed(dead, "run-1.a", 1).held
+        assert claimed(living, "run-1.b", 2).held
+        dead.intend(intent(1)).result()
+        living.intend(intent(2)).result()
+        place.forget("run-1.a")
+        assert claimed(living, "run-1.b", 1).entries[key(1)].state is State.IN_DOUBT
+        assert living.record(intent(2), CREATED).result() == CREATED
+        assert isinstance(dead.record(intent(1), CREATED).exception(), CannotGoOn)
+
+
+def test_what_a_living_worker_of_a_dead_run_is_sending_is_left_alone(place: Place) -> None:
+    with running(place, "run-1", "run-1.a", "run-2") as (_, worker, other):
+        assert claimed(worker, "run-1.a", 1).held
+        worker.intend(intent(1)).result()
+        place.forget("run-1")
+        assert other.recover(ADM) == 0
+        assert worker.record(intent(1), CREATED).result() == CREATED
+        assert worker.asked_to_stop("run-1") == "run run-1, which this was done for, has ended"
+
+
+def test_who_works_for_a_run_hears_that_it_is_to_stop(place: Place) -> None:
+    with running(place, "run-1", "run-1.a") as (run, worker):
+        run.start_run(replace(run_at(1), run_id="run-1"))
+        before = worker.asked_to_stop("run-1")
+        run.ask_to_stop("run-1", "interrupted by SIGTERM")
+        assert (before, worker.asked_to_stop("run-1")) == ("", "interrupted by SIGTERM")
+
+
 # All together ---------------------------------------------------------------------------------------------
+
 
 RUNS = ("run-1", "run-2", "run-3")
 ORDERS = ("1001", "1002")

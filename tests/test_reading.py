@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -34,8 +33,8 @@ def grouped(folder: Path, *texts: str) -> Grouping:
 
 def grouping_of(surveyed: list[manifests.Manifest]) -> Grouping:
     read = reading.read_all(surveyed, "integer", strict_tracking=False, progress=lambda _rows: None)
-    rows = fulfillments.Rows(**{each.name: getattr(read, each.name) for each in fields(fulfillments.Rows)})
-    return fulfillments.group(rows, fulfillments.Options())
+    assert isinstance(read.rows, fulfillments.Rows)
+    return fulfillments.group(read.rows, fulfillments.Options())
 
 
 def ready(grouping: Grouping) -> list[str]:

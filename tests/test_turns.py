@@ -9,7 +9,7 @@ from importer.ledger import Claimed
 from importer.model import Entry, Fulfillment, State
 from importer.posts import Halt, Others
 from importer.posts.turns import AHEAD, POLL_SECONDS, Turns
-from tests.fakes import EPOCH, loop_clock, orders, run_jumping
+from tests.fakes import EPOCH, FakeRate, loop_clock, orders, run_jumping
 
 OTHER = "run other (host graz, pid 7)"
 Key = tuple[str, str]
@@ -64,7 +64,7 @@ class Worker:
         return True
 
     async def work(self, todo: list[list[Fulfillment]], *, alone: bool = False) -> None:
-        others = None if alone else Others(self.claims, self.judge)
+        others = None if alone else Others(self.claims, self.judge, FakeRate())
         turns = Turns(iter(todo), others, self.halt, asyncio.sleep, self.said.append)
         while (turn := await turns.next()) is not None:
             for parcel in turn.left:
@@ -116,7 +116,7 @@ def test_workers_share_what_there_is() -> None:
     todo = orders(*"ABCDEF")
 
     async def both() -> None:
-        others = Others(worker.claims, worker.judge)
+        others = Others(worker.claims, worker.judge, FakeRate())
         turns = Turns(iter(todo), others, worker.halt, asyncio.sleep, worker.said.append)
 
         async def take() -> None:

@@ -16,6 +16,7 @@ from importer import destinations, limits, settings
 from importer.cli import watching
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing, user_and_host
 from importer.cli.watching import Watch, watched
+from importer.cluster import Cluster
 from importer.ledger import LEASE_SECONDS
 from importer.model import Duplicates
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
@@ -66,6 +67,7 @@ def _parse_lease(text: str) -> float:
 
 
 _A_DAY = "24h"
+_ENGINES = ("local", "dask")
 _PLAN = click.option(
     "--plan",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -192,6 +194,26 @@ _SHARED = (
         show_default=True,
         help="With a ledger in a database, where runs share the work: others take this run for dead when it "
         "has not said for so long that it lives.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(_ENGINES),
+        default=_ENGINES[0],
+        show_default=True,
+        help="Who does the work: this process, or the workers of a Dask cluster, which post, too, where the "
+        "ledger is in a database.",
+    ),
+    click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="With --engine dask: the cluster's scheduler, such as tls://host:8786; its workers see the same "
+        "files  [default: a cluster on this machine, for this run]",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="With --engine dask and no --scheduler: so many workers  [default: as many as there are cores]",
     ),
     click.option(
         "--rate",
@@ -370,6 +392,12 @@ def _refuse_contradictions(command: str, options: dict[str, Any]) -> None:
         raise click.UsageError("--partial and --all-or-nothing contradict each other")
     if options["rehearse"] and options["sandbox"] is None:
         raise click.UsageError("--rehearse is for the sandbox only: give --sandbox, too")
+    if (options["scheduler"] or options["workers"]) and options["engine"] != "dask":
+        raise click.UsageError("--scheduler and --workers are for a Dask cluster: give --engine dask, too")
+    if options["scheduler"] and options["workers"]:
+        raise click.UsageError(
+            "--scheduler and --workers contradict each other: a cluster has its own workers"
+        )
     watching.refuse_contradictions(command, options)
 
 
@@ -410,6 +438,7 @@ def _job(
         acks=options.get("acks", False),
         archive=options.get("archive"),
         quarantine=options.get("quarantine"),
+        cluster=Cluster(options["scheduler"], options["workers"]) if options["engine"] == "dask" else None,
     )
 
 

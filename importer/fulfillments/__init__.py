@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from importer.findings import NO_MENTIONS, Findings, Mentions
+from importer.findings import NO_FINDINGS, NO_MENTIONS, Findings, Mentions
 from importer.fulfillments.said import NOTHING_SAID, Said, conflicts
 from importer.model import MAIL_ALONE, Duplicates, Fulfillment, LineItem, OrderPart
 from schemas.manifest import MAX_QUANTITY
@@ -57,6 +57,7 @@ class Rows:
     ``orders`` and ``numbers`` are texts of bad rows that may be the order ids and tracking numbers that
     these rows are of. ``taken`` has further canonical columns (string, '' for a blank) that the destination
     makes something of. ``idle`` (bool) are bad rows that hold nothing back: nothing was shipped of them.
+    ``findings`` say why rows are bad, ``warnings`` what else is odd with rows.
     """
 
     order_id: Text
@@ -69,6 +70,8 @@ class Rows:
     numbers: Mentions = NO_MENTIONS
     taken: Mapping[str, Text] = field(default_factory=dict)
     idle: Mask | None = None
+    findings: Findings = NO_FINDINGS
+    warnings: Findings = NO_FINDINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +131,94 @@ class _Keys:
     numbers: tuple[Codes, Codes]
 
 
-@dataclass(frozen=True, slots=True)
-class Grouping:
+class Grouping(Protocol):
     """Which fulfillment each row belongs to, and the fulfillments.
 
     ``of_row`` has a fulfillment's index per row (NOBODY: its parcel is not known). Per fulfillment,
     ``filled`` says whether it has line items, that is, a good row, and ``partial`` whether it may be posted
     although rows of its own are faulty; ``held_by`` is the row that holds it back
-    (NOBODY: none does) and ``scope`` a place in SCOPES. ``findings`` are new faults of rows, ``bad`` is the
+    (NOBODY: none does) and ``scope`` a place in SCOPES. ``findings`` are all faults of rows, ``bad`` is the
     rows' with them; ``warnings`` count rows likewise. ``repeats`` are the rows that an earlier manifest of
-    the run has too, as often, and that do not count for that. ``parts_start`` says where the parts of each
-    fulfillment begin in ``parts_sorted``, and at last where they end; a part without line items is there
-    only if the whole fulfillment has none. ``said`` is what the manifest says of each part besides.
+    the run has too, as often, and that do not count for that. Columns may be in files, and be read when they
+    are looked at.
+    """
+
+    @property
+    def of_row(self) -> Codes:
+        """The fulfillment of each row."""
+
+    @property
+    def bad(self) -> Mask:
+        """Which rows are bad."""
+
+    @property
+    def repeats(self) -> Mask:
+        """Which rows an earlier manifest has, too."""
+
+    @property
+    def filled(self) -> Mask:
+        """Which fulfillments have a good row."""
+
+    @property
+    def held_by(self) -> Codes:
+        """The row that holds each fulfillment back."""
+
+    @property
+    def scope(self) -> npt.NDArray[np.int8]:
+        """What the two have in common."""
+
+    @property
+    def findings(self) -> Findings:
+        """What is wrong with rows, sorted by row."""
+
+    @property
+    def warnings(self) -> Findings:
+        """What is odd with rows, sorted by row."""
+
+    def __len__(self) -> int:
+        """How many fulfillments there are, held ones counted."""
+
+    @property
+    def ready(self) -> Mask:
+        """Which fulfillments may be posted: nothing holds them, and they have line items."""
+
+    @property
+    def shares(self) -> Codes:
+        """How many orders each fulfillment is of."""
+
+    def mails(self, chosen: Mask) -> int:
+        """How many of the chosen fulfillments' customers are to be mailed."""
+
+    def filled_carriers(self) -> dict[str, int]:
+        """How many of those that may be posted got which carrier from their tracking number."""
+
+    def names(self) -> pa.Array[Any]:
+        """What reports call each fulfillment, ``ORDER/TRACKING``, as an array of strings."""
+
+    def column(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Zeros, one for each fulfillment."""
+
+    def let_go(self) -> None:
+        """Give back the memory that was taken to look at columns in files."""
+
+    def each(self, chosen: Mask) -> Iterator[Fulfillment]:
+        """The chosen fulfillments, which must be filled, one by one."""
+
+    def by_order(self, chosen: Mask, begin: float = 0.0) -> Iterator[list[Fulfillment]]:
+        """The chosen fulfillments in lists that may be posted side by side; within one, in manifest order.
+
+        A list has the fulfillments of one order, or of several that share parcels; they must be filled. The
+        lists begin after about this share of all, from 0 to 1; those before it come last.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """A ``Grouping`` in memory.
+
+    ``parts_start`` says where the parts of each fulfillment begin in ``parts_sorted``, and at last where they
+    end; a part without line items is there only if the whole fulfillment has none. ``said`` is what the
+    manifest says of each part besides.
     """
 
     of_row: Codes
@@ -169,6 +248,18 @@ class Grouping:
         """Which fulfillments may be posted: nothing holds them, and they have line items."""
         free: Mask = self.held_by == NOBODY
         return free & self.filled
+
+    @property
+    def shares(self) -> Codes:
+        """How many orders each fulfillment is of."""
+        return np.diff(self.parts_start)
+
+    def column(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Zeros, one for each fulfillment."""
+        return np.zeros(len(self), dtype)
+
+    def let_go(self) -> None:
+        """Give back nothing: the columns are in memory."""
 
     def mails(self, chosen: Mask) -> int:
         """How many of the chosen fulfillments' customers are to be mailed."""
@@ -248,7 +339,7 @@ class Grouping:
             )
 
 
-def group(rows: Rows, options: Options) -> Grouping:
+def group(rows: Rows, options: Options) -> Grouped:
     """Group the rows; every good row ends in a fulfillment."""
     order, orders = _encode(rows.order_id)
     number, numbers = _encode(rows.tracking_number)
@@ -274,7 +365,7 @@ def group(rows: Rows, options: Options) -> Grouping:
     said = Said.by(rows.taken, part, len(parts.order), ~bad, notify=options.notify)
     if options.fill_carrier:
         said = said.filled(numbers.take(pa.array(parts.number)))
-    return Grouping(
+    return Grouped(
         of_row=np.append(parts.fulfillment, NOBODY)[part],
         bad=bad,
         repeats=repeats,
@@ -282,8 +373,8 @@ def group(rows: Rows, options: Options) -> Grouping:
         partial=partial,
         held_by=held_by,
         scope=scope,
-        findings=Findings.join([repeated, disagreeing, too_large]),
-        warnings=Findings.join(warnings),
+        findings=Findings.join([rows.findings, repeated, disagreeing, too_large]),
+        warnings=Findings.join([rows.warnings, *warnings]),
         orders=orders,
         numbers=numbers,
         skus=skus,

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _NOTHING: Final = -1
 _CARRIER: Final = ("tracking_company", "tracking_company_code", "tracking_url")
-_TEXTS: Final = (*_CARRIER, "fulfillment_id", MAIL_ALONE)
+MANY_SAID: Final = (*_CARRIER, "fulfillment_id", MAIL_ALONE)
+"""The columns of which texts are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Said:
         mail = np.full(parts, notify)
         if "notify" in taken:
             mail = _mail(taken["notify"], part, used, mail)
-        texts = {name: _first_said(taken[name], part, used, parts) for name in _TEXTS if name in taken}
+        texts = {name: _first_said(taken[name], part, used, parts) for name in MANY_SAID if name in taken}
         return Said(texts, mail)
 
     def filled(self, numbers: pa.Array[Any]) -> Said:
@@ -59,8 +60,8 @@ class Said:
         such codes holds for all shops. A code that is said names the carrier, if no company does.
         """
         every = np.arange(len(numbers))
-        company, code, page = (self._texts(name, every) for name in _CARRIER)
-        mail_alone = pc.not_equal(self._texts(MAIL_ALONE, every), "")
+        company, code, page = (self.texts_of(name, every) for name in _CARRIER)
+        mail_alone = pc.not_equal(self.texts_of(MAIL_ALONE, every), "")
         named = pc.if_else(pc.equal(company, ""), code, company)
         carriers = tracking.bearers(pc.if_else(mail_alone, "", numbers), named)
         pages = [tracking.url(*each) for each in zip(carriers.to_pylist(), numbers.to_pylist(), strict=True)]
@@ -78,12 +79,12 @@ class Said:
         """What is said of each of ``parts``, as fields of a Fulfillment."""
         if not self.texts and not self.notify.any():
             return repeat({}, len(parts))
-        columns = {name: self._texts(name, parts).to_pylist() for name in self.texts}
+        columns = {name: self.texts_of(name, parts).to_pylist() for name in self.texts}
         columns["notify"] = self.notify[parts].tolist()
         return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
 
-    def _texts(self, name: str, parts: Codes) -> pa.Array[Any]:
-        """What is said of each of ``parts`` in a column, "" for nothing."""
+    def texts_of(self, name: str, parts: Codes) -> pa.Array[Any]:
+        """What is said of each of ``parts`` in a column of MANY_SAID, "" for nothing."""
         if name not in self.texts:
             return pa.repeat("", len(parts))
         texts, places = self.texts[name]

@@ -4,15 +4,15 @@
 makes them. ``store`` keeps fulfillments and runs in them, ``history`` what became known of each fulfillment,
 ``interchanges`` what EDI needs to have remembered; ``writer`` makes changes durable, many with one commit.
 A ledger is at one of the ``places``: a file (``sqlite``), where a ``lock`` lets one run at a time post to a
-destination, or a server (``postgresql``), where runs share the work, each with a lease (``leases``).
-``copying`` is for moving from one to the other, ``pruning`` for what need not be remembered for ever, and
-``ledger`` is what callers see of it all, with the values in ``known``.
+destination, or a server (``postgresql``), where runs share the work, each with a lease (``leases``), at one
+rate (``paces``). ``copying`` is for moving from one to the other, ``pruning`` for what need not be remembered
+for ever, and ``ledger`` is what callers see of it all, with the values in ``known``.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run
+from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.places import Address, Location, location
 from importer.ledger.states import (
     DONE,
@@ -46,6 +46,7 @@ __all__ = [
     "Location",
     "Pruned",
     "Run",
+    "Taken",
     "TransitionRefused",
     "Verdict",
     "exists",

@@ -65,6 +65,17 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """Turns that nobody else has: the ``first`` comes in so many seconds, after a rest; others follow.
+
+    Before ``paused`` seconds are over nothing may be sent, whoever's turn it is.
+    """
+
+    first: float
+    paused: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pruned:
     """How many runs and events are gone, or would be."""
 

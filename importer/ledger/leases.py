@@ -11,6 +11,10 @@ then: what others have done meanwhile is not sent. An order that another run has
 again, until that run has given it back, or is dead. All in all it is as if, for each order, the runs had come
 one after the other.
 
+A run may post with several workers, on several hosts. Each of them has a lease and claims of its own, and
+what it sends is the run's all the same: what a worker was sending that is dead is told by its claims. The
+workers ask now and then whether the run is to go on (``asked_to_stop``).
+
 The intent of each fulfillment is committed before it is sent, as ever. All that writes is alone in doing so
 (see ``postgresql``), and a run's transaction begins by seeing that its lease is still there: one that was
 taken for dead (its host stood still, its network was cut) can't begin anything any more, nor say how anything
@@ -41,6 +45,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     true,
     update,
@@ -50,7 +55,7 @@ from importer.errors import CannotGoOn
 from importer.ledger import store
 from importer.ledger.known import Claimed
 from importer.ledger.states import DONE
-from importer.ledger.tables import FULFILLMENTS, TEXT
+from importer.ledger.tables import FULFILLMENTS, RUNS, TEXT, writable
 from importer.model import Entry, State
 
 if TYPE_CHECKING:
@@ -132,8 +137,11 @@ def recover(connection: Connection, destination: str, at: datetime, run_id: str 
     connection.execute(delete(_LEASES).where(*over))
     alive = select(_LEASES.c.run_id)
     of_the_dead = (_CLAIMS.c.destination == destination, _CLAIMS.c.run_id.not_in(alive))
-    connection.execute(delete(_CLAIMS).where(*of_the_dead))
-    return store.recover(connection, destination, at, FULFILLMENTS.c.run_id.not_in(alive))
+    freed = connection.execute(delete(_CLAIMS).where(*of_the_dead).returning(_CLAIMS.c.order_id)).scalars()
+    taken = select(_CLAIMS.c.order_id).where(_CLAIMS.c.destination == destination)
+    order_id = FULFILLMENTS.c.order_id
+    nobodys = and_(FULFILLMENTS.c.run_id.not_in(alive), order_id.not_in(taken))
+    return store.recover(connection, destination, at, or_(nobodys, order_id.in_(freed.all())))
 
 
 def claim(connection: Connection, claims: Sequence[Claim]) -> list[Claimed]:
@@ -176,6 +184,20 @@ def living(connection: Connection, destination: str) -> frozenset[str]:
     """Return the ids of the runs whose lease is not over, to ``destination``."""
     there = (_LEASES.c.destination == destination, _LEASES.c.until >= _NOW)
     return frozenset(connection.execute(select(_LEASES.c.run_id).where(*there)).scalars())
+
+
+def ask_to_stop(connection: Connection, run_id: str, why: str) -> None:
+    """Have the workers of a run end, in order."""
+    connection.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(stopped_because=writable(why)))
+
+
+def asked_to_stop(connection: Connection, run_id: str) -> str:
+    """Say why the workers of a run are to end, "" if they are to go on."""
+    lives = select(_LEASES.c.run_id).where(_LEASES.c.run_id == run_id, _LEASES.c.until >= _NOW)
+    if connection.execute(lives).first() is None:
+        return f"run {run_id}, which this was done for, has ended"
+    why = select(RUNS.c.stopped_because).where(RUNS.c.run_id == run_id)
+    return connection.execute(why).scalar() or ""
 
 
 def _named(connection: Connection, which: ColumnElement[bool]) -> Iterator[tuple[str, str]]:

@@ -13,9 +13,9 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from importer.errors import CannotGoOn, ImporterError, RunInProgress, SetupError
-from importer.ledger import checkup, copying, history, interchanges, leases, pruning, store
+from importer.ledger import checkup, copying, history, interchanges, leases, paces, pruning, store
 from importer.ledger.checkup import Checkup
-from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run
+from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.leases import Claim, Release
 from importer.ledger.lock import Patience, holder, no_run, only_run
 from importer.ledger.places import Address, Location, location
@@ -151,6 +151,34 @@ class Ledger:
         """Let other runs have the orders of ``keys``; the future is as that of ``claim``."""
         orders = tuple({order_id for order_id, _ in keys})
         return self._writing().submit(Release(destination, run_id, orders))
+
+    def take_turns(self, destination: str, turns: int, interval: float) -> Future[Taken]:
+        """Have the next ``turns`` to post of all runs, ``interval`` seconds apart, in a ``shared`` ledger.
+
+        The future fails with ``CannotGoOn`` if they can't be taken.
+        """
+        call = partial(paces.take, destination=destination, turns=turns, interval=interval)
+        return self._writing().submit(call)
+
+    def pause(self, destination: str, seconds: float) -> Future[None]:
+        """Have no turn come for so long, for any run; the future is as that of ``take_turns``."""
+        return self._writing().submit(partial(paces.pause, destination=destination, seconds=seconds))
+
+    def ask_to_stop(self, run_id: str, why: str) -> None:
+        """Have those end, in order, that work for a run, with a ``shared`` ledger.
+
+        Raises:
+            CannotGoOn: the ledger can't be written.
+        """
+        self._writing().submit(partial(leases.ask_to_stop, run_id=run_id, why=why)).result()
+
+    def asked_to_stop(self, run_id: str) -> str:
+        """Return why those that work for a run are to end, "" if they are to go on.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+        """
+        return self._read(partial(leases.asked_to_stop, run_id=run_id))
 
     def entries(self, destination: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Entry]:
         """Return what is known of ``keys``, any number of pairs of order id and tracking number.

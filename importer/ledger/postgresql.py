@@ -94,7 +94,7 @@ class Server:
                 with connection.begin():
                     if not _tables(connection):
                         schema.make(connection, LEASING)
-                    schema.migrate(connection, self._expect_ledger(connection))
+                    schema.migrate(connection, self._expect_ledger(connection), LEASING)
             except BaseException:
                 connection.close()
                 raise

@@ -38,11 +38,13 @@ def expect(connection: Connection, found: Collection[str], name: str, what: str,
     return version
 
 
-def migrate(connection: Connection, version: int) -> None:
-    """Make a ledger of this version out of one of ``version``."""
+def migrate(connection: Connection, version: int, *more: MetaData) -> None:
+    """Make a ledger of this version out of one of ``version``, with ``more`` that only this database has."""
     if version == VERSION:
         return
     for step in range(version + 1, VERSION + 1):
         for statement in MIGRATIONS[step]:
             connection.exec_driver_sql(statement)
+    for metadata in more:
+        metadata.create_all(connection)
     connection.execute(update(SCHEMA).values(version=VERSION))

@@ -30,7 +30,7 @@ from importer.model import (
 from importer.posts.breaker import Breaker
 from importer.posts.budget import Budget
 from importer.posts.halt import Halt, Halted
-from importer.posts.pace import Pace
+from importer.posts.pace import CommonPace, Pace
 from importer.posts.parcels import Order, Parcel
 from importer.posts.retries import (
     OUTCOME_UNKNOWN,
@@ -139,7 +139,11 @@ class _Posting:
         self._sleep = sleep
         self._random = random
         self._now = now
-        self._pace = Pace(rules.rate, clock=clock, sleep=self._rest)
+        self._pace = (
+            CommonPace(rules.rate, others.rate, clock=clock, sleep=self._rest)
+            if rules.rate and others
+            else Pace(rules.rate, clock=clock, sleep=self._rest)
+        )
         self._width = Width(rules.concurrency)
         self._budget = Budget()
         self._breaker = Breaker(halt, rules.give_up, clock=clock, rest=self._rest, says=says)

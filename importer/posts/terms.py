@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-from importer.ledger import Claimed
+from importer.ledger import Claimed, Taken
 from importer.model import Answer, Fulfillment, Happening, Intent, NoAnswer, Outcome, Reach, Request
 from importer.posts.halt import Deadline
 
@@ -62,6 +62,16 @@ class Claims(Protocol):
 
     def release(self, order: Sequence[Fulfillment]) -> Future[None]:
         """Let other runs have them."""
+
+
+class CommonRate(Protocol):
+    """What posting needs of a ledger to keep a destination's rate together with other runs."""
+
+    def take(self, turns: int, interval: float) -> Future[Taken]:
+        """Have the next turns, so many seconds apart, to itself."""
+
+    def pause(self, seconds: float) -> Future[None]:
+        """Have no turn come for so long."""
 
 
 class Connection(Protocol):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from importer.model import Entry, Fulfillment
 from importer.posts.halt import Halt, Halted
-from importer.posts.terms import Claims, Commits
+from importer.posts.terms import Claims, Commits, CommonRate
 
 POLL_SECONDS: Final = 0.5
 """How long a worker waits before it asks again for an order that another run has."""
@@ -23,10 +23,14 @@ Judge = Callable[[Fulfillment, Mapping[tuple[str, str], Entry]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What a run needs to post beside others: its ``claims``, and who can ``judge`` what they have done."""
+    """What a run needs to post beside others: its ``claims``, and who can ``judge`` what they have done.
+
+    Where the destination has a rate, they keep it together with their common ``rate``.
+    """
 
     claims: Claims
     judge: Judge
+    rate: CommonRate
 
 
 @dataclass(frozen=True, slots=True)

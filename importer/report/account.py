@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from importer.model import STATUSES, Outcome, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     import numpy.typing as npt
@@ -21,21 +23,28 @@ if TYPE_CHECKING:
 NUMBER_OF = {status: number for number, status in enumerate(STATUSES)}
 UNTOLD = -1
 _MICROSECONDS = 1_000_000
+_STEP = 1_000_000
 
 
 class Outcomes:
     """How each fulfillment ended, in columns; texts that many share are kept once.
 
     ``status`` is a place in STATUSES, ``story`` one in ``stories`` ((code, message) pairs; UNTOLD: there is
-    nothing to say), ``at`` microseconds since 1970 UTC (0: no request was made).
+    nothing to say), ``at`` microseconds since 1970 UTC (0: no request was made). ``column`` makes a
+    column.
     """
 
-    def __init__(self, fulfillments: int, initially: Status) -> None:
-        self.status = np.full(fulfillments, NUMBER_OF[initially], dtype=np.uint8)
-        self.http_status = np.zeros(fulfillments, dtype=np.int16)
-        self.attempts = np.zeros(fulfillments, dtype=np.int32)
-        self.at = np.zeros(fulfillments, dtype=np.int64)
-        self.story = np.full(fulfillments, UNTOLD, dtype=np.int32)
+    def __init__(
+        self, fulfillments: int, initially: Status, column: Callable[[npt.DTypeLike], Any] | None = None
+    ) -> None:
+        column = column or partial(_zeros, fulfillments)
+        self.status: npt.NDArray[np.uint8] = column(np.uint8)
+        self.http_status: npt.NDArray[np.int16] = column(np.int16)
+        self.attempts: npt.NDArray[np.int32] = column(np.int32)
+        self.at: npt.NDArray[np.int64] = column(np.int64)
+        self.story: npt.NDArray[np.int32] = column(np.int32)
+        self.status[:] = NUMBER_OF[initially]
+        self.story[:] = UNTOLD
         self.stories: list[tuple[str, str]] = []
         self._known: dict[tuple[str, str], int] = {}
 
@@ -61,6 +70,10 @@ class Outcomes:
         return self._known[code, message]
 
 
+def _zeros(count: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    return np.zeros(count, dtype)
+
+
 def _microseconds(at: datetime) -> int:
     return round(at.timestamp() * _MICROSECONDS)
 
@@ -74,7 +87,7 @@ class Position:
     rows: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that what takes a look at all rows is found once
 class Account:
     """Everything that the report is made of, beside the manifests themselves.
 
@@ -83,7 +96,8 @@ class Account:
     (a row, -1: none), ``scope`` (what the two have in common) and ``outcomes``. ``findings`` and
     ``warnings`` are sorted by row. ``expected_order_id`` is the rule for order ids in words.
     ``idle`` are those bad rows that need nobody's attention: nothing was shipped of them. ``segmented``
-    are the manifests whose rows are known by the numbers of their segments.
+    are the manifests whose rows are known by the numbers of their segments. Columns may be in files;
+    ``let_go`` gives back the memory that was taken to look at them.
     """
 
     positions: list[Position]
@@ -102,26 +116,60 @@ class Account:
     duplicates: str = "sum"
     idle: npt.NDArray[np.bool_] | None = None
     segmented: frozenset[str] = frozenset()
+    let_go: Callable[[], None] = lambda: None
 
-    def status_of_fulfillments(self) -> npt.NDArray[np.uint8]:
-        """Each fulfillment's status; one without a good row is as invalid as its rows."""
-        held = np.where(self.filled, NUMBER_OF[Status.HELD], NUMBER_OF[Status.INVALID])
-        status = np.where((self.held_by >= 0) | ~self.filled, held, self.outcomes.status)
-        return status.astype(np.uint8)
-
-    def status_of_rows(self) -> npt.NDArray[np.uint8]:
-        """Each row's status, a place in STATUSES."""
-        status = np.full(len(self.of_row), NUMBER_OF[Status.INVALID], dtype=np.uint8)
+    def status_of_rows(self, start: int, stop: int) -> npt.NDArray[np.uint8]:
+        """Each row's status, a place in STATUSES, of those from ``start`` to before ``stop``."""
+        mine = slice(start, stop)
+        status = np.full(len(self.of_row[mine]), NUMBER_OF[Status.INVALID], dtype=np.uint8)
         if self.idle is not None:
-            status[self.idle] = NUMBER_OF[Status.SKIPPED]
-        good = ~self.bad
-        status[good] = self.status_of_fulfillments()[self.of_row[good]]
+            status[self.idle[mine]] = NUMBER_OF[Status.SKIPPED]
+        good = ~self.bad[mine]
+        status[good] = self._status_of(self.of_row[mine][good])
         return status
 
-    @property
+    def count_of_rows(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """How many rows from ``start`` to before ``stop`` have each of STATUSES."""
+        return self._counted(self.status_of_rows(*some) for some in self._steps(start, stop))
+
+    def count_of_fulfillments(self) -> npt.NDArray[np.int64]:
+        """How many fulfillments have each of STATUSES."""
+        return self._counted(self._status_of(slice(*some)) for some in self._steps(0, len(self.held_by)))
+
+    def count_to_mend(self, needing: npt.NDArray[np.bool_]) -> int:
+        """How many rows have a status of which ``needing`` says so, and no earlier manifest has."""
+        return sum(
+            int((needing[self.status_of_rows(start, stop)] & ~self.repeats[start:stop]).sum())
+            for start, stop in self._steps(0, len(self.of_row))
+        )
+
+    def _status_of(self, which: npt.NDArray[np.int64] | slice) -> npt.NDArray[np.uint8]:
+        """Status of fulfillments; one without a good row is as invalid as its rows."""
+        filled, status = self.filled[which], self.outcomes.status[which].copy()
+        status[self.held_by[which] >= 0] = NUMBER_OF[Status.HELD]
+        status[~filled] = NUMBER_OF[Status.INVALID]
+        return status
+
+    def _steps(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """The places from ``start`` to ``stop`` in steps that take little memory."""
+        for at in range(start, stop, _STEP):
+            yield at, min(at + _STEP, stop)
+            self.let_go()
+
+    def _counted(self, several: Iterable[npt.NDArray[np.uint8]]) -> npt.NDArray[np.int64]:
+        counts = np.zeros(len(STATUSES), dtype=np.int64)
+        for status in several:
+            counts += np.bincount(status, minlength=len(STATUSES))
+        return counts
+
+    @cached_property
     def faulty_rows(self) -> int:
         """How many rows are not fine by themselves."""
-        return int((self.bad if self.idle is None else self.bad & ~self.idle).sum())
+        return sum(self._count_faulty(slice(*some)) for some in self._steps(0, len(self.bad)))
+
+    def _count_faulty(self, which: slice) -> int:
+        bad = self.bad[which]
+        return int((bad if self.idle is None else bad & ~self.idle[which]).sum())
 
     def place(self, row: int) -> tuple[str, int]:
         """The manifest that has the run's ``row``, and the row's number there."""

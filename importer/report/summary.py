@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
 from importer.report.files import finish, sync, unfinished
@@ -137,7 +135,7 @@ class Summary:
 
 def summarize(account: Account, written: Written) -> tuple[dict[str, int], dict[str, int]]:
     """Rows and fulfillments by status, each with ``total``."""
-    counts = np.bincount(account.status_of_fulfillments(), minlength=len(STATUSES)).tolist()
+    counts = account.count_of_fulfillments().tolist()
     fulfillments = {str(status): int(count) for status, count in zip(STATUSES, counts, strict=True)}
     return (
         written.rows | {"total": written.total},

@@ -97,7 +97,7 @@ def check_sums(account: Account, written: Written) -> None:
     Raises:
         CannotGoOn: they don't add up; the report is not published.
     """
-    counts = np.bincount(account.status_of_rows(), minlength=len(STATUSES))
+    counts = account.count_of_rows(0, len(account.of_row))
     expected = {str(status): int(counts[number]) for status, number in NUMBER_OF.items()}
     if written.rows != expected:
         raise _mismatch(f"written {written.rows}, expected {expected}")
@@ -172,19 +172,19 @@ def _write_rows(
     written: Written,
     sinks: Sequence[Sink],
 ) -> None:
-    status = account.status_of_rows()
-    to_mend = int((~_FINE[status] & ~account.repeats).sum())
+    rows_judged = len(account.of_row)
+    to_mend = account.count_to_mend(~_FINE)
     for sink in sinks:
-        sink.begin(Outline(plan.headers, plan.canonical, len(status), to_mend, account))
+        sink.begin(Outline(plan.headers, plan.canonical, rows_judged, to_mend, account))
     stories = Stories(account)
     start = 0
     for page, places in zip(pages, plan.of_page, strict=True):
         for cells, numbers, misfits in _slices(page):
             stop = start + len(numbers)
-            if stop > len(status):
-                raise _mismatch(f"more rows than the {len(status)} that were judged")
+            if stop > rows_judged:
+                raise _mismatch(f"more rows than the {rows_judged} that were judged")
             told = Told(account, page, cells, numbers, misfits, start, stories)
-            mine = status[start:stop]
+            mine = account.status_of_rows(start, stop)
             originals = _as_found(cells[: len(page.headers)], misfits, page)
             columns = _laid_out(originals, places, plan.width, len(numbers)) + told.columns(mine)
             attention = ~_FINE[mine]
@@ -197,6 +197,7 @@ def _write_rows(
             for sink in sinks:
                 sink.add(block)
             start = stop
+            account.let_go()
 
 
 def _slices(

@@ -71,14 +71,15 @@ def timeline(account: Account, started_at: datetime) -> Timeline | None:
     """When the rows of the run that began then were done; None where nothing was sent, or all at once."""
     outcomes = account.outcomes
     first = round(started_at.timestamp() * 1_000_000)
-    sent = _SENT[outcomes.status] & (outcomes.attempts > 0) & (outcomes.at >= first)
+    tried = np.flatnonzero(outcomes.attempts > 0)
+    sent = tried[_SENT[outcomes.status[tried]] & (outcomes.at[tried] >= first)]
     at = outcomes.at[sent]
     if not len(at) or at.min() == at.max():
         return None
     since = (at - at.min()) / 1_000_000
     seconds = float(since.max())
     place = np.minimum((since / seconds * _STEPS).astype(np.int64), _STEPS - 1)
-    rows = np.bincount(account.of_row[~account.bad], minlength=len(sent))[sent]
+    rows = np.bincount(account.of_row[~account.bad], minlength=len(outcomes.status))[sent]
     good = _GOOD[outcomes.status[sent]]
     counts = (
         np.bincount(place, weights=weights, minlength=_STEPS).astype(np.int64).tolist()

@@ -318,7 +318,7 @@ def _in_order(texts: Sequence[Text], places: Sequence[Places]) -> Text:
 
 
 def _taken(texts: Text, of_row: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> Text:
-    return texts.take(pa.array(of_row, mask=~known)).fill_null("")
+    return texts.take(pa.array(of_row, mask=~known)).cast(pa.string()).fill_null("")
 
 
 def _figures(

@@ -1,0 +1,210 @@
+"""What a worker is asked to do, and does: read a manifest, group some orders, post some fulfillments."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import numpy as np
+
+from importer import delivery, destinations, reading
+from importer.delivery import Earlier
+from importer.errors import CannotGoOn, ManifestError
+from importer.ledger import Ledger
+from importer.manifests import encodings
+from importer.posts import Halt
+from importer.settings import Secret
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from importer.manifests import Manifest
+    from importer.model import Entry, Fulfillment
+    from importer.posts import Rules, Told
+    from importer.reading import Checks, Part
+    from importer.settings import DestinationSettings
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+_LOOKS_UP_SECONDS: Final = 1.0  # how often a worker asks whether the run is to go on
+
+
+class Sealed:
+    """A token or an address on its way to a worker; it shows itself only to the one who asks."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A manifest to be read and checked; with ``shared`` it is known by its digest alone.
+
+    Then the worker may have another view of the same file, through a disk that hosts share.
+    """
+
+    manifest: Manifest
+    checks: Checks
+    shared: bool
+
+    def run(self, _: Callable[[], bool]) -> list[Part]:
+        """Read it, from its first block to its last.
+
+        Raises:
+            ManifestError: it is not there, is another one, or turns out not to be a manifest.
+        """
+        manifest = _as_seen_here(self.manifest) if self.shared else self.manifest
+        return list(reading.parts_of(manifest, self.checks))
+
+
+def _as_seen_here(manifest: Manifest) -> Manifest:
+    try:
+        here = encodings.digest(manifest.source)
+    except ManifestError as error:
+        raise ManifestError(
+            f"{error} (on a worker, at {manifest.source.path}; the cluster must see the same files)"
+        ) from error
+    if here.sha256 != manifest.encoded.sha256:
+        raise ManifestError(
+            f"{manifest.name}: a worker found another file at {manifest.source.path}: its sha256 is "
+            f"{here.sha256}, expected {manifest.encoded.sha256}; the cluster must see the same files, and a "
+            "file must be written completely"
+        )
+    return replace(manifest, encoded=replace(manifest.encoded, stamp=here.stamp))
+
+
+@dataclass(frozen=True, slots=True)
+class Calling(Generic[_T, _R]):
+    """A function to be called with something."""
+
+    function: Callable[[_T], _R]
+    thing: _T
+
+    def run(self, _: Callable[[], bool]) -> _R:
+        """Call it."""
+        return self.function(self.thing)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """How fulfillments ended, by index, and why that stopped early, "" if it did not."""
+
+    told: Sequence[tuple[int, Told]]
+    stopped: str
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Orders to be posted to a destination for a run, with the ledger at an address.
+
+    ``tried`` has, by the index of a fulfillment, what an earlier run left that may have done it,
+    ``failed`` which earlier run it failed for; ``lease`` is in seconds.
+    """
+
+    orders: Sequence[Sequence[Fulfillment]]
+    tried: Mapping[int, Entry]
+    failed: Mapping[int, str]
+    settings: DestinationSettings
+    token: Sealed | None
+    ledger: Sealed
+    rules: Rules
+    lease: float
+
+    def run(self, lives: Callable[[], bool]) -> Posted:
+        """Post them, as long as the run goes on and the worker ``lives``.
+
+        Another worker may have been at it before, and be so still: to each other they are like runs of
+        several hosts, whose claims keep them apart.
+
+        Raises:
+            CannotGoOn: the ledger takes no more.
+        """
+        settings = replace(self.settings, token=Secret(self.token.reveal()) if self.token else None)
+        destination = destinations.make(settings)
+        run_id = self.rules.run_id
+        holder = f"{run_id}.{secrets.token_hex(3)}"
+        told: dict[int, Told] = {}
+        earlier = Earlier(
+            np.zeros(0, dtype=bool), faulty=False, tried=dict(self.tried), failed=dict(self.failed)
+        )
+
+        def hear(parcel: Fulfillment, how: Told) -> None:
+            told[parcel.index] = how
+
+        with (
+            Ledger(self.ledger.reveal()) as ledger,
+            ledger.lock(destination.identity, run_id=holder, lease=self.lease),
+        ):
+            queues, others = delivery.beside_others(
+                iter(self.orders),
+                ledger,
+                destination,
+                run_id,
+                earlier,
+                hear,
+                accept_doubt=self.rules.accept_doubt,
+                max_attempts=self.rules.max_attempts,
+                holder=holder,
+            )
+            stopped = delivery.deliver(
+                queues,
+                settings,
+                ledger,
+                self.rules,
+                hear,
+                _silent,
+                _Watch(lambda: _reason(ledger, run_id, lives)),
+                earlier=earlier.tried,
+                others=others,
+            )
+        return Posted(tuple(told.items()), stopped)
+
+
+def _silent(_: str) -> None:
+    """Nobody is looking."""
+
+
+def _reason(ledger: Ledger, run_id: str, lives: Callable[[], bool]) -> str:
+    """Why the worker is to stop, "" if it is not."""
+    if not lives():
+        return "the worker is being stopped, or has lost its scheduler"
+    return ledger.asked_to_stop(run_id)
+
+
+class _Watch:
+    """Halts posting when there is a reason to, which is asked for again and again."""
+
+    def __init__(self, reason: Callable[[], str]) -> None:
+        self.halt = Halt()
+        self._reason = reason
+
+    @contextmanager
+    def listening(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        over = threading.Event()
+        watching = threading.Thread(target=self._watch, args=(over, loop), name="run-watch", daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
+
+    def _watch(self, over: threading.Event, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(CannotGoOn):  # posting hears of it when it writes
+            while not over.wait(_LOOKS_UP_SECONDS):
+                if reason := self._reason():
+                    loop.call_soon_threadsafe(self.halt.stop, reason)
+                    return

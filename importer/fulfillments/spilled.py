@@ -1,0 +1,184 @@
+"""A grouping of more rows than memory has room for: columns in files, parcels made when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from importer.fulfillments import NOBODY, group
+from importer.fulfillments.partitions import codes_of
+from importer.fulfillments.said import MANY_SAID
+from importer.model import MAIL_ALONE, Fulfillment, LineItem, OrderPart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
+
+    from importer.findings import Findings
+    from importer.fulfillments import Codes, Mask, Options
+    from importer.fulfillments.partitions import Partitions
+    from importer.spilling import Pieces
+
+_WINDOW = 4096
+_BODIES: Final = [
+    ("queue", pa.int64()),
+    ("first", pa.int64()),
+    ("order", pa.string()),
+    ("number", pa.string()),
+    ("skus", pa.list_(pa.string())),
+    ("quantities", pa.list_(pa.int64())),
+    ("partial", pa.bool_()),
+    ("notify", pa.bool_()),
+    *((name, pa.string()) for name in MANY_SAID),
+]
+
+
+@dataclass(slots=True)
+class Spilled:
+    """A ``Grouping`` whose columns are in files; those of rows and those of fulfillments, as there.
+
+    ``notify`` says of each fulfillment whether its customer is to be mailed, ``carriers`` how many of those
+    that may be posted got which carrier from their tracking number.
+    """
+
+    of_row: Codes
+    bad: Mask
+    repeats: Mask
+    filled: Mask
+    partial: Mask
+    held_by: Codes
+    scope: npt.NDArray[np.int8]
+    findings: Findings
+    warnings: Findings
+    notify: Mask
+    carriers: dict[str, int]
+    _names: pa.Array[Any]
+    _partitions: Partitions
+    _options: Options
+    _bodies: list[Pieces] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """How many fulfillments there are, held ones counted."""
+        return len(self.held_by)
+
+    @property
+    def ready(self) -> Mask:
+        """Which fulfillments may be posted: nothing holds them, and they have line items."""
+        ready = np.empty(len(self), dtype=bool)
+        for start in range(0, len(self), self._partitions.room.stretch):
+            some = slice(start, start + self._partitions.room.stretch)
+            ready[some] = (self.held_by[some] == NOBODY) & self.filled[some]
+            self.let_go()
+        return ready
+
+    @property
+    def shares(self) -> Codes:
+        """How many orders each fulfillment is of."""
+        return np.broadcast_to(np.int64(1), len(self))
+
+    def mails(self, chosen: Mask) -> int:
+        """How many of the chosen fulfillments' customers are to be mailed."""
+        return int((self.notify & chosen).sum())
+
+    def filled_carriers(self) -> dict[str, int]:
+        """How many of those that may be posted got which carrier from their tracking number."""
+        return self.carriers
+
+    def names(self) -> pa.Array[Any]:
+        """What reports call each fulfillment, ``ORDER/TRACKING``, as a large string array."""
+        return self._names
+
+    def column(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Zeros, one for each fulfillment."""
+        return self._partitions.room.column(len(self), dtype)
+
+    def let_go(self) -> None:
+        """Give back the memory that was taken to look at the columns."""
+        self._partitions.room.let_go()
+
+    def each(self, chosen: Mask) -> Iterator[Fulfillment]:
+        """The chosen fulfillments, which must be filled, one by one, order by order."""
+        return chain.from_iterable(self.by_order(chosen))
+
+    def by_order(self, chosen: Mask, begin: float = 0.0) -> Iterator[list[Fulfillment]]:
+        """The chosen fulfillments in lists that may be posted side by side; within one, in manifest order.
+
+        A list has the fulfillments of one order; they must be filled. The first list is of the stretch of
+        rows after this share of all, from 0 to 1; those before it come last.
+
+        Raises:
+            CannotGoOn: there is no room for what is posted.
+        """
+        if not self._bodies:
+            self._bodies.append(_bodies(self._partitions, self._options))
+        stretches = self._partitions.stretches
+        first = int(begin * len(stretches))
+        return self._queues(chosen, (*stretches[first:], *stretches[:first]))
+
+    def _queues(self, chosen: Mask, stretches: Iterable[int]) -> Iterator[list[Fulfillment]]:
+        for stretch in stretches:
+            table = self._bodies[0].read(stretch)
+            queues, index = codes_of(table["queue"]), self.of_row[codes_of(table["first"])]
+            picked = np.flatnonzero(chosen[index])
+            picked = picked[np.lexsort((index[picked], queues[picked]))]
+            self.let_go()
+            parcels = zip(queues[picked].tolist(), _made(table, index, picked), strict=True)
+            for _, queue in groupby(parcels, key=lambda one: one[0]):
+                yield [parcel for _, parcel in queue]
+
+
+def _made(table: pa.Table, index: Codes, picked: Codes) -> Iterator[Fulfillment]:
+    for start in range(0, len(picked), _WINDOW):
+        some = picked[start : start + _WINDOW]
+        for at, row in zip(index[some].tolist(), table.take(some).to_pylist(), strict=True):
+            lines = zip(row["skus"], row["quantities"], strict=True)
+            items = tuple(LineItem(sku, quantity) for sku, quantity in lines if sku and quantity)
+            said = {name: row[name] for name in MANY_SAID if name != MAIL_ALONE}
+            yield Fulfillment(
+                at,
+                "" if row[MAIL_ALONE] else row["number"],
+                (OrderPart(row["order"], items),),
+                partial=row["partial"],
+                notify=row["notify"],
+                **said,
+            )
+
+
+def _bodies(partitions: Partitions, options: Options) -> Pieces:
+    """What is posted of every parcel, by the stretch of the row that its order begins with."""
+    room = partitions.room
+    bodies = room.pieces(pa.schema(_BODIES))
+    for bucket in range(partitions.buckets):
+        numbers, rows = partitions.read(bucket)
+        grouped = group(rows, options)
+        every = np.arange(len(grouped))
+        places = pc.index_in(rows.order_id, value_set=grouped.orders).fill_null(NOBODY).to_numpy()
+        queue = numbers[first_places(places, len(grouped.orders))][grouped.parts.order]
+        starts = pa.array(grouped.lines.start, pa.int32())
+        columns = [
+            queue,
+            numbers[first_places(grouped.of_row, len(grouped))],
+            grouped.orders.take(pa.array(grouped.parts.order)),
+            grouped.numbers.take(pa.array(grouped.parts.number)),
+            pa.ListArray.from_arrays(starts, grouped.skus.take(pa.array(grouped.lines.sku))),
+            pa.ListArray.from_arrays(starts, pa.array(grouped.lines.quantity)),
+            grouped.partial,
+            grouped.said.notify,
+            *(grouped.said.texts_of(name, every) for name in MANY_SAID),
+        ]
+        bodies.scatter(queue // room.stretch, columns)
+    return bodies
+
+
+def first_places(codes: Codes, count: int) -> Codes:
+    """Where each of ``count`` codes appears first; all do."""
+    known = np.flatnonzero(codes >= 0)[::-1]
+    first = np.empty(count, dtype=np.int64)
+    first[codes[known]] = known
+    return first

@@ -1,0 +1,365 @@
+"""Workers of a Dask cluster check and post as one process does; killed, they leave nothing doubled or lost.
+
+All of it is processes that start with the libraries anew, so that these tests take longer than others.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from importer import batches, manifests, pipeline
+from importer.batches import Terms
+from importer.cluster import Cluster
+from importer.cluster.dask import joined
+from importer.cluster.errands import Reading, Sealed
+from importer.cluster.workers import Workers
+from importer.errors import CannotGoOn, ManifestError
+from importer.fulfillments import Options
+from importer.ledger import Address, Ledger
+from importer.manifests import layouts, sources
+from importer.reading import Checks
+from importer.sandbox import Sandbox, Store
+from tests.clusters import Running
+from tests.program import SECONDS, configuration, end, manifest, settle_in, start, statuses, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from importer.reading import Part
+    from importer.sandbox.orders import Part as Share
+    from importer.sandbox.orders import Refusal
+    from tests.postgresql import Server
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+NAMES = tuple(f"{1001 + number // 2}/TRACK{number:05}" for number in range(120))
+FIRST_ORDER = NAMES[:2]
+CONCURRENCY = 4
+WORKERS = 2
+LEASE = "3s"
+TIMES = re.compile(r"run [0-9-]+-[0-9a-f]{6}|\d{4}-\d\d-\d\d[T ][0-9:.+]+( UTC)?|[0-9.]+ s\b")
+
+
+@pytest.fixture(autouse=True)
+def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle_in(tmp_path, monkeypatch)
+    monkeypatch.setenv("ADM_TOKEN", "a-token")
+
+
+def without_times(folder: str) -> dict[str, str]:
+    """What each file of a report says, but for when and in which run."""
+    texts = {path.name: path.read_text(encoding="utf-8-sig") for path in sorted(Path(folder).iterdir())}
+    summary = json.loads(texts["summary.json"])
+    for name in ("run_id", "started_at", "finished_at", "seconds"):
+        del summary[name]
+    texts["summary.json"] = json.dumps(summary)
+    return {name: TIMES.sub("", text).replace(folder, "") for name, text in texts.items()}
+
+
+# reading and checking -------------------------------------------------------------------------------------
+
+
+def test_workers_check_what_one_process_checks_and_the_report_is_the_same() -> None:
+    names = ("messy", "first-run", "edi-856", "spreadsheet", "titles-and-totals", "eu-3pl-semicolon-cp1252")
+    files = [next((SAMPLES / name).glob("manifest.*")) for name in names]
+    alone = end(start("check", *files, "--report", "report-1"))
+    together = end(start("check", *files, "--report", "report-2", "--engine", "dask", "--workers", "2"))
+
+    assert (together.status, together.err) == (alone.status, alone.err) == (1, "")
+    assert without_times("report-2") == without_times("report-1")
+
+
+def test_rows_in_files_are_grouped_by_workers_and_the_report_is_the_same() -> None:
+    files = tuple(str(next((SAMPLES / name).glob("manifest.*"))) for name in ("messy", "first-run"))
+    world = pipeline.World(rows_in_memory=10)
+    for report, engine in (("report-1", None), ("report-2", Cluster(workers=1))):
+        job = pipeline.Job("check", files, None, Path("none.db"), report=Path(report), cluster=engine)
+        assert pipeline.run(job, world).exit_status == 1
+
+    assert without_times("report-2") == without_times("report-1")
+
+
+def test_a_manifest_that_turns_out_to_be_none_is_said_to_be_so() -> None:
+    rows = [f"{number},MUG,1,TRACK{number:05}" for number in range(20)]
+    manifest(Path("good.csv"), *rows)
+    manifest(Path("torn.csv"), *rows, "Order Number,Tracking #,SKU,Remarks", *rows)
+    alone = end(start("check", "good.csv", "torn.csv"))
+    together = end(start("check", "good.csv", "torn.csv", "--engine", "dask", "--workers", "1"))
+
+    assert alone.status == 3
+    assert (together.status, together.err) == (alone.status, alone.err)
+
+
+def surveyed(name: str) -> manifests.Manifest:
+    found = sources.Source(name, Path(name).absolute(), Path(name))
+    return batches.survey([found], Terms(None, layouts.load(None), Options()))[0]
+
+
+def test_a_worker_that_sees_another_file_or_none_says_so() -> None:
+    manifest(Path("there.csv"), "1001,MUG,1,TRACK00001")
+    errand = Reading(surveyed("there.csv"), Checks("string"), shared=True)
+    copied = Path("there.csv").read_bytes()
+    Path("there.csv").unlink()
+    where = Path("there.csv").absolute()
+    with pytest.raises(ManifestError, match=r"there.csv: can't be read: .* \(on a worker, at .*there.csv; "):
+        errand.run(lambda: True)
+    where.write_bytes(copied)
+    assert [len(part.rows) for part in errand.run(lambda: True)] == [1]
+    where.write_bytes(copied + b"1002,MUG,1,TRACK00002\n")
+    with pytest.raises(ManifestError, match=rf"a worker found another file at {where}: its sha256 is "):
+        errand.run(lambda: True)
+
+
+@dataclass
+class Elsewhere:
+    """A client whose worker is there at once; ``asked`` has the paths that it was to read."""
+
+    asked: list[Path] = field(default_factory=list)
+
+    def submit(self, _: object, errand: Reading, **__: object) -> Elsewhere.Done:
+        self.asked.append(errand.manifest.source.path)
+        return Elsewhere.Done(errand.run(lambda: True))
+
+    @dataclass
+    class Done:
+        """What has come of it."""
+
+        parts: Sequence[Part]
+
+        def result(self) -> Sequence[Part]:
+            return self.parts
+
+
+def test_what_only_this_process_has_is_read_by_it_and_the_rest_where_the_user_has_it(tmp_path: Path) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    Path("packed.csv.gz").write_bytes(gzip.compress(Path("plain.csv").read_bytes()))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    named = ("plain.csv", "packed.csv.gz", "-")
+    found = sources.find(named, BytesIO(Path("plain.csv").read_bytes()), scratch)
+    there = batches.survey(sources.keep(found, scratch), Terms(None, layouts.load(None), Options()))
+    client = Elsewhere()
+
+    read = [[*parts] for parts in Workers(client, shared=True).parts(there, Checks("string"))]
+
+    assert [[len(part.rows) for part in parts] for parts in read] == [[1], [1], [1]]
+    assert client.asked == [Path("plain.csv").absolute()]
+
+
+def test_nobody_loads_the_library_who_does_not_ask_for_it() -> None:
+    code = "import sys, importer.cli; print({'dask', 'distributed'} & sys.modules.keys())"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout == "set()\n"
+
+
+def test_a_scheduler_that_does_not_answer_is_said_to_be_so(tmp_path: Path) -> None:
+    nowhere = Cluster("tcp://127.0.0.1:9")
+    with pytest.raises(CannotGoOn, match=r"no scheduler answers at tcp://127\.0\.0\.1:9 "):
+        joined(nowhere, tmp_path, patience=0.2).__enter__()
+
+
+def test_a_token_on_its_way_to_a_worker_does_not_show() -> None:
+    assert (repr(Sealed("s3cret")), Sealed("s3cret").reveal()) == ("***", "s3cret")
+
+
+def test_what_is_for_a_cluster_is_refused_without_one() -> None:
+    manifest(Path("inbox.csv"), "1001,MUG,1,TRACK00001")
+    alone = end(start("check", "inbox.csv", "--workers", "2"))
+    both = end(start("check", "inbox.csv", "--engine", "dask", "--workers", "2", "--scheduler", "tcp://x:1"))
+
+    assert (alone.status, both.status) == (2, 2)
+    assert "--scheduler and --workers are for a Dask cluster: give --engine dask, too" in alone.err
+    assert "--scheduler and --workers contradict each other" in both.err
+
+
+# posting --------------------------------------------------------------------------------------------------
+
+
+class Platform(Store):
+    """A platform that answers the first order, and after that nobody before it is ``open``."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.open = threading.Event()
+        self.asked = threading.Event()
+
+    def fulfill(self, tracking_number: str, parts: Sequence[Share]) -> datetime | Refusal:
+        if len(self.created) >= len(FIRST_ORDER):
+            self.asked.set()
+            self.open.wait(SECONDS)
+        return super().fulfill(tracking_number, parts)
+
+    @property
+    def made(self) -> Counter[str]:
+        """How often each fulfillment was created."""
+        return Counter(f"{each.order_id}/{each.tracking_number}" for each in list(self.created))
+
+
+@pytest.fixture
+def platform() -> Platform:
+    return Platform()
+
+
+@pytest.fixture
+def address(server: Server) -> Iterator[Address]:
+    with server.schema() as made:
+        yield made
+
+
+@pytest.fixture
+def _inbox(platform: Platform) -> Iterator[None]:
+    manifest(Path("inbox.csv"), *(f"{name.replace('/', ',MUG,1,')}" for name in NAMES))
+    with Sandbox(platform, token="a-token") as sandbox:  # noqa: S106 - of the test's own sandbox
+        configuration(Path("importer.toml"), sandbox.url, concurrency=CONCURRENCY, timeout=SECONDS)
+        yield
+
+
+def begin(address: Address, report: str, *more: str) -> subprocess.Popen[str]:
+    told = ("--ledger", address.reveal(), "--report", report, "--lease", LEASE, "--engine", "dask")
+    return start("post", "inbox.csv", *told, *more)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    last = time.monotonic() + SECONDS
+    while not happened():
+        assert time.monotonic() < last
+        time.sleep(0.01)
+
+
+def carried_on(address: Address) -> int:
+    """How a run of this process alone ended that carried on; it is there sooner than one with workers."""
+    told = ("--ledger", address.reveal(), "--report", "again")
+    return end(start("post", "inbox.csv", *told)).status
+
+
+def ends(report: str) -> Counter[str]:
+    """How many fulfillments ended how."""
+    return Counter(statuses(Path(report, "rows.csv")).values())
+
+
+posting = pytest.mark.usefixtures("_inbox")
+
+
+@posting
+@pytest.mark.postgresql
+def test_workers_post_each_fulfillment_once_and_the_same_command_has_nothing_left(
+    address: Address, platform: Platform
+) -> None:
+    platform.open.set()
+    first = end(begin(address, "first", "--workers", "2"))
+    again = end(begin(address, "again", "--workers", "2"))
+
+    assert [(each.status, each.err) for each in (first, again)] == [(0, ""), (0, "")]
+    assert platform.made == Counter(NAMES)
+    assert (ends("first"), ends("again")) == ({"created": len(NAMES)}, {"skipped": len(NAMES)})
+    with Ledger(address, readonly=True) as ledger:
+        counts = [sum(ledger.outcomes(run.run_id).values()) for run in ledger.runs()]
+    assert counts == [0, len(NAMES)]
+
+
+@posting
+def test_with_a_ledger_in_a_file_workers_check_and_one_process_posts(platform: Platform) -> None:
+    platform.open.set()
+    told = ("--ledger", "ledger.db", "--report", "report", "--engine", "dask", "--workers", "1")
+    ended = end(start("post", "inbox.csv", *told))
+
+    assert (ended.status, ended.err) == (0, "")
+    assert platform.made == Counter(NAMES)
+    assert ends("report") == {"created": len(NAMES)}
+
+
+@posting
+@pytest.mark.postgresql
+def test_a_token_that_is_refused_costs_one_request(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADM_TOKEN", "another")
+    ended = end(begin(address, "report", "--workers", "2"))
+
+    assert ended.status == 4
+    assert ends("report") == {"not-sent": len(NAMES)}
+    assert Counter(row["import_attempts"] for row in table(Path("report", "rows.csv"))) == {
+        "1": 1,
+        "0": len(NAMES) - 1,
+    }
+
+
+@posting
+@pytest.mark.postgresql
+def test_a_run_that_is_to_stop_stops_its_workers_in_order(address: Address, platform: Platform) -> None:
+    run = begin(address, "first", "--workers", "2")
+    assert platform.asked.wait(SECONDS)
+    run.send_signal(signal.SIGTERM)
+    with Ledger(address, readonly=True) as ledger:
+        run_id = ledger.runs()[0].run_id
+        wait_until(lambda: ledger.asked_to_stop(run_id) == "interrupted by SIGTERM")
+    time.sleep(2)  # for the workers to hear of it; if they don't, less is left than should be
+    platform.open.set()
+    stopped = end(run)
+    made = len(platform.created)
+
+    assert stopped.status == 143
+    assert ends("first") == {"created": made, "not-sent": len(NAMES) - made}
+    assert 0 < made < len(NAMES)
+    assert carried_on(address) == 0
+    assert platform.made == Counter(NAMES)
+
+
+@posting
+@pytest.mark.postgresql
+def test_what_a_killed_worker_has_left_is_finished_by_the_others(
+    address: Address, platform: Platform, tmp_path: Path
+) -> None:
+    with Running(tmp_path, WORKERS) as workers:
+        run = begin(address, "first", "--scheduler", workers.address)
+        assert platform.asked.wait(SECONDS)
+        workers.workers[0].kill()
+        platform.open.set()
+        ended = end(run)
+
+    found = statuses(Path("first", "rows.csv"))
+    doubted = {name for name, status in found.items() if status == "in-doubt"}
+    assert ended.status == (6 if doubted else 0)
+    assert len(doubted) <= CONCURRENCY
+    assert {*found} == {*NAMES}
+    assert {status for name, status in found.items() if name not in doubted} == {"created"}
+    assert set(platform.made.values()) == {1}
+    assert {*NAMES} - doubted <= {*platform.made}
+
+
+@posting
+@pytest.mark.postgresql
+def test_without_its_scheduler_a_run_ends_with_all_that_is_known_and_the_same_command_finishes(
+    address: Address, platform: Platform, tmp_path: Path
+) -> None:
+    with Running(tmp_path, WORKERS) as workers:
+        run = begin(address, "first", "--scheduler", workers.address)
+        assert platform.asked.wait(SECONDS)
+        workers.scheduler.kill()
+        platform.open.set()
+        stopped = end(run)
+    again = carried_on(address)
+
+    assert (stopped.status, stopped.err) == (4, "")
+    assert "the Dask scheduler was lost" in stopped.out
+    first, found = (statuses(Path(report, "rows.csv")) for report in ("first", "again"))
+    doubted = {name for name, status in found.items() if status == "in-doubt"}
+    assert again == (6 if doubted else 0)
+    assert len(doubted) <= CONCURRENCY
+    assert {*first} == {*found} == {*NAMES}
+    assert {"created"} <= {*first.values()} <= {"created", "in-doubt", "not-sent"}
+    assert {name for name, status in first.items() if status == "in-doubt"} == doubted
+    assert set(platform.made.values()) == {1}
+    assert {*NAMES} - doubted <= {*platform.made}
