@@ -292,9 +292,7 @@ class _Run:
                 delivery.compare(ledger, self._id, grouping, outcomes, heard.recorded)
             left = send & ~heard.ended & ~earlier.in_doubt
             if ledger.shared:
-                left &= ~delivery.done_by_others(
-                    grouping, left, ledger, destination, outcomes, accept_doubt=self._job.retry_in_doubt
-                )
+                left &= ~delivery.done_by_others(grouping, left, ledger, destination, outcomes)
             outcomes.put_all(left, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
             answers = self._answers(batch, ledger.next_control_number)
             summary = self._report(batch, outcomes, stopped, int(heard.mailed.sum()), answers)
@@ -347,7 +345,7 @@ class _Run:
             ears = Ears(ledger, told, progress.say).and_of(log).and_of(self._world.tracing)
             if (work := self._work(batch.grouping, send, ledger, rules, earlier)) and self._workers:
                 return self._workers.post(work, ears.told, self._world.interruption)
-            queues, others = self._queues(batch.grouping, send, ledger, earlier, ears.told)
+            queues, others = self._queues(batch.grouping, send, ledger, earlier, ears.told, rules)
             return delivery.deliver(
                 queues,
                 settings,
@@ -384,6 +382,7 @@ class _Run:
             orders=int(send.sum()),
             queues=grouping.by_order(send, delivery.beginning(self._id)),
             tried=earlier.tried,
+            failed=earlier.failed,
             settings=settings,
             ledger=ledger,
             address=address,
@@ -398,15 +397,18 @@ class _Run:
         ledger: Memory,
         earlier: delivery.Earlier,
         told: Callable[[Fulfillment, Told], None],
+        rules: Rules,
     ) -> tuple[Iterator[Sequence[Fulfillment]], Others | None]:
         """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
         from importer.ledger import Ledger  # noqa: PLC0415 - as above
 
         if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
             return grouping.by_order(send), None
-        accept, to = self._job.retry_in_doubt, self._destination
+        accept, most, to = rules.accept_doubt, rules.max_attempts, self._destination
         queues = grouping.by_order(send, delivery.beginning(self._id))
-        return delivery.beside_others(queues, ledger, to, self._id, earlier, told, accept_doubt=accept)
+        return delivery.beside_others(
+            queues, ledger, to, self._id, earlier, told, accept_doubt=accept, max_attempts=most
+        )
 
     def _answers(
         self, batch: Batch, number: Callable[[str], int], *, preview: bool = False

@@ -112,6 +112,7 @@ def test_some_rows_need_attention_1(capsys: Output) -> None:
         ("post m.csv --sandbox --timeout 0", "--timeout: found 0.0, expected seconds"),
         ("post m.csv --sandbox --max-attempts 0", "--max-attempts: found 0, expected a whole number"),
         ("post m.csv --sandbox --ledger mysql://host/db", "an address that begins with mysql://"),
+        ('post m.csv --sandbox --ledger "postgresql://host/db"', "an address with something before it"),
         ("--config none.toml post m.csv", "none.toml: no such file, expected the configuration"),
         ("runs unknown", "run unknown: unknown; there is no ledger at"),
         ("deliver m.csv", "No such command 'deliver'"),
