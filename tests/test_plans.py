@@ -199,7 +199,9 @@ def test_what_one_job_files_or_takes_is_no_other_jobs() -> None:
     [
         ("[[job", "--plan nightly.toml: not TOML: expected "),
         ("", "no [[job]] in it; expected one for each inbox"),
-        ("job = 3", "no [[job]] in it"),
+        ("job = 3", "\n  line 1: job: found 3, expected [[job]], a table for each inbox\n"),
+        ('job = "x"', '\n  line 1: job: found "x", expected [[job]], a table for each inbox\n'),
+        ('job = [{name = "a"}, 7]', "\n  job 2: found 7, expected [[job]], a table for each inbox\n"),
         ('reports = ""\n[[job]]\nname = "a"', 'line 1: reports: found "", expected text'),
         ('ledger = 3\n[[job]]\nname = "a"', "line 1: ledger: found 3, expected text"),
         (
@@ -771,3 +773,15 @@ def test_when_it_is_late_no_job_is_begun(capsys: Output) -> None:
 
     assert late.status == 4
     assert late.summary["jobs"][0]["trouble"] == "not begun: as asked, --max-time 0s is over"
+
+
+def test_what_is_left_of_the_time_of_all_is_told_to_a_job_in_whole_seconds() -> None:
+    inbox("acme", "1001,MUG,1,TRACK1", "1002,MUG,1,TRACK2")
+
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm", "rate": "0.01/1"})
+        ended = end(start("post", "--plan", FILE, "--max-time", "3.5s", "--json"))
+
+    assert ended.status == 4
+    assert re.fullmatch(r"as asked, --max-time [1-4]s is over", ended.summary["jobs"][0]["stopped_because"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -195,7 +196,8 @@ class _Night:
         manifests = places.present(job.manifests)
         if not manifests:
             return Unstarted(f"nothing to do: no file matches {', '.join(job.manifests)}")
-        left = None if stops is None else stops.at - time.monotonic()
+        # in whole seconds, as they are told to people
+        left = None if stops is None else math.ceil(stops.at - time.monotonic())
         if stops is not None and left is not None and left <= 0:
             return Unstarted(f"not begun: {stops.words}", _BROKEN)
         longest = min((each for each in (left, options["max_time"]) if each is not None), default=None)
