@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.cleaning import ASCII, INVISIBLE, WRAPPED
+from schemas.formulas import GUARDED, GUARDED_NUMBER
 from schemas.manifest import WHITE_SPACE
 
 if TYPE_CHECKING:
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 
 _INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _ASCII_WHITE_SPACE = b" \t\r\n\v\f"
+
+
+def unguarded(cells: Text) -> Text:
+    """Take off the quote that a report puts before a cell that a spreadsheet would run as a formula."""
+    if not pc.any(pc.starts_with(cells, "'")).as_py():
+        return cells
+    guarded = pc.and_not(
+        pc.match_substring_regex(cells, GUARDED), pc.match_substring_regex(cells, GUARDED_NUMBER)
+    )
+    return pc.if_else(guarded, pc.utf8_slice_codeunits(cells, 1), cells)
 
 
 def cleaned(cells: Text, *, narrow: bool) -> Text:
@@ -54,6 +65,13 @@ def unspaced(cells: Text) -> Text:
     if lacks(cells, _ASCII_WHITE_SPACE):
         return cells
     return pc.replace_substring_regex(cells, f"{WHITE_SPACE}+", "")
+
+
+def whole_number(cells: Text) -> Text:
+    """Without the ``.0`` that a spreadsheet puts after a number."""
+    if pc.any(pc.ends_with(cells, ".0")).as_py():
+        return pc.replace_substring_regex(cells, r"^(\d+)\.0$", r"\1")
+    return cells
 
 
 def text_of(column: Text) -> memoryview:

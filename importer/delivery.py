@@ -44,12 +44,13 @@ class Earlier:
 
     ``send`` is a mask over the fulfillments; ``faulty`` says whether one can't be imported as it is
     (rejected before, changed since, in doubt). ``tried`` has, by the index of a fulfillment that is to be
-    sent, what an earlier run left that may have done it.
+    sent, what an earlier run left that may have done it; ``failed`` which earlier run it failed for.
     """
 
     send: npt.NDArray[np.bool_]
     faulty: bool
     tried: dict[int, Entry] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
 
     def note(self, index: int, entry: Entry | None) -> None:
         """Take down what another run has left of it by now, or that there is nothing to worry about."""
@@ -100,28 +101,35 @@ def look_up(
     """Ask the ledger about every fulfillment that is ready, and take down what is settled already.
 
     For a run that is ``posting`` to a destination that can be read, what is in doubt is not settled: it is
-    looked up, and sent again if it is not there.
+    looked up, and sent again if it is not there. What a run that still lives has left is not yet earlier.
     """
     send = grouping.ready.copy()
     if ledger is None or destination is None or ledger.is_empty(destination.identity):
         return Earlier(send, faulty=False)
     faulty = False
     tried: dict[int, Entry] = {}
+    failed: dict[int, str] = {}
+    living = ledger.living(destination.identity) if posting else frozenset()
     for parcel, entries in remembered(grouping, grouping.ready, ledger, destination.identity):
         if posting and _is_being_sent(parcel, entries):
             continue  # by a run that is alive: what becomes of it is known when it is this run's turn
-        settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
+        entry = _tried(parcel, entries)
+        accept = accept_doubt and (entry is None or entry.run_id not in living)
+        settled = _settled(parcel, entries, destination, accept_doubt=accept)
         if settled is not None and settled.status is Status.IN_DOUBT and posting and destination.readable:
             faulty, settled = True, None  # it is looked up
         if settled is not None:
             outcomes.put(parcel.index, settled)
             send[parcel.index] = False
             faulty = faulty or settled.status is not Status.SKIPPED
-        elif (entry := _tried(parcel, entries)) is not None:
+            continue
+        if entry is not None:
             tried[parcel.index] = entry
             if posting and entry.state is State.IN_DOUBT:
                 outcomes.put(parcel.index, _in_doubt(entry))
-    return Earlier(send, faulty, tried)
+        if (gone := _failed(parcel, entries, destination)) is not None and gone.run_id not in living:
+            failed[parcel.index] = gone.run_id
+    return Earlier(send, faulty, tried, failed)
 
 
 def remembered(
@@ -153,6 +161,19 @@ def _tried(parcel: Fulfillment, entries: Mapping[tuple[str, str], Entry]) -> Ent
         if entry is not None and (entry.state is State.IN_DOUBT or entry.code == TAKEN_AT_ITS_WORD)
     ]
     return max(unclear, key=lambda entry: entry.state is State.IN_DOUBT, default=None)
+
+
+def _failed(
+    parcel: Fulfillment, entries: Mapping[tuple[str, str], Entry], destination: Destination
+) -> Entry | None:
+    """What another run has left of this one, if all of it failed there, as it is now."""
+    known = [entries.get((part.order_id, parcel.key)) for part in parcel.parts]
+    failed = [each for each in known if each and each.state is State.FAILED and each.code != SETTLED]
+    if not failed or len(failed) < len(known):
+        return None
+    content = destination.content(parcel)
+    least = min(failed, key=lambda entry: entry.attempts)
+    return least if all(entry.content == content for entry in failed) else None
 
 
 def _settled(
@@ -209,6 +230,11 @@ def _refused_before(entry: Entry) -> Outcome:
     return Outcome(Status.REJECTED, entry.code, message, entry.http_status, at=entry.at)
 
 
+def _given_up(entry: Entry) -> Outcome:
+    message = f"{entry.message} (run {entry.run_id}; not tried again by this one)"
+    return Outcome(Status.FAILED, entry.code, message, entry.http_status, at=entry.at)
+
+
 def _in_doubt(entry: Entry) -> Outcome:
     if entry.state is State.SENDING:  # seen by a dry run only: a run that posts has recovered the ledger
         words = f"run {entry.run_id} is sending it, or ended while it was; what became of it is unknown"
@@ -256,8 +282,6 @@ def done_by_others(
     ledger: Ledger,
     destination: Destination,
     outcomes: Outcomes,
-    *,
-    accept_doubt: bool,
 ) -> npt.NDArray[np.bool_]:
     """Which of the fulfillments other runs have come to an end with, beside this one, which stopped.
 
@@ -268,7 +292,7 @@ def done_by_others(
     """
     done = np.zeros(len(grouping), dtype=bool)
     for parcel, entries in remembered(grouping, left, ledger, destination.identity):
-        settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
+        settled = _settled(parcel, entries, destination, accept_doubt=False)
         if settled is not None and not _is_being_sent(parcel, entries):
             outcomes.put(parcel.index, settled)
             done[parcel.index] = True
@@ -399,19 +423,28 @@ def beside_others(
     told: Callable[[Fulfillment, Told], None],
     *,
     accept_doubt: bool,
+    max_attempts: int,
     holder: str = "",
 ) -> tuple[Iterator[Sequence[Fulfillment]], Others]:
     """The queues of a run that posts with a ledger that others post with, too, and what it needs for that.
 
     ``told`` hears of what the others have done; what they left that may have done it goes into ``earlier``.
+    What one of them has left in doubt meanwhile, or tried ``max_attempts`` times, is for a later run to send.
     Where several post for the run, ``holder`` is the one of them that has a lease and claims of its own, and
     what another one of them has recorded is the run's doing.
     """
+    doubted = {index: each.run_id for index, each in earlier.tried.items() if each.state is State.IN_DOUBT}
+    failed = earlier.failed
 
     def judge(parcel: Fulfillment, entries: Mapping[tuple[str, str], Entry]) -> bool:
-        settled = _settled(parcel, entries, destination, accept_doubt=accept_doubt)
+        entry = _tried(parcel, entries)
+        accept = accept_doubt and entry is not None and entry.run_id == doubted.get(parcel.index)
+        settled = _settled(parcel, entries, destination, accept_doubt=accept)
+        gone = _failed(parcel, entries, destination)
+        if gone is not None and gone.attempts >= max_attempts and gone.run_id != failed.get(parcel.index):
+            settled = _given_up(gone)
         if settled is None or (settled.status is Status.IN_DOUBT and destination.readable):
-            earlier.note(parcel.index, _tried(parcel, entries))
+            earlier.note(parcel.index, entry)
             return True
         earlier.note(parcel.index, None)
         entry = entries.get((parcel.parts[0].order_id, parcel.key))
@@ -502,7 +535,8 @@ def compare(
         for number, status in enumerate(STATUSES)
     }
     reported = {status: count for status, count in counted.items() if count}
-    recorded = {str(state): count for state, count in ledger.outcomes(run_id).items() if count}
+    found = ledger.outcomes(run_id, settled=False)  # beside a run, with a shared ledger, a person may settle
+    recorded = {str(state): count for state, count in found.items() if count}
     if ledger.shared:  # other runs may have tried again by now what is not done, or workers be at it still
         recorded.pop(str(State.SENDING), None)
         recorded |= {

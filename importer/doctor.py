@@ -24,9 +24,9 @@ from urllib.parse import urlsplit
 from importer import delivery, destinations, settings
 from importer.destinations import probing
 from importer.errors import ImporterError, SetupError
-from importer.ledger import Ledger, exists
+from importer.ledger import Ledger, exists, obstacle
 from importer.manifests import layouts
-from importer.model import Answer
+from importer.model import Answer, State
 from importer.plans.plan import FOLDERS
 from importer.posts.client import trusted
 from importer.posts.loop import run
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from importer.ledger import Location
-    from importer.model import NoAnswer, Request
+    from importer.model import Entry, NoAnswer, Request
     from importer.plans.plan import Fault, Job, Plan
     from importer.settings import DestinationSettings, Settings
 
@@ -48,7 +48,7 @@ CERTIFICATE_DAYS: Final = 14
 """How long a destination's certificate should hold at least."""
 _LIMIT_SECONDS: Final = 10.0
 _DISTRIBUTION: Final = "fulfillment-importer"
-_DEVELOPERS_EXTRAS: Final = frozenset({"test", "check"})
+_DEVELOPERS_EXTRAS: Final = frozenset({"test", "check", "bench"})
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -299,6 +299,9 @@ def _nearest(folder: Path) -> Path:
 
 def _ledger(location: Location, targets: Sequence[DestinationSettings], world: World) -> Iterator[Check]:
     try:
+        if words := obstacle(location):
+            advice = "let this user write it: with another ledger everything would be sent again"
+            yield Check("ledger: writing", Verdict.TO_DO, f"{location}: {words}", advice)
         if not exists(location):
             yield Check("ledger", Verdict.FINE, f"{location}: none yet; the first run makes it")
             return
@@ -324,12 +327,22 @@ def _health(ledger: Ledger, location: Location) -> Check:
 
 
 def _doubts(ledger: Ledger, now: datetime) -> Check:
-    found = [entry.at for _, entry in ledger.doubts()]
+    known = ledger.doubts()
+    found = [entry.at for destination, entry in known if not _is_being_sent(ledger, destination, entry)]
     if not found:
         return Check("in doubt", Verdict.FINE, "nothing")
     days = (now - min(found)).total_seconds() / 86400
     words = f"{counted(len(found), 'fulfillment')}, the oldest for {days:.1f} days"
     return Check("in doubt", Verdict.TO_DO, words, "look them up on the platform, then: importer settle")
+
+
+def _is_being_sent(ledger: Ledger, destination: str, entry: Entry) -> bool:
+    """Whether a run that lives is sending it, and will say what came of it."""
+    if entry.state is not State.SENDING:
+        return False
+    if ledger.shared:
+        return entry.run_id in ledger.living(destination)
+    return bool(ledger.at_work(destination))
 
 
 def _lock(ledger: Ledger, target: DestinationSettings) -> Check:

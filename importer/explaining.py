@@ -6,31 +6,33 @@ taken for what was meant.
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import pyarrow.compute as pc
+
 from importer.errors import SetupError, Unknown
 from importer.printing import quoted
+from importer.report import finished
 from importer.report.stories import ReportedRow, Story
-from schemas.formulas import unguarded
+from importer.report.table import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from importer.ledger import Ledger
     from importer.model import Happening
+    from importer.report.finished import Finished, Row
 
 _ROW: Final = re.compile(r"(.+):([0-9]+)")
-_TABLE: Final = "rows.csv"
 _FILES_SHOWN: Final = 10
 
 
 def reported(what: str) -> ReportedRow | None:
     """Return the row that ``REPORT:ROW`` or ``REPORT:FILE:ROW`` names; None if ``what`` names no report.
 
-    The report is its folder, or a table in it; the row is numbered as its column ``import_row`` has it.
+    The report is its folder, or a file in it; the row is numbered as its column ``import_row`` has it.
 
     Raises:
         SetupError: it is no report, or there are several such rows.
@@ -76,27 +78,24 @@ def _readings(where: str) -> Iterator[tuple[str, str]]:
 
 
 def _row(report: str, file: str, row: str) -> ReportedRow:
-    path = Path(report, _TABLE) if Path(report).is_dir() else Path(report)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as table:
-            found = list(_matching(csv.DictReader(table), report, file, row))
-    except (OSError, ValueError, KeyError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not a table that a report has"
-        raise SetupError(f"{path}: {why}; expected the folder of a report, or its {_TABLE}") from error
+    read = finished.read(Path(report))
+    found = [each for each in _numbered(read, row) if file in {"", each.source}]
+    path = read.folder / ROWS
     if not found:
         of = f" of {quoted(file)}" if file else ""
         raise Unknown(f"{path}: no row {row}{of} in its column import_row")
     if len(found) > 1:
         names = [f"{report}:{each.source}:{row}" for each in found[:_FILES_SHOWN]]
         raise SetupError(f"{path}: row {row} is in {len(found)} files; say which: {', '.join(names)}")
-    return found[0]
+    one = found[0]
+    said = one.status, one.code, one.message, one.hint, one.fulfillment
+    return ReportedRow(report, one.source, one.row, *said)
 
 
-def _matching(table: csv.DictReader[str], report: str, file: str, row: str) -> Iterator[ReportedRow]:
-    for cells in table:
-        if cells["import_row"] == row and file in {"", cells["import_source"]}:
-            names = ("source", "row", "status", "code", "message", "hint", "fulfillment")
-            yield ReportedRow(report, *(unguarded(cells[f"import_{name}"]) for name in names))
+def _numbered(report: Finished, row: str) -> Iterator[Row]:
+    for block in report.blocks():
+        places = pc.indices_nonzero(pc.equal(block["import_row"], row)).to_pylist()
+        yield from finished.rows_of(block, places)
 
 
 def _meanings(name: str) -> Iterator[tuple[str | None, str | None]]:

@@ -31,7 +31,7 @@ from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
 from importer.inbox import Inbox
 from importer.ledger import LEASE_SECONDS, Address, Run
-from importer.manifests import layouts, sources
+from importer.manifests import layouts, remote, sources
 from importer.model import Status
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
@@ -72,10 +72,11 @@ class Job:
     ``stop_at`` is in the system's time zone; ``max_time``, ``give_up``, ``drain``, ``wait_lock`` and
     ``lease`` are seconds (see the options of that name). ``ledger_named`` says that the ledger is not the
     default one, and ``ask`` lets a dry run look up at the destination what would become of each row.
-    ``again`` is the command that posts in the same way, with ``{}`` for the manifests. ``xlsx`` says that
-    the report has a workbook, ``acks`` that a dry run writes acknowledgments of EDI, as a preview.
-    ``archive`` and ``quarantine`` are the folders that manifests are moved to once they were reported.
-    With a ``cluster``, its workers read, check and post; else this process does.
+    ``again`` is the command that posts in the same way, with ``{}`` for the manifests, and ``elsewhere`` the
+    same with absolute paths, for who is in another folder. ``xlsx`` says that the report has a workbook,
+    ``acks`` that a dry run writes acknowledgments of EDI, as a preview. ``archive`` and ``quarantine`` are
+    the folders that manifests are moved to once they were reported. With a ``cluster``, its workers read,
+    check and post; else this process does.
     """
 
     command: str
@@ -98,6 +99,7 @@ class Job:
     ledger_named: bool = False
     ask: bool = False
     again: str = ""
+    elsewhere: str = ""
     xlsx: bool = False
     acks: bool = False
     archive: Path | None = None
@@ -184,7 +186,8 @@ class _Run:
         log, job = self._world.log, self._job
         log.run_id = self._id
         to = self._destination.identity if self._destination else ""
-        log.tell("run-started", command=job.command, destination=to, manifests=job.arguments)
+        named = [remote.shown(name) if remote.is_url(name) else name for name in job.arguments]
+        log.tell("run-started", command=job.command, destination=to, manifests=named)
 
     def _terms(self) -> Terms:
         job = self._job
@@ -289,9 +292,7 @@ class _Run:
                 delivery.compare(ledger, self._id, grouping, outcomes, heard.recorded)
             left = send & ~heard.ended & ~earlier.in_doubt
             if ledger.shared:
-                left &= ~delivery.done_by_others(
-                    grouping, left, ledger, destination, outcomes, accept_doubt=self._job.retry_in_doubt
-                )
+                left &= ~delivery.done_by_others(grouping, left, ledger, destination, outcomes)
             outcomes.put_all(left, Status.NOT_SENT, "run-stopped", f"not sent: {stopped}")
             answers = self._answers(batch, ledger.next_control_number)
             summary = self._report(batch, outcomes, stopped, int(heard.mailed.sum()), answers)
@@ -344,7 +345,7 @@ class _Run:
             ears = Ears(ledger, told, progress.say).and_of(log).and_of(self._world.tracing)
             if (work := self._work(batch.grouping, send, ledger, rules, earlier)) and self._workers:
                 return self._workers.post(work, ears.told, self._world.interruption)
-            queues, others = self._queues(batch.grouping, send, ledger, earlier, ears.told)
+            queues, others = self._queues(batch.grouping, send, ledger, earlier, ears.told, rules)
             return delivery.deliver(
                 queues,
                 settings,
@@ -381,6 +382,7 @@ class _Run:
             orders=int(send.sum()),
             queues=grouping.by_order(send, delivery.beginning(self._id)),
             tried=earlier.tried,
+            failed=earlier.failed,
             settings=settings,
             ledger=ledger,
             address=address,
@@ -395,15 +397,18 @@ class _Run:
         ledger: Memory,
         earlier: delivery.Earlier,
         told: Callable[[Fulfillment, Told], None],
+        rules: Rules,
     ) -> tuple[Iterator[Sequence[Fulfillment]], Others | None]:
         """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
         from importer.ledger import Ledger  # noqa: PLC0415 - as above
 
         if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
             return grouping.by_order(send), None
-        accept, to = self._job.retry_in_doubt, self._destination
+        accept, most, to = rules.accept_doubt, rules.max_attempts, self._destination
         queues = grouping.by_order(send, delivery.beginning(self._id))
-        return delivery.beside_others(queues, ledger, to, self._id, earlier, told, accept_doubt=accept)
+        return delivery.beside_others(
+            queues, ledger, to, self._id, earlier, told, accept_doubt=accept, max_attempts=most
+        )
 
     def _answers(
         self, batch: Batch, number: Callable[[str], int], *, preview: bool = False
@@ -416,7 +421,7 @@ class _Run:
     def _report(
         self, batch: Batch, outcomes: Outcomes, stopped: str, mails: int, answers: tuple[Answers, ...]
     ) -> Summary:
-        with batches.sinks(batch, self._folder, self._job.again, xlsx=self._job.xlsx) as made:
+        with batches.sinks(batch, self._folder, self._job.elsewhere, xlsx=self._job.xlsx) as made:
             sinks = (*made, *answers)
             tables = batches.write(batch, outcomes, self._folder, sinks)
             facts = self._facts(tables, stopped, mails)
@@ -465,7 +470,7 @@ class _Run:
             job.encoding,
             job.strict_tracking,
             job.retry_in_doubt,
-            job.again,
+            job.elsewhere,
             job.sheet,
         )
         return Run(
@@ -490,7 +495,7 @@ class _Run:
 
     def _unreported(self, ledger: Ledger, stopped: str, error: ImporterError) -> CannotGoOn:
         """Remember that the run ends without its report, and say how to have it written later."""
-        why = "; ".join(filter(None, (stopped, str(error))))
+        why = _both(stopped, str(error))
         with suppress(CannotGoOn):  # the disk may be the ledger's, too; then the run counts as killed
             ledger.finish_run(
                 self._id,
@@ -504,3 +509,10 @@ class _Run:
             f"{why}; what was posted is in the ledger, and 'importer runs {self._id}{place} --report DIR' "
             "writes the report later, from the ledger and the manifests"
         )
+
+
+def _both(trouble: str, another: str) -> str:
+    """Both troubles in words; once where they are about the same, as of a ledger that is gone."""
+    if trouble.partition(": ")[0] == another.partition(": ")[0]:
+        return trouble
+    return "; ".join(filter(None, (trouble, another)))

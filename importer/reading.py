@@ -324,6 +324,7 @@ def page(manifest: Manifest) -> Page:
         blocks=blocks,
         addresses=_addresses(manifest),
         encoding=manifest.encoded.encoding,
+        decimal_comma=manifest.fit.layout.decimal_comma,
     )
 
 

@@ -15,17 +15,22 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from importer import cells as columns
+from importer.cells import cleaned, unspaced, whole_number
 from importer.errors import SetupError
 from importer.model import FINE
 from importer.report import carried, phrases
 from importer.report.changes import Change, Changes, Kind
 from importer.report.finished import IDENTITY, rows_of
 from importer.report.review import Found, Group
+from schemas.cleaning import NARROWED
 from schemas.formulas import unguarded
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from importer.report.carried import Said
     from importer.report.finished import Block, Finished, Row
 
     Text: TypeAlias = pa.Array[Any]
@@ -91,8 +96,8 @@ def compare(reports: Sequence[Finished], limit: int) -> Changes:
     A row is known by its order id, tracking number and SKU, as far as all reports have these columns; of rows
     that are alike in these it counts how many there are. One whose cells can't be told apart is known by its
     text. A row of a mended errors.csv is the one that its line says, whatever was mended, if that file is as
-    it was read and one cell of those is as before. Where a report does not have a row, what is known of it
-    from before still holds.
+    it was read, and the order id or the tracking number as before. Where a report does not have a row, what
+    is known of it from before still holds.
 
     Raises:
         SetupError: two are of the same run, or one can't be read.
@@ -101,8 +106,9 @@ def compare(reports: Sequence[Finished], limit: int) -> Changes:
     _refuse_same_run(in_order)
     with_rows = [report.identity for report in in_order if report.summary.rows["total"]]
     names = [name for name in IDENTITY if all(name in identity for identity in with_rows)]
-    folders = {report.folder.resolve() for report in in_order}
-    history = _History([carried.said(report, folders) for report in in_order])
+    homes = {report.folder.resolve(): number for number, report in enumerate(in_order)}
+    errors = carried.tables(homes)
+    history = _History([carried.said(report, homes, errors) for report in in_order], homes)
     for number, report in enumerate(in_order):
         history.add(number, report, names)
     kinds = history.kinds(len(in_order) - 1)
@@ -222,21 +228,24 @@ class _Alike:
 class _History:
     """What became, report after report, of every row that failed in one: all others are not kept."""
 
-    def __init__(self, said: Sequence[Mapping[tuple[str, str], str]]) -> None:
-        """``said`` is, for each report, what the lines of its manifests say of themselves."""
+    def __init__(self, said: Sequence[Mapping[str, Said]], homes: Mapping[Path, int]) -> None:
+        """``said`` is what the lines of each report's manifests say; ``homes`` numbers the folders."""
         self._said = said
-        self._keys_of: dict[str, set[str]] = {}  # by what the report said of the row
+        self._homes = homes
+        self._keys_of: list[dict[bytes, str]] = [{} for _ in said]  # by what the report said of the row
         self._known: dict[str, _Alike] = {}
         self._mended: dict[str, list[_Failure]] = {}
 
     def add(self, number: int, report: Finished, names: Sequence[str]) -> None:
         start = 0
         for block in report.blocks():
-            keys = self._tied(self._said[number], block, _keys(block, names))
+            keys = self._tied(number, block, _keys(block, names))
             attention = _needs_attention(block)
+            failing, faulty = keys.filter(attention).to_pylist(), _chosen(block, attention)
             if any(self._said[number + 1 :]):
-                self._remember(_chosen(block, attention), keys.filter(attention))
-            self._fail(number, start, keys, block["import_code"], _places(attention))
+                self._keys_of[number].update(zip(carried.of_block(faulty), failing, strict=True))
+            places = (start + at for at in _places(attention))
+            self._fail(number, failing, faulty["import_code"].to_pylist(), places)
             fine = pc.invert(attention)
             self._pass(keys.filter(fine).to_pylist(), block["import_status"].filter(fine).to_pylist())
             start += len(keys)
@@ -254,39 +263,39 @@ class _History:
             failures.sort(key=lambda failure: (failure.last, failure.at))
         return found
 
-    def _tied(self, said: Mapping[tuple[str, str], str], block: Block, keys: Text) -> Text:
+    def _tied(self, number: int, block: Block, keys: Text) -> Text:
         """The keys, where a line says which row it was that of that row."""
-        if not said:
+        if not self._said[number]:
             return keys
-        places = zip(block["import_source"].to_pylist(), block["import_row"].to_pylist(), strict=True)
-        tied = (
-            self._before(said.get(place, ""), key)
-            for place, key in zip(places, keys.to_pylist(), strict=True)
-        )
+        rows = (block[name].to_pylist() for name in ("import_source", "import_row"))
+        tied = (self._before(number, *row) for row in zip(*rows, keys.to_pylist(), strict=True))
         return pa.array(tied, pa.large_string())
 
-    def _before(self, told: str, key: str) -> str:
-        """What the row was known by of which that is told: the one key that shares a cell with its own."""
-        found = self._keys_of.get(told, set())
-        return next(iter(found)) if len(found) == 1 and _share_a_cell(key, *found) else key
+    def _before(self, number: int, source: str, row: str, key: str) -> str:
+        """What the row was known by before it was mended, as far as its line says.
 
-    def _remember(self, block: Block, keys: Text) -> None:
-        for told, key in zip(carried.of_block(block).to_pylist(), keys.to_pylist(), strict=True):
-            self._keys_of.setdefault(told, set()).add(key)
+        Two nights may have said the same of two rows: the one is meant that names the same parcel, first of
+        the report that the line stands with, then of the newest.
+        """
+        said = self._said[number].get(source)
+        told = said and said.told.get(row)
+        if not said or not told:
+            return key
+        home = [self._homes[said.folder]] if said.folder in self._homes else []
+        found = (self._keys_of[each].get(told) for each in (*home, *reversed(range(number))))
+        return next((known for known in found if known and _name_the_same(key, known)), key)
 
-    def _fail(self, number: int, start: int, keys: Text, codes: Text, places: Sequence[int]) -> None:
-        taken = pa.array(places, pa.int64())
-        found = keys.take(taken).to_pylist(), map(sys.intern, codes.take(taken).to_pylist())
-        for at, key, code in zip(places, *found, strict=True):
+    def _fail(self, number: int, keys: Iterable[str], codes: Iterable[str], places: Iterable[int]) -> None:
+        for at, key, code in zip(places, keys, map(sys.intern, codes), strict=True):
             alike = self._known.get(key)
             if alike is None:
                 alike = self._known[key] = _Alike([])
             if alike.failing < len(alike.open):
                 failure = alike.open[alike.failing]
                 failure.before, failure.code = failure.code, code
-                failure.last, failure.at = number, start + at
+                failure.last, failure.at = number, at
             else:
-                alike.open.append(_Failure(number, "", code, number, start + at))
+                alike.open.append(_Failure(number, "", code, number, at))
                 self._mended.get(key, [])[:1] = []  # it is not so any more
             alike.failing += 1
 
@@ -316,15 +325,21 @@ def _kind(failure: _Failure, last: int) -> Kind:
 
 
 def _keys(block: Block, names: Sequence[str]) -> Text:
-    """What each row is known by, as one text."""
-    cells = [pc.utf8_trim_whitespace(block[name]).cast(pa.large_string()) for name in names]
-    blank = pa.repeat("", len(block["import_row"])).cast(pa.large_string())
-    return pc.binary_join_element_wise(blank, *cells, pa.scalar(_BETWEEN, pa.large_string()))
+    """What each row is known by, as one text: what the cells say, however it is written."""
+    blank = pa.repeat("", len(block["import_row"]))
+    cells = {
+        name: cleaned(columns.unguarded(block[name]), narrow=name in NARROWED) if name in names else blank
+        for name in IDENTITY
+    }
+    cells["order_id"] = whole_number(cells["order_id"])
+    cells["tracking_number"] = unspaced(cells["tracking_number"])
+    texts = [column.cast(pa.large_string()) for column in cells.values()]
+    return pc.binary_join_element_wise(*texts, pa.scalar(_BETWEEN, pa.large_string()))
 
 
-def _share_a_cell(key: str, other: str) -> bool:
-    """Whether two keys have one cell in common that is not blank."""
-    pairs = zip(key.split(_BETWEEN), other.split(_BETWEEN), strict=False)
+def _name_the_same(key: str, other: str) -> bool:
+    """Whether two keys have the order id or the tracking number in common: an SKU is in many parcels."""
+    pairs = zip(key.split(_BETWEEN)[:-1], other.split(_BETWEEN)[:-1], strict=False)
     return any(mine and mine == theirs for mine, theirs in pairs)
 
 

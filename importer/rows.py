@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer import tracking
-from importer.cells import cleaned, unspaced
+from importer.cells import cleaned, unspaced, whole_number
 from importer.findings import NO_MENTIONS, Findings, Mentions, number_of
 from importer.model import MAIL_ALONE
 from schemas.cleaning import NARROWED
@@ -234,8 +234,7 @@ class Checker:
 
     def _plain_order_id(self, cells: Text) -> Text:
         """Without a spreadsheet's ``.0`` and, where it is a number, leading zeros."""
-        if pc.any(pc.ends_with(cells, ".0")).as_py():
-            cells = pc.replace_substring_regex(cells, r"^(\d+)\.0$", r"\1")
+        cells = whole_number(cells)
         if self.order_id == "integer" and pc.any(pc.starts_with(cells, "0")).as_py():
             cells = pc.replace_substring_regex(cells, r"^0+(\d+)$", r"\1")
         return cells

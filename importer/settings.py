@@ -134,6 +134,12 @@ def load(config: Path | None, environment: Mapping[str, str]) -> Settings:
     return Settings(None, {})
 
 
+def config_here() -> Path | None:
+    """The configuration that ``load`` reads in this folder when none is named, if there is one."""
+    path = Path(FILE_NAME)
+    return path if path.exists() else None
+
+
 def destination(
     settings: Settings, name: str, environment: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> DestinationSettings:

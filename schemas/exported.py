@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from schemas import cleaning
 from schemas.codes import code_of
 from schemas.formulas import FORMULA, PLAIN_NUMBER
-from schemas.manifest import LINE, judged, rules
+from schemas.manifest import EDI_VERDICT, LINE, judged, rules
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -30,7 +30,8 @@ def exported(
     """What a table with these canonical ``columns`` is judged by, cell by cell, as JSON.
 
     The arguments are as for ``schemas.manifest.judged`` and ``rules``. ``together`` has the columns of
-    which all or none are blank, and the code for one that is.
+    which all or none are blank, and the code for one that is; ``alone`` those of which, where they are not
+    blank, nothing else in the row is judged.
     """
     may_be_blank = judged(columns, takes, optional)
     found = rules([*may_be_blank], order_id=order_id)
@@ -46,6 +47,7 @@ def exported(
         "together": {name: f"blank-{name}" for name in LINE}
         if all(may_be_blank.get(name) for name in LINE)
         else {},
+        "alone": [name for name in found if name == EDI_VERDICT],
         "codes": {name: {"meaning": code.meaning, "hint": code.hint} for name, code in codes.items()},
         "cleaning": _cleaning(),
         "formulas": {"formula": javascript(FORMULA), "plain": javascript(PLAIN_NUMBER)},
@@ -79,6 +81,7 @@ def _cleaning() -> dict[str, Any]:
         "invisible": cleaning.INVISIBLE,
         "ascii": cleaning.ASCII,
         "wrapped": javascript(cleaning.WRAPPED),
+        "round": javascript(cleaning.ROUND),
         "spaces": "".join(filter(str.isspace, map(chr, range(_LAST_SPACE + 1)))),
         "breaks": "".join(text for text in map(chr, range(_LAST_SPACE + 1)) if text.splitlines() == [""]),
     }

@@ -52,6 +52,25 @@ def test_a_notice_is_posted_and_acknowledged(tmp_path: Path, capsys: pytest.Capt
     assert "~AK1*SH*31~AK2*856*0001~AK5*A~AK9*A*1*1*1~" in text
 
 
+def test_a_ledger_that_is_gone_before_its_answer_has_a_number_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(seen: program.Seen) -> program.Reply:
+        (tmp_path / "l.db").unlink(missing_ok=True)
+        return program.created(seen)
+
+    monkeypatch.setenv("ADM_TOKEN", "a-token")
+    notice = interchanges.notice("1001", ONE, ("A", 2))
+    manifest = written(tmp_path / "one.edi", interchanges.x12("856", notice))
+    with program.Platform(gone) as platform:
+        program.configuration(tmp_path / "importer.toml", platform.url)
+        ended = program.here(capsys, "post", manifest, "--ledger", "l.db")
+
+    assert ended.status == 4
+    assert ended.err.count("its file was moved, deleted or replaced") == 1
+    assert "; what was posted is in the ledger, and 'importer runs " in ended.err
+
+
 def test_the_same_document_again_is_skipped_and_another_under_its_number_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

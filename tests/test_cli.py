@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from importer.ledger import Ledger
+from importer.longest import LONGEST_REPORTED, cells_up_to
 from importer.sandbox import Sandbox, Store
 from tests.program import (
     HEADER,
@@ -111,6 +112,7 @@ def test_some_rows_need_attention_1(capsys: Output) -> None:
         ("post m.csv --sandbox --timeout 0", "--timeout: found 0.0, expected seconds"),
         ("post m.csv --sandbox --max-attempts 0", "--max-attempts: found 0, expected a whole number"),
         ("post m.csv --sandbox --ledger mysql://host/db", "an address that begins with mysql://"),
+        ('post m.csv --sandbox --ledger "postgresql://host/db"', "an address with something before it"),
         ("--config none.toml post m.csv", "none.toml: no such file, expected the configuration"),
         ("runs unknown", "run unknown: unknown; there is no ledger at"),
         ("deliver m.csv", "No such command 'deliver'"),
@@ -643,6 +645,22 @@ def test_a_torn_row_that_nobody_mended_stays_faulty(
     assert [row["import_code"] for row in table(report / "rows.csv")] == [code, "parcel-held"]
     assert (ended.status, store.counts["requests"]) == (1, 0)
     assert [row["import_status"] for row in table(again / "rows.csv")] == ["invalid", "held"]
+
+
+def test_a_torn_row_of_great_length_keeps_no_other_from_being_mended(capsys: Output, store: Store) -> None:
+    guarded = "=" + "x" * 131_071  # the quote against formulas makes it longer than a manifest's cell may be
+    torn = ",".join(["1001", "x" * 70_000, "1", "y" * 70_000, "surplus"])
+    manifest(Path("m.csv"), torn, f"1002,{guarded},1,TRACK2", "1003,A,0,TRACK3")
+    _, report = post(capsys, "m.csv")
+    mended = (report / "errors.csv").read_text(encoding="utf-8-sig").replace("1003,A,0,", "1003,A,1,")
+    Path("mended.csv").write_text(mended, encoding="utf-8")
+
+    ended, again = post(capsys, "mended.csv")
+
+    assert (ended.status, len(store.created)) == (1, 1)
+    with cells_up_to(LONGEST_REPORTED):
+        found = [(row["import_row"], row["import_status"]) for row in table(again / "rows.csv")]
+    assert found == [("2", "invalid"), ("3", "invalid"), ("4", "created")]
 
 
 def test_what_partial_left_out_is_never_called_done(capsys: Output, store: Store) -> None:

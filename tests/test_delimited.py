@@ -462,6 +462,19 @@ def test_a_cell_may_have_131072_characters_and_no_more(quote: str, letter: str, 
     )
 
 
+@pytest.mark.parametrize(
+    "end", ["\n1001,MUG,m.csv,3\n", '\n1,"5" pipe,m.csv,3\n'], ids=["strict", "not strict"]
+)
+def test_in_a_report_a_cell_may_have_all_that_stood_in_a_torn_row(end: str) -> None:
+    header = ("Order #", "SKU", "import_source", "import_row")
+    torn = '1002,"' + "x" * LIMIT + '""x""' + "中" * LIMIT + '"'
+    text = ",".join(header) + "\n" + '"' + torn.replace('"', '""') + '",,m.csv,2' + end
+
+    found = read_text(text, header)
+    assert (found.rows[2], found.rows[3][2:]) == ((torn, "", "m.csv", "2"), ("m.csv", "3"))
+    assert csv.field_size_limit() == LIMIT
+
+
 def test_doubled_quotes_count_once_for_the_length_of_a_cell() -> None:
     text = "a,b\n1\n3," + '"' + '""' * LIMIT + '"\n'
 

@@ -86,7 +86,7 @@ def test_a_run_that_stopped_tells_what_others_came_to_an_end_with(tmp_path: Path
     with Ledger(tmp_path / "ledger.db", now=lambda: AT) as ledger:
         beside(ledger, parcels)
         left = np.array([True, True, True, True])
-        done = delivery.done_by_others(parcels, left, ledger, ADM, outcomes, accept_doubt=False)
+        done = delivery.done_by_others(parcels, left, ledger, ADM, outcomes)
 
     assert done.tolist() == [False, True, True, False]
     assert [STATUSES[number] for number in outcomes.status] == ["not-sent", "skipped", "in-doubt", "not-sent"]

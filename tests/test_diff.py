@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.program import HEADER, Ended, here, manifest, settle_in
+from tests.program import HEADER, Ended, end, here, manifest, settle_in, start
 
 Output = pytest.CaptureFixture[str]
 KINDS = ("newly_failing", "changed", "still_failing", "mended", "gone")
@@ -298,6 +299,11 @@ def sent(output: Output, manifest: str, name: str) -> str:
     return name
 
 
+def posted(output: Output, name: str, *rows: str) -> str:
+    """The report of a run of a manifest that is called the same every night."""
+    return sent(output, str(manifest(Path("manifest.csv"), *rows)), name)
+
+
 BAD = ("x1,MUG,1,TRACK00001", "1002,,1,TRACK00002", "1003,MUG,1,T3", "1004,MUG,0,TRACK00004")
 GOOD = (("x1,MUG", "1001,MUG"), ("1002,,", "1002,HAT,"), ("1,T3", "1,TRACK00003"))
 
@@ -348,6 +354,82 @@ def test_a_row_with_nothing_left_of_what_it_was_known_by_is_another(capsys: Outp
     sent(capsys, mended("a.csv", "one", ("x1,MUG,1,TRACK00001", "1001,HAT,1,TRACK00002")), "two")
 
     assert changes(capsys, "one", "two") == nothing(gone=GONE)
+
+
+def test_a_row_that_shares_nothing_but_its_sku_is_another(capsys: Output) -> None:
+    posted(capsys, "monday", "1001,MUG,1,TRACK00001", "1002,MUG,1,")
+    posted(capsys, "tuesday", "2001,MUG,1,TRACK00011", "2002,MUG,1,")
+    sent(capsys, mended("a.csv", "tuesday", ("2002,MUG,1,", "2002,MUG,1,TRACK00012")), "wednesday")
+
+    assert changes(capsys, "monday", "wednesday") == nothing(
+        gone=[("1002", "MUG", "blank-tracking-number", "in monday", "since monday")]
+    )
+
+
+@pytest.mark.parametrize("name", ["tuesday/errors.csv", "a.csv"])
+def test_a_row_is_known_again_though_another_night_said_the_same_of_another(
+    name: str, capsys: Output
+) -> None:
+    posted(capsys, "monday", "1001,MUG,1,", "1009,MUG,1,")
+    posted(capsys, "tuesday", "2001,MUG,1,", "1009,HAT,1,")
+    changed = ("2001,MUG,1,", "2001,CUP,1,TRACK00001"), ("1009,HAT,1,", "1009,CAP,1,TRACK00009")
+    sent(capsys, mended(name, "tuesday", *changed), "wednesday")
+
+    blank = "blank-tracking-number"
+    assert changes(capsys, "monday", "tuesday", "wednesday") == nothing(
+        mended=[
+            ("2001", "MUG", blank, "in tuesday", "since tuesday", "created in wednesday"),
+            ("1009", "HAT", blank, "in tuesday", "since tuesday", "created in wednesday"),
+        ],
+        gone=[
+            ("1001", "MUG", blank, "in monday", "since monday"),
+            ("1009", "MUG", blank, "in monday", "since monday"),
+        ],
+    )
+
+
+@pytest.mark.parametrize("name", ["one/errors.csv", "errors-corrected.csv"])
+def test_a_mended_row_is_known_again_from_any_directory(
+    name: str, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night(capsys, "one", *BAD)
+    sent(capsys, mended(name, "one", *GOOD), "two")
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+
+    assert len(changes(capsys, tmp_path / "one", tmp_path / "two")["mended"]) == 3
+
+
+def test_a_mended_row_is_known_again_where_the_reports_were_moved_to(capsys: Output) -> None:
+    night(capsys, "one", *BAD)
+    sent(capsys, mended("one/errors.csv", "one", *GOOD), "two")
+    Path("archive").mkdir()
+    Path("one").rename("archive/first")
+
+    assert len(changes(capsys, "archive/first", "two")["mended"]) == 3
+
+
+def test_a_row_is_known_however_its_cells_are_written(capsys: Output) -> None:
+    night(capsys, "one", "1001,MUG,0,1Z999AA10300000028")
+    night(capsys, "two", '="1001.0",MUG,0,1Z 999 AA1 03 0000 0028', "1002,MUG,0,TRACK00002")
+    night(capsys, "three", "\uff11\uff10\uff10\uff11,\u200bMUG,0,1Z999AA10300000028")
+
+    code = "quantity-below-one"
+    assert changes(capsys, "one", "two") == nothing(
+        newly_failing=[("1002", "MUG", code, "in two", "since two")],
+        still_failing=[('="1001.0"', "MUG", code, "in two", "since one")],
+    )
+    found = changes(capsys, "one", "two", "three")
+    assert [row[2:] for row in found["still_failing"]] == [(code, "in three", "since one")]
+
+
+def test_a_manifest_that_is_a_named_pipe_now_is_not_waited_for(capsys: Output) -> None:
+    for name in ("one", "two"):
+        night(capsys, name, "1001,MUG,0,TRACK00001")
+        Path(f"{name}.csv").unlink()
+        os.mkfifo(f"{name}.csv")
+
+    assert end(start("diff", "one", "two")).status == 0
 
 
 def test_the_errors_csv_of_a_report_that_was_not_named_tells_nothing_of_others(capsys: Output) -> None:

@@ -17,7 +17,7 @@ import trustme
 
 from importer import doctor
 from importer.doctor import Asked, Check, Verdict, World
-from importer.ledger import Ledger
+from importer.ledger import Address, Ledger
 from importer.model import Intent, Outcome, Status
 from importer.plans import plan
 from importer.sandbox import Sandbox, Shop, Store
@@ -26,6 +26,9 @@ from tests.receivers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from importer.ledger import Location
+    from tests.postgresql import Server
 
     Output = pytest.CaptureFixture[str]
 
@@ -39,9 +42,15 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settle_in(tmp_path, monkeypatch)
 
 
-def examined(*, to: str | None = None, layouts: tuple[str, ...] = (), **world: Any) -> dict[str, Check]:  # noqa: ANN401 - as World has them
+def examined(
+    *,
+    to: str | None = None,
+    layouts: tuple[str, ...] = (),
+    ledger: Location = LEDGER,
+    **world: Any,  # noqa: ANN401 - as World has them
+) -> dict[str, Check]:
     """All checks by what was checked."""
-    asked = Asked(None, to, LEDGER, Path("reports"), layouts)
+    asked = Asked(None, to, ledger, Path("reports"), layouts)
     surroundings = World({"ADM_TOKEN": TOKEN, "XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]}, **world)
     return {check.what: check for check in doctor.examine(asked, surroundings)}
 
@@ -263,6 +272,59 @@ def test_a_ledger_with_something_in_doubt() -> None:
         "1 fulfillment, the oldest for 2.0 days",
         "look them up on the platform, then: importer settle",
     )
+
+
+def test_what_a_run_that_lives_is_sending_is_not_in_doubt() -> None:
+    destination = "adm http://127.0.0.1:9"
+    with Ledger(LEDGER) as ledger:
+        with ledger.lock(destination):
+            ledger.intend(Intent(destination, ("1",), "T", "content", "R")).result()
+            living = examined()["in doubt"]
+        dead = examined()["in doubt"]
+
+    assert (living, dead.verdict) == (Check("in doubt", Verdict.FINE, "nothing"), Verdict.TO_DO)
+
+
+@pytest.mark.postgresql
+def test_what_a_run_that_lives_is_sending_from_another_host_is_not_in_doubt(server: Server) -> None:
+    with server.schema() as address, Ledger(address) as ledger:
+        with ledger.lock("adm", run_id="R"):
+            ledger.intend(Intent("adm", ("1",), "T", "content", "R")).result()
+            living = examined(ledger=address)["in doubt"]
+        dead = examined(ledger=address)["in doubt"]
+
+    assert (living, dead.verdict) == (Check("in doubt", Verdict.FINE, "nothing"), Verdict.TO_DO)
+
+
+@pytest.mark.postgresql
+def test_a_ledger_that_this_user_may_only_read(server: Server) -> None:
+    with server.schema() as address, Ledger(address):
+        read_only = Address(f"{address.reveal()}%20-cdefault_transaction_read_only%3Don")
+        checks = examined(ledger=read_only)
+
+    assert (checks["ledger: writing"].verdict, checks["ledger"].verdict) == (Verdict.TO_DO, Verdict.FINE)
+    assert checks["ledger: writing"].found == (
+        f"{read_only}: the database can only be read, so that it is not the primary server's"
+    )
+
+
+def test_a_ledger_that_is_gone_is_not_called_one_that_is_yet_to_be_made() -> None:
+    with Ledger(LEDGER) as ledger, ledger.lock("adm http://127.0.0.1:9"):
+        pass
+    LEDGER.unlink()
+
+    found = examined()["ledger"]
+
+    assert found.verdict is Verdict.TO_DO
+    assert "it is gone, though there was one, as ledger.db." in found.found
+
+
+def test_what_developers_alone_install_is_no_extra_that_is_missing() -> None:
+    found = examined()["extras"].found
+
+    named = {name for part in found.split("; ") for name in part.split(": ")[1].split(", ")} - {"none"}
+    assert "http" in named
+    assert named & {"test", "check", "bench"} == set()
 
 
 def test_a_ledger_that_is_none() -> None:

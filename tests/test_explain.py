@@ -173,8 +173,8 @@ def test_a_row_of_a_report_leads_to_its_fulfillment(capsys: Output, platform: Pl
     told = ["first: row 2 of m.csv", "  then   created", "", *first(platform)]
     for name in ("first:2", "first:m.csv:2"):
         assert lines(explain(capsys, name)) == told
-    table = Path("first/errors.csv")
-    assert lines(explain(capsys, f"{table}:5"))[0] == f"{table}: row 5 of m.csv"
+    for file in ("rows.csv", "errors.csv", "summary.json", "report.html"):
+        assert lines(explain(capsys, f"first/{file}:5"))[0] == f"first/{file}: row 5 of m.csv"
 
 
 @pytest.mark.usefixtures("platform")
@@ -185,6 +185,19 @@ def test_a_row_that_was_never_sent_is_told_with_the_words_of_the_report(capsys: 
     assert told[1].startswith(f"  then   invalid ({said}): Qty Shipped: found '0', expected")
     assert told[2].startswith("  hint   delete the row if nothing of it was shipped")
     assert len(told) == 4
+
+
+def test_of_a_row_that_was_left_out_of_what_is_there_it_is_not_told_that_all_is_well(capsys: Output) -> None:
+    manifest(Path("part.csv"), "1001,MUG,1,TRACK00001", "1001,HAT,0,TRACK00001")
+    assert here(capsys, "post", "part.csv", "--sandbox", "--partial", "--report", "r").status == 1
+
+    then = (
+        "it is there, and is never sent again; this row was not part of it, or was mended since: see to it "
+        "on the platform"
+    )
+    for name, words in (("r:2", DONE), ("r:3", then), ("TRACK00001", DONE)):
+        assert f"  next   {words}" in lines(explain(capsys, name))
+        assert json.loads(explain(capsys, name, "--json").out)["fulfillments"][0]["next"] == words
 
 
 def test_rows_of_a_report_on_several_files_are_told_apart(capsys: Output) -> None:
@@ -200,6 +213,18 @@ def test_rows_of_a_report_on_several_files_are_told_apart(capsys: Output) -> Non
     assert lines(explain(capsys, "r:b.csv:2"))[:4:3] == ["r: row 2 of b.csv", "1002/TRACK00001"]
 
 
+def test_a_row_is_told_whatever_torn_row_of_great_length_the_report_has(capsys: Output) -> None:
+    torn = ",".join(["1002", "x" * 70_000, "1", "y" * 70_000, "surplus"])
+    manifest(Path("m.csv"), torn, "1003,MUG,0,TRACK00003")
+    assert here(capsys, "check", "m.csv", "--report", "r").status == 1
+
+    told = lines(explain(capsys, "r:3"))
+    assert (told[0], told[1].partition(":")[0]) == (
+        "r: row 3 of m.csv",
+        "  then   invalid (quantity-below-one)",
+    )
+
+
 @pytest.mark.usefixtures("platform")
 def test_a_row_that_the_report_has_not_is_unknown(capsys: Output) -> None:
     for name, words in (("first:99", "no row 99"), ("first:n.csv:2", "no row 2 of 'n.csv'")):
@@ -212,12 +237,9 @@ def test_what_is_no_report_is_refused(capsys: Output) -> None:
     manifest(Path("m.csv"), "1001,MUG,1,TRACK00001")
     Path("folder").mkdir()
     Path("bytes").write_bytes(b"\xff\xff")
-    no_table = "it is not a table that a report has"
-    faults = {"m.csv": no_table, "bytes": no_table, "folder/rows.csv": "No such file or directory"}
-    for path, words in faults.items():
-        ended = explain(capsys, f"{path.removesuffix('/rows.csv')}:2")
-        expected = f"importer: {path}: {words}; expected the folder of a report, or its rows.csv\n"
-        assert (ended.status, ended.out, ended.err) == (2, "", expected)
+    words = "found no report; expected the folder of a report, or its rows.csv, errors.csv or summary.json"
+    for path in ("m.csv", "bytes", "folder"):
+        assert explain(capsys, f"{path}:2") == Ended(2, "", f"importer: {path}: {words}\n")
 
 
 @pytest.mark.usefixtures("platform")

@@ -19,6 +19,10 @@ SECONDS = 300
 """More than it takes on any machine; what takes longer hangs."""
 
 
+LEAST_KILLS = {"race": 5}
+"""Two runs at once may be through with everything before the last kill comes."""
+
+
 def play(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
     """Play scenarios; bounded by kills, so that a slow machine has as many."""
     command = [sys.executable, "-m", "tests.kill_loop", "--json", f"--seconds={SECONDS}", *arguments]
@@ -27,28 +31,28 @@ def play(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
 
 
 def test_however_often_runs_are_ended_nothing_is_doubled_and_nothing_lost() -> None:
-    status, results = play("--kills=12", "--parcels=800")
+    status, results = play("--kills=12", "--parcels=2400")
 
     figures = ("doubled", "lost", "fulfillments", "faults")
     assert {result["scenario"]: [result[name] for name in figures] for result in results} == {
-        name: [0, 0, 800, []] for name in SCENARIOS
+        name: [0, 0, 2400, []] for name in SCENARIOS
     }
     assert status == 0
     assert all(result["in_doubt"] <= result["in_flight"] for result in results)
-    assert all(result["kills"] >= 10 for result in results)
+    assert all(result["kills"] >= LEAST_KILLS.get(result["scenario"], 10) for result in results)
 
 
 @pytest.mark.postgresql
 def test_with_a_database_nothing_is_doubled_and_nothing_lost_either() -> None:
-    status, results = play("--kills=6", "--parcels=500", "--postgresql")
+    status, results = play("--kills=6", "--parcels=900", "--postgresql")
 
     figures = ("doubled", "lost", "fulfillments", "faults")
     assert {result["scenario"]: [result[name] for name in figures] for result in results} == {
-        name: [0, 0, 500, []] for name in SCENARIOS.keys() - OF_FILES
+        name: [0, 0, 900, []] for name in SCENARIOS.keys() - OF_FILES
     }
     assert status == 0
     assert all(result["in_doubt"] <= result["in_flight"] for result in results)
-    assert all(result["kills"] >= 5 for result in results)
+    assert all(result["kills"] >= LEAST_KILLS.get(result["scenario"], 10) // 2 for result in results)
 
 
 def test_a_loop_that_breaks_the_guarantee_is_caught() -> None:

@@ -1,10 +1,13 @@
 """The ledger: what may follow what, what is on the disk and when, who may write, what is never harmed."""
 
+import os
+import pwd
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -18,7 +21,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.errors import CannotGoOn, RunInProgress, SetupError
-from importer.ledger import NEXT, Ledger, Run, TransitionRefused, Verdict, exists, may_send, verdict
+from importer.ledger import (
+    NEXT,
+    Ledger,
+    Run,
+    TransitionRefused,
+    Verdict,
+    exists,
+    location,
+    may_send,
+    obstacle,
+    verdict,
+)
 from importer.model import Entry, Intent, Outcome, State, Status
 from tests.homes import Home, Homes, at, told_of
 
@@ -819,6 +833,41 @@ def test_a_place_where_no_file_can_be_made_is_refused(tmp_path: Path) -> None:
     )
 
 
+@contextmanager
+def another_user() -> Iterator[None]:
+    """Be somebody who may not do everything, as root may."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+
+
+def test_what_keeps_a_run_from_writing_a_file_is_known_before_it_begins() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        path = folder / "ledger.db"
+        nothing_yet = obstacle(path)
+        with Ledger(path):
+            pass
+        path.chmod(0o444)
+        folder.chmod(0o777)
+        with another_user():
+            no_file = obstacle(path)
+        folder.chmod(0o555)
+        with another_user():
+            no_folder = obstacle(folder / "new" / "ledger.db")
+        folder.chmod(0o700)
+
+    assert (nothing_yet, no_file, no_folder) == (
+        "",
+        f"{path} can't be written by this user",
+        f"{folder} can't be written by this user",
+    )
+
+
 @pytest.mark.parametrize("where", ["mysql://importer:secret@db/ledger", Path("mysql://db/ledger")])
 def test_an_address_of_another_database_is_refused_without_repeating_its_password(where: str | Path) -> None:
     for attempt in (lambda: Ledger(where), lambda: exists(where)):
@@ -828,6 +877,43 @@ def test_an_address_of_another_database_is_refused_without_repeating_its_passwor
             "ledger: found an address that begins with mysql://, expected the path of a file, or "
             "postgresql://user@host/database"
         )
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(
+            '"postgresql://h/d"',
+            "'postgresql://h/d'",
+            " postgresql://h/d",
+            "\tpostgres://h/d\n",
+            "“postgresql://h/d”",
+        ),
+        *(
+            "LEDGER=postgresql://h/d",
+            "://h/d",
+            Path('"postgresql://u:secret@h/d"'),
+            Path(" postgresql://h/d"),
+        ),
+    ],
+)
+def test_an_address_with_something_around_it_is_refused_and_not_taken_for_a_new_file(
+    where: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for attempt in (lambda: Ledger(where), lambda: exists(where)):
+        with pytest.raises(SetupError) as refused:
+            attempt()
+        assert str(refused.value) == (
+            "ledger: found an address with something before it, expected one that begins with postgresql://; "
+            "write it without quotes or spaces around it: as a new file it would have all sent again"
+        )
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("where", [" ledger.db", '"ledger.db"', "a:b", "./postgresql:/h"])
+def test_what_is_no_address_is_the_path_of_a_file(where: str) -> None:
+    assert location(where) == Path(where)
 
 
 # One run at a time --------------------------------------------------------------------------------------
@@ -1070,3 +1156,23 @@ def layout_of(path: Path) -> dict[str, object]:
             "indexes": {(name, " ".join((sql or "").split())) for name, sql in indexes},
             **columns,
         }
+
+
+# Copied ---------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_copied_under_a_first_run_that_has_sent_nothing_yet(tmp_path: Path) -> None:
+    with (
+        Ledger(tmp_path / "one.db", now=lambda: NOW) as one,
+        Ledger(tmp_path / "one.db") as same,
+        Ledger(tmp_path / "other.db") as other,
+    ):
+        one.intend(intent()).result()
+        with one.lock("another destination"), pytest.raises(RunInProgress) as refused:
+            same.copy_to(other)
+        assert str(refused.value) == (
+            f"another run is posting with this ledger: host {socket.gethostname()}, pid {os.getpid()}, since "
+            "2026-11-22 05:14:59 UTC; wait until it has ended"
+        )
+        assert other.is_empty(ADM)
+        assert same.copy_to(other)["fulfillments"] == 1

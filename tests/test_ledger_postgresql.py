@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from importer.errors import CannotGoOn, RunInProgress, SetupError
-from importer.ledger import Address, Claimed, Ledger, TransitionRefused, exists
+from importer.ledger import Address, Claimed, Ledger, TransitionRefused, exists, obstacle
 from importer.model import Intent, Outcome, State, Status
 from tests.postgresql import PASSWORD, Server
 from tests.test_ledger import (
@@ -77,6 +77,9 @@ def test_an_address_shows_itself_without_its_password() -> None:
         "postgres://importer@db/x": "postgres://importer@db/x",
         "postgresql://db:5432/x": "postgresql://db:5432/x",
         "postgresql:///x?user=me&password=secret&host=db": "postgresql:///x?user=me&password=***&host=db",
+        "postgresql://h/x?user=me&passw%6Frd=PW": "postgresql://h/x?user=me&passw%6Frd=***",
+        "postgresql://h/x?%73slpassword=PW&user=me": "postgresql://h/x?%73slpassword=***&user=me",
+        "postgresql://h/x?Password=PW&%20password%20=PW": "postgresql://h/x?Password=***&%20password%20=***",
         "postgresql://:secret@db/x": "postgresql://:***@db/x",
     }
     assert {uri: str(Address(uri)) for uri in shown} == shown
@@ -164,6 +167,40 @@ def test_what_can_not_be_reached_is_said_without_the_password(server: Server, ur
             attempt(address)
         assert words in str(refused.value)
         assert "canary" not in str(refused.value)
+
+
+def test_what_the_server_refuses_is_not_called_a_lost_connection(server: Server) -> None:
+    with pytest.raises(CannotGoOn) as refused:
+        Ledger(Address(f"postgresql://importer:canary@127.0.0.1:{server.port}/postgres"))
+    assert "the server refused the connection (" in str(refused.value)
+    assert str(refused.value).endswith("; see to user, password and database, and run the same command again")
+
+
+def test_what_keeps_a_run_from_writing_a_database_is_known_before_it_begins(place: Place) -> None:
+    schema = place.address.reveal().rpartition("%3D")[2]
+    guest = f"guest_of_{schema}"
+    as_guest = Address(place.address.reveal().replace("user=importer", f"user={guest}"))
+    read_only = Address(f"{place.address.reveal()}%20-cdefault_transaction_read_only%3Don")
+    place.sql(f"CREATE ROLE {guest} LOGIN")
+    place.sql(f"GRANT USAGE ON SCHEMA {schema} TO {guest}")
+    try:
+        before = [obstacle(each) for each in (place.address, as_guest, read_only)]
+        with Ledger(place.address):
+            pass
+        place.sql(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA {schema} TO {guest}")
+        place.sql("GRANT UPDATE, DELETE ON fulfillments TO PUBLIC")
+        after = [obstacle(each) for each in (place.address, as_guest)]
+    finally:
+        place.sql(f"DROP OWNED BY {guest}")
+        place.sql(f"DROP ROLE {guest}")
+
+    assert before == [
+        "",
+        "the user may not make tables there",
+        "the database can only be read, so that it is not the primary server's",
+    ]
+    lacking = "control_numbers, history, interchanges, order_claims, run_leases, runs"
+    assert after == ["", f"the user may not write the tables {lacking}"]
 
 
 def test_a_password_in_the_address_or_in_its_own_variable_opens_it(

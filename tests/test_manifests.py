@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importer import manifests
+from importer.cells import unguarded
 from importer.errors import ManifestError
-from importer.manifests import _unguarded as unguarded  # what undoes the report's guard
 from importer.manifests import delimited, layouts
 from importer.manifests.delimited import BAD_QUOTING, RAGGED, Misfit
 from importer.manifests.sources import Source

@@ -264,6 +264,19 @@ def test_a_posted_run_shows_its_time_and_the_words_of_the_destination(
     assert "not <b>that" not in html
 
 
+@pytest.mark.parametrize(("seconds", "keys"), [(60, 1), (0.1, 0)])
+def test_pauses_are_in_the_key_of_the_picture_only_where_there_are_any(
+    tmp_path: Path, seconds: float, keys: int
+) -> None:
+    rows = [(str(1001 + at), "A", "1", f"TRACK{at}") for at in range(2)]
+    found = page("m.csv", FIELDS, *rows, canonical=FIELDS)
+
+    html = written(account([ended(0), ended(seconds)]), [found], tmp_path)
+
+    assert "Rows over time: 2 rows" in html
+    assert html.count("</svg>pause</span>") == keys
+
+
 def test_the_report_of_an_earlier_run_has_its_page(tmp_path: Path, capsys: Output) -> None:
     manifest(tmp_path / "m.csv", "1001,A,1,TRACK1", "1002,B,0,TRACK2")
     first = here(capsys, "post", "m.csv", "--sandbox", "--ledger", "l.db", "--report", "R", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
-from importer.findings import name_of
+from importer.findings import Findings, name_of
 from importer.rows import Checker
 from schemas.exported import exported
 from schemas.manifest import NOTIFY
-from tests.program import end, here, manifest, settle_in, start, table
+from tests.program import configuration, end, here, manifest, settle_in, start, table
 from tests.test_page import FIELDS, HOSTILE, faulty, written
+from tests.test_report import account, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -240,6 +242,74 @@ def test_the_mended_rows_are_saved_and_imported(report: Opened, tmp_path: Path, 
         ("1003", "'=LID", "3", "TRACK3"),
         ("1004", "MUG", "2", "TRACK4"),
     ]
+
+
+def test_what_was_mended_by_itself_or_left_out_is_not_mended_with_all_others(
+    context: BrowserContext, tmp_path: Path, capsys: Output
+) -> None:
+    manifest(tmp_path / "m.csv", *(f"{1001 + at},MUG,two,TRACK{at}" for at in range(5)))
+    here(capsys, "check", "m.csv", "--report", "R")
+    opened = Opened(context, Path("R", "report.html"))
+    own = opened.open(2).get_by_role("textbox", name="quantity")
+    own.fill("3")
+    own.press("Enter")
+    opened.open(3).get_by_role("button", name="Leave this row out").click()
+    story = opened.open(4)
+    story.get_by_role("textbox", name="quantity").fill("2")
+
+    story.get_by_role("button", name="Apply to all 3 rows with “two”").click()
+
+    assert own.input_value() == "3"
+    assert opened.page.locator("#mended").inner_text() == "4 cells changed, 4 rows mended; 1 row left out."
+    opened.check()
+
+
+def test_what_changes_nothing_is_no_step_to_be_undone(report: Opened) -> None:
+    story = report.open(2)
+    box = story.get_by_role("textbox", name="Qty Shipped quantity")
+    box.fill("2.5")
+    assert "1 cell still wrong" in report.page.locator("#mended").inner_text()
+
+    story.get_by_role("button", name="Put back").locator("visible=true").click()
+
+    assert box.input_value() == "two"
+    assert report.page.locator("#mended").inner_text() == "Nothing is changed yet."
+    assert report.page.get_by_role("button", name="Undo").is_disabled()
+
+
+def test_where_all_rows_are_left_out_there_is_nothing_to_save(report: Opened) -> None:
+    for row in report.rows():
+        report.open(int(row)).get_by_role("button", name="Leave this row out").click()
+
+    report.page.get_by_role("button", name="Save the corrected errors.csv").click()
+
+    words = "All rows are left out: there is nothing to save, and nothing to import."
+    assert report.page.locator("#saved").inner_text() == words
+    assert [url for url in report.asked if url.startswith("blob:")] == []
+
+
+def test_what_the_page_says_to_do_in_the_downloads_folder_goes_to_the_same_ledger(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    manifest(tmp_path / "m.csv", *ROWS, header=HEADER)
+    configuration(tmp_path / "importer.toml", "http://127.0.0.1:9")
+    columns = '[columns]\norder_id = "Order #"\nsku = "Item SKU"\nquantity = "Qty Shipped"\n'
+    (tmp_path / "own.toml").write_text(f'{columns}tracking_number = "Tracking #"\n', encoding="utf-8")
+    orders = {"orders": [{"order_id": 1003, "line_items": [{"sku": "MUG", "quantity": 9}]}]}
+    (tmp_path / "orders.json").write_text(json.dumps(orders), encoding="utf-8")
+    run = ("post", "m.csv", "--sandbox", "orders.json", "--ledger", "l.db", "--layout", "own.toml")
+    assert end(start(*run, "--report", "R")).status == 1
+    opened = Opened(context, Path("R", "report.html"))
+
+    opened.save(tmp_path / "saved.csv")
+
+    here_is = tmp_path.absolute()
+    assert opened.page.locator("#saved").inner_text() == (
+        "Saved as errors-corrected.csv in your downloads. Next, in that folder: "
+        f"importer --config {here_is}/importer.toml post errors-corrected.csv --layout {here_is}/own.toml "
+        f"--ledger {here_is}/l.db --sandbox {here_is}/orders.json"
+    )
+    opened.check()
 
 
 def test_a_page_that_has_not_all_rows_saves_none(context: BrowserContext, tmp_path: Path) -> None:
@@ -465,6 +535,72 @@ def test_a_cell_of_many_line_breaks_is_judged_at_once(judged: Judge) -> None:
 
     assert judged(exported_of("string"), "tracking_number", [cell]) == ["bad-tracking-number"]
     assert by_importer("string", "tracking_number", [cell]) == ["bad-tracking-number"]
+
+
+@pytest.mark.parametrize("has_commas", [False, True])
+def test_a_decimal_comma_is_read_as_the_file_has_it(
+    context: BrowserContext, tmp_path: Path, *, has_commas: bool
+) -> None:
+    header = "Paketnummer;Kundenreferenz;Versandtag;Empfänger;Produktart;Artikelnummer;Menge"
+    lines = [
+        "TRACK1;1001;23.11.2026;Ada;Business;;1,0",
+        "TRACK2;1002;23.11.2026;Bo;Business;MUG;zwei",
+        "TRACK3;1003;23.11.2026;Cy;Business;;1,000",
+    ]
+    header = header if has_commas else "Tracking #;Order #;Date;Who;What;SKU;Qty"
+    manifest(tmp_path / "m.csv", *lines, header=header)
+    assert end(start("check", "m.csv", "--report", "R")).status == 1
+    opened = Opened(context, Path("R", "report.html"))
+    quantity = "Menge quantity" if has_commas else "Qty quantity"
+    sku = "Artikelnummer sku" if has_commas else "SKU sku"
+
+    first = opened.open(2)
+    second = opened.open(3).get_by_role("textbox", name=quantity)
+    third = opened.open(4).get_by_role("textbox", name=quantity)
+    first.get_by_role("textbox", name=sku).fill("MUG")
+    first.get_by_role("textbox", name=sku).press("Enter")
+    second.fill("2,00")
+
+    wrong = "false" if has_commas else "true"
+    assert first.get_by_role("textbox", name=quantity).get_attribute("aria-invalid") == wrong
+    assert second.get_attribute("aria-invalid") == wrong
+    assert third.get_attribute("aria-invalid") == "true"
+    told = opened.page.locator("#mended").inner_text()
+    assert told.startswith(f"1 cell changed, {'1 row' if has_commas else '0 rows'} mended")
+    opened.check()
+
+
+def test_what_the_importer_took_is_right_as_long_as_nobody_touches_it(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    found = [Findings.of(np.array([0]), "bad-order-id", "order_id")]
+    rows = page("m.csv", FIELDS, ("?", "A", "a dozen", "TRACK1"), canonical=FIELDS)
+    written(account([None], findings=found), [rows], tmp_path)
+    opened = Opened(context, tmp_path / "report.html")
+    story = opened.open(2)
+    box = story.get_by_role("textbox", name="quantity")
+
+    assert box.get_attribute("aria-invalid") == "false"
+    box.fill("a score")
+    assert box.get_attribute("aria-invalid") == "true"
+    opened.check()
+
+
+def test_while_a_row_has_a_verdict_nothing_else_of_it_is_wrong(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    header = "Order #,SKU,Qty,Tracking #,edi_verdict"
+    manifest(tmp_path / "m.csv", "1001,,two,TRACK1,split unknown: 2 parcels", header=header)
+    assert end(start("check", "m.csv", "--report", "R")).status == 1
+    opened = Opened(context, Path("R", "report.html"))
+    story = opened.open(2)
+    boxes = [story.get_by_role("textbox", name=name) for name in ("sku", "quantity", "edi_verdict")]
+
+    assert [box.get_attribute("aria-invalid") for box in boxes] == ["false", "false", "true"]
+    boxes[-1].fill("")
+    boxes[-1].press("Enter")
+    assert [box.get_attribute("aria-invalid") for box in boxes] == ["true", "true", "false"]
+    opened.check()
 
 
 def test_half_a_line_is_wrong_where_lines_are_optional(

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import click
@@ -206,6 +207,41 @@ def test_the_first_command_shows_what_the_readme_shows(
     assert normalised(capsys.readouterr().out).startswith(normalised(shown[1]))
 
     assert (first, second) == (1, 1)
+
+
+def test_the_job_of_cron_has_the_token(tmp_path: Path) -> None:
+    line = next(line for line in README.splitlines() if line.startswith("15 2 * * *"))
+    before, program, _ = line.removeprefix("15 2 * * *").partition(".venv/bin/importer")
+    (tmp_path / "token.env").write_text("ADM_TOKEN=abc\n")
+
+    shell = ["sh", "-c", f"{before.replace('/srv/importer', str(tmp_path))} printenv ADM_TOKEN"]
+
+    assert program
+    assert subprocess.run(shell, stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout == "abc\n"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "comma"), [(r"^ExecStart=/opt/importer/bin/importer (.*)$", ""), (r"^ *args: \[(.*)\]$", ",")]
+)
+def test_what_a_service_is_called_with_is_understood(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    pattern: str,
+    comma: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (arguments,) = re.findall(pattern, README, re.MULTILINE)
+    words = [word.removesuffix(comma) for word in shlex.split(arguments)]
+    for option in ("--log", "--metrics"):  # that folder is the service's
+        if option in words:
+            words[words.index(option) + 1] = "a-file"
+    plan_file = words[words.index("--plan") + 1]
+
+    status = run(words)
+
+    assert (status, {"--quiet", "--give-up", "--stop-at"} - set(words)) == (2, set())
+    assert f"--plan {plan_file}: can't be read: No such file or directory" in capsys.readouterr().err
 
 
 def normalised(text: str) -> str:

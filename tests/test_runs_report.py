@@ -185,7 +185,8 @@ def test_the_report_says_what_to_do_next_with_the_run_s_own_command(
     ended = here(capsys, "runs", run_id, "--report", "L")
 
     assert f"\nStopped early: {KILLED}\n" in ended.out
-    assert "\nNext:   importer post m.csv --to adm --partial; what is done is skipped\n" in ended.out
+    command = f"importer --config {Path('importer.toml').absolute()} post m.csv --to adm --partial"
+    assert f"\nNext:   {command}; what is done is skipped\n" in ended.out
     assert f"'importer runs {run_id} --report DIR' writes its report" in here(capsys, "runs", run_id).out
 
 

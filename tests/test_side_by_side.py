@@ -19,14 +19,20 @@ from tests.postgresql import PASSWORD
 from tests.program import (
     SECONDS,
     Ended,
+    Reply,
+    Seen,
     configuration,
+    created,
     end,
     here,
     manifest,
+    parcels,
+    refusal,
     settle_in,
     start,
     statuses,
 )
+from tests.program import Platform as Failing
 
 if TYPE_CHECKING:
     import subprocess
@@ -87,11 +93,11 @@ def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: Platform) 
         yield
 
 
-def begin(host: str, address: Address, *more: str) -> subprocess.Popen[str]:
-    """Start a run that posts the inbox, with the state and the report of that host."""
+def begin(host: str, address: Address, *more: str, what: str = "inbox") -> subprocess.Popen[str]:
+    """Start a run that posts the inbox, or ``what`` else, with the state and the report of that host."""
     told = ("--ledger", address.reveal(), "--report", host, "--lease", LEASE)
     state = str(Path(f"state-of-{host}").absolute())
-    return start("post", "inbox", *told, *more, env={**os.environ, "XDG_STATE_HOME": state})
+    return start("post", what, *told, *more, env={**os.environ, "XDG_STATE_HOME": state})
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
@@ -187,6 +193,75 @@ def test_a_run_that_loses_its_database_sends_nothing_more_and_the_same_command_c
     assert doubted == {name for name, status in first.items() if status == "in-doubt"}
     assert set(platform.made.values()) == {1}
     assert {*NAMES} - doubted <= {*platform.made}
+
+
+def nights(address: Address, status: int, *more: str) -> list[tuple[list[int], list[int], set[str]]]:
+    """What comes of two nights of three hosts that begin as one, where the platform answers ``status`` alone.
+
+    How often it was asked for each fulfillment, the exit statuses, and how the rows ended in any report.
+    """
+    together = threading.Event()
+
+    def answer(_: Seen) -> Reply:
+        together.wait(SECONDS)
+        return refusal(status)
+
+    def night(number: int) -> tuple[list[int], list[int], set[str]]:
+        hosts = [f"{host}-{number}" for host in HOSTS]
+        runs = [begin(host, address, *more, what="m.csv") for host in hosts]
+        wait_until(lambda: len(failing.seen) == len(HOSTS))  # each has looked into the ledger, and sends one
+        together.set()
+        exits = [end(run).status for run in runs]
+        asked = [*Counter(failing.names).values()]
+        together.clear()
+        failing.seen.clear()
+        return asked, exits, {end for host in hosts for end in statuses(Path(host, "rows.csv")).values()}
+
+    parcels(Path("m.csv"), 3)
+    with Failing(answer) as failing:
+        configuration(Path("importer.toml"), failing.url, timeout=SECONDS, concurrency=1)
+        return [night(1), night(2)]
+
+
+def test_what_a_host_left_in_doubt_the_others_do_not_send_again_in_the_same_night(
+    address: Address,
+) -> None:
+    assert nights(address, 502, "--retry-in-doubt") == [([1] * 3, [6] * 3, {"in-doubt"})] * 2
+
+
+def test_what_a_host_has_tried_as_often_as_it_may_the_others_leave_to_the_next_night(
+    address: Address,
+) -> None:
+    told = ("--max-attempts", "2")
+    assert nights(address, 429, *told) == [([2] * 3, [1] * 3, {"failed"})] * 2
+
+
+def test_what_is_settled_while_a_run_goes_on_does_not_keep_it_from_its_report(
+    address: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter([refusal(422), *[None] * 4])
+    gone_on = threading.Event()
+
+    def answer(seen: Seen) -> Reply:
+        refused = next(answers)
+        if refused is None:
+            gone_on.wait(SECONDS)
+        return refused or created(seen)
+
+    parcels(Path("m.csv"), 5)
+    with Failing(answer) as failing:
+        configuration(Path("importer.toml"), failing.url, timeout=SECONDS, concurrency=1)
+        run = begin("vienna", address, what="m.csv")
+        wait_until(lambda: len(failing.seen) > 1)
+        name = failing.names[0]
+        told = ("--to", "adm", "--ledger", address.reveal(), "--created")
+        settled = here(capsys, "settle", name, *told)
+        gone_on.set()
+        ended = end(run)
+
+    assert (settled.status, ended.status) == (0, 1)
+    ends = statuses(Path("vienna", "rows.csv"))
+    assert (ends.pop(name), {*ends.values()}) == ("rejected", {"created"})
 
 
 def test_a_ledger_is_moved_from_a_file_to_a_database_by_command(

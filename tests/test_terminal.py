@@ -4,6 +4,7 @@ import errno
 from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from importer.ledger import Run
 from importer.model import Status
 from importer.report import Examples, ManifestRead, Summary, runs, terminal
+from importer.report.phrases import cause
 from importer.report.progress import Bar, bar
 from schemas.codes import CODES
 from tests.test_summary import AT, NOTHING, SUMMARY
@@ -108,7 +110,7 @@ def test_a_run_that_needs_attention_says_what_is_wrong_where_and_what_to_do() ->
           bad-quantity  1 row  {meaning("bad-quantity")}
               b b.csv row 2: see above
               → {hint("bad-quantity")}
-          destination-404  1 row
+          destination-404  1 row  The destination refused it with HTTP status 404; the message has its own words.
               a.csv row 5: 404 Order Not Found
               → {hint("destination-NNN")}
           parcel-held  9 rows  {meaning("parcel-held")}
@@ -130,6 +132,7 @@ def test_a_run_that_needs_attention_says_what_is_wrong_where_and_what_to_do() ->
         Report: R/rows.csv
         Mend:   R/errors.csv (18 rows)
         Next:   run the same command again; what is done is skipped
+        Then:   mend the rows, then: importer post R/errors.csv --to adm
         Doubt:  look up the rows that are in doubt on the platform, then say what you found with importer settle (alone it lists them); until then they are not sent again
         """  # noqa: E501 - the line as it is
     )
@@ -154,6 +157,15 @@ def test_a_run_that_needs_attention_says_what_is_wrong_where_and_what_to_do() ->
             [
                 "Mend:   R/errors.csv (2 rows)",
                 "Next:   run the same command again; what is done is skipped",
+                "Then:   mend the rows, then: importer post R/errors.csv --to adm",
+            ],
+        ),
+        (
+            "post",
+            {"failed": 1, "created": 1, "total": 2},
+            [
+                "Open:   R/errors.csv (1 row)",
+                "Next:   run the same command again; what is done is skipped",
             ],
         ),
     ],
@@ -164,6 +176,63 @@ def test_the_last_lines_say_what_to_do_next(command: str, rows: dict[str, int], 
     summary = replace(FINE, command=command, manifests=manifests, rows=NOTHING | rows, to_mend=to_mend)
 
     assert shown(summary).splitlines()[-1 - len(steps) :] == ["Report: R/rows.csv", *steps]
+
+
+@pytest.mark.parametrize(
+    ("rows", "step"),
+    [
+        ({"created": 1, "invalid": 1, "total": 2}, "Marked: R/report.xlsx (the bad cells marked)"),
+        ({"created": 1, "rejected": 1, "total": 2}, "Sheets: R/report.xlsx"),
+        ({"created": 2, "total": 2}, "Sheets: R/report.xlsx"),
+    ],
+)
+def test_cells_of_the_workbook_are_said_to_be_marked_only_where_some_are(
+    rows: dict[str, int], step: str
+) -> None:
+    reports = {**FINE.reports, "xlsx": "R/report.xlsx"}
+    summary = replace(FINE, rows=NOTHING | rows, reports=reports)
+
+    assert step in shown(summary).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            "destination-400",
+            "The destination refused it with HTTP status 400; the message has its own words.",
+        ),
+        ("destination-503", "The destination answered with HTTP status 503 as often as it was tried."),
+        ("destination-429", "The destination answered with HTTP status 429 as often as it was tried."),
+        ("destination-302", "The destination redirects (302), and the run stopped."),
+        ("destination-403", "The destination refused the token (401, 403 or 407), and the run stopped."),
+        ("destination-5NN", CODES["destination-5NN"].meaning),
+        ("blank-sku", CODES["blank-sku"].meaning),
+        ("of-a-later-version", ""),
+    ],
+)
+def test_what_a_code_means_has_its_own_number(code: str, words: str) -> None:
+    assert cause(code) == words
+
+
+@pytest.mark.parametrize(
+    ("ledger", "later", "named"),
+    [
+        ("l.db", False, "l.db"),
+        ("l.db", True, str(Path("l.db").absolute())),
+        ("postgresql://host/l", True, "postgresql://host/l"),
+    ],
+)
+def test_who_may_be_in_another_folder_is_told_the_ledger_s_whole_path(
+    ledger: str, named: str, *, later: bool
+) -> None:
+    summary = replace(FINE, rows=NOTHING | {"in-doubt": 1, "total": 1}, ledger=ledger)
+
+    *_, (_, _, doubt) = terminal.next_steps(
+        summary, f"importer post {{}} --ledger {ledger}", named_report=False, later=later
+    )
+
+    assert f"with importer settle --ledger {named} (alone it lists them)" in doubt
 
 
 def test_a_run_without_data_rows_says_so() -> None:
@@ -185,6 +254,21 @@ def test_verbose_says_how_each_manifest_was_read() -> None:
     assert shown(FINE, verbose=True).splitlines()[2] == (
         "  m.csv: cp1252, delimiter ';', layout generic, 2 rows, order_id = 'Auftrag №'"
     )
+
+
+def test_what_is_wrapped_on_a_narrow_terminal_is_indented() -> None:
+    rows = NOTHING | {"in-doubt": 1, "total": 1}
+    summary = replace(FINE, rows=rows, errors={"outcome-unknown": Examples(1, [("m.csv", 2, "lost")])})
+
+    lines = shown(summary, width=60, force_terminal=True, color_system=None).splitlines()
+
+    at = lines.index("  in-doubt             1              0  sent, but it is not")
+    assert lines[at + 1] == "      known whether it was created"
+    assert lines[at + 4 : at + 7] == [
+        "  outcome-unknown  1 row  The fulfillment was sent, but no",
+        "      answer that can be trusted came back.",
+        "      m.csv row 2: lost",
+    ]
 
 
 def test_a_terminal_gets_lines_that_fit_it() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +15,7 @@ import pytest
 
 from importer.report import Position
 from importer.watching.ears import Ears
-from importer.watching.logs import Level, Log, Posting, Rows
+from importer.watching.logs import Level, Lines, Log, Posting, Rows, appended
 from tests.fakes import FakeLedger
 from tests.program import (
     Platform,
@@ -29,6 +32,8 @@ from tests.program import (
 from tests.receivers import free_port
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     Output = pytest.CaptureFixture[str]
 
 AT = datetime(2024, 4, 30, 2, 0, 0, 5000, tzinfo=UTC)
@@ -41,6 +46,23 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settle_in(tmp_path, monkeypatch)
     monkeypatch.setenv("ADM_TOKEN", TOKEN)
     parcels(tmp_path / "m.csv", 2)
+
+
+class Disk(io.RawIOBase):
+    """A file on a disk that has room for so many bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.bytes = b""
+
+    def write(self, given: Buffer, /) -> int:
+        """Take as much as there is room for."""
+        taken = bytes(given)[: self.room]
+        if not taken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.room -= len(taken)
+        self.bytes += taken
+        return len(taken)
 
 
 def lines(path: str = "run.log") -> list[dict[str, Any]]:
@@ -180,6 +202,23 @@ def test_neither_a_token_nor_a_body_is_in_it(capsys: Output) -> None:
     assert len(lines()) == 6
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("sftp://bob:CANARY@127.0.0.1:9/x.csv", "sftp://bob@127.0.0.1:9/x.csv"),
+        ("http://127.0.0.1:9/x.csv?signature=CANARY", "http://127.0.0.1:9/x.csv?…"),
+    ],
+)
+def test_what_is_secret_in_the_address_of_a_manifest_is_not_in_it(
+    capsys: Output, address: str, shown: str
+) -> None:
+    ended = here(capsys, "check", address, "--log", "run.log")
+
+    assert ended.status in {2, 3}
+    assert lines()[0]["manifests"] == [shown]
+    assert "CANARY" not in Path("run.log").read_text() + ended.err
+
+
 def test_a_run_that_cannot_start_says_so(capsys: Output) -> None:
     ended = here(capsys, "check", "nothing.csv", "--log", "run.log")
 
@@ -211,10 +250,74 @@ def test_a_log_that_cannot_be_written_is_a_warning(capsys: Output) -> None:
     )
 
 
-def test_a_disk_that_fills_loses_lines_and_nothing_else(capsys: Output) -> None:
+def test_a_disk_that_is_full_loses_lines_says_so_once_and_loses_nothing_else(capsys: Output) -> None:
     ended = here(capsys, "post", "m.csv", "--sandbox", "--log", "/dev/full")
 
+    assert (ended.status, ended.err) == (
+        0,
+        "importer: warning: --log /dev/full: lines are missing in it: No space left on device\n",
+    )
+
+
+def test_a_line_that_was_cut_short_takes_none_with_it() -> None:
+    disk = Disk(room=15)
+    written = Lines(disk)
+
+    for line in ("the first\n", "the second\n"):
+        written.write(line)
+    disk.room = 1000
+    for line in ("the third\n", "the fourth\n"):
+        written.write(line)
+
+    assert disk.bytes == b"the first\nthe s\nthe third\nthe fourth\n"
+    assert written.trouble == "there was no room for it"
+
+
+def test_a_line_that_an_earlier_run_left_torn_is_ended_first(capsys: Output) -> None:
+    Path("run.log").write_text('{"event": "run-st')
+
+    ended = here(capsys, "check", "m.csv", "--log", "run.log")
+
+    torn, *whole = Path("run.log").read_text().splitlines()
+    assert (ended.status, ended.err, torn) == (0, "", '{"event": "run-st')
+    assert [json.loads(line)["event"] for line in whole] == ["run-started", "run-finished"]
+
+
+def test_a_pipe_that_nobody_reads_keeps_no_run(capsys: Output) -> None:
+    os.mkfifo("run.log")
+
+    ended = here(capsys, "post", "m.csv", "--sandbox", "--log", "run.log")
+
+    assert (ended.status, ended.err) == (
+        0,
+        "importer: warning: --log run.log: can't be written: it is a pipe that nobody reads\n",
+    )
+
+
+def test_a_pipe_that_is_read_has_the_lines(capsys: Output) -> None:
+    os.mkfifo("run.log")
+    reader = os.open("run.log", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        ended = here(capsys, "check", "m.csv", "--log", "run.log")
+        read = os.read(reader, 100_000).decode().splitlines()
+    finally:
+        os.close(reader)
+
     assert (ended.status, ended.err) == (0, "")
+    assert [json.loads(line)["event"] for line in read] == ["run-started", "run-finished"]
+
+
+def test_a_pipe_whose_reader_has_stopped_keeps_nobody() -> None:
+    os.mkfifo("run.log")
+    reader = os.open("run.log", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with appended(Path("run.log")) as written:
+            for _ in range(100):
+                written.write("x" * 4095 + "\n")
+    finally:
+        os.close(reader)
+
+    assert written.trouble == "there was no room for it"
 
 
 def test_a_fulfillment_stands_where_its_first_row_does() -> None:

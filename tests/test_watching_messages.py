@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from importer.watching import messages
 from importer.watching.ending import Ending
 from importer.watching.messages import Message, Troubles
 from importer.watching.telling import TellOn
-from tests.program import here, manifest, parcels, settle_in
+from tests.program import Platform, Reply, Seen, configuration, created, here, manifest, parcels, settle_in
 from tests.receivers import MailServer, Receiver, free_port
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ FAILED = Ending("post", "adm", AT, AT, 2, trouble="--to adm: base_url is missing
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settle_in(tmp_path, monkeypatch)
+    monkeypatch.setenv("ADM_TOKEN", "a-token")
     parcels(tmp_path / "m.csv", 2)
 
 
@@ -72,7 +74,7 @@ What needs attention:
       m.csv row 3: Item\\x1b SKU: blank in 3
       m.csv row 4: Item\\x1b SKU: blank in 4
       … and 1 more
-  destination-418  1 row
+  destination-418  1 row  The destination refused it with HTTP status 418; the message has its own words.
       m.csv row 9: 418: a teapot
 
 Report: /R/report.html
@@ -90,6 +92,12 @@ def test_people_read_why_a_run_could_not_start() -> None:
     )
 
 
+def test_people_read_the_whole_of_why_there_is_no_report_as_what_to_do_stands_at_its_end() -> None:
+    trouble = f"the report can't be written to /{'r' * 1000}: No space left; make room"
+
+    assert messages.compose(replace(FAILED, trouble=trouble)).body == trouble
+
+
 def test_a_run_that_stopped_early_says_so_first() -> None:
     stopped = replace(SUMMARY, stopped_because="the destination can't be reached")
 
@@ -105,7 +113,7 @@ def test_of_many_codes_the_most_frequent_are_shown() -> None:
 
     body = messages.compose(replace(ENDING, summary=replace(SUMMARY, errors=errors))).body
 
-    assert "  destination-429  429 rows\n" in body
+    assert "  destination-429  429 rows  The destination answered with HTTP status 429 " in body
     assert "  destination-409" not in body
     assert "  … and 10 codes more\n" in body
 
@@ -137,21 +145,23 @@ def test_who_wants_to_be_told_of_which_run(
     assert messages.is_wanted(when, ending, lambda _: before) is wanted
 
 
-def test_the_run_before_is_the_last_to_the_same_destination_that_was_reported() -> None:
-    def run(run_id: str, destination: str, attention: str | None) -> Run:
-        summary = "" if attention is None else json.dumps({"attention": attention})
-        return Run(run_id, "post", destination, (), "R", AT, exit_status=1, summary=summary)
+def test_the_run_before_is_the_last_to_the_same_destination_that_came_to_an_end() -> None:
+    def run(run_id: str, destination: str, attention: str, exit_status: int | None = 1) -> Run:
+        summary = "" if exit_status is None else json.dumps({"attention": attention})
+        return Run(run_id, "post", destination, (), "R", AT, exit_status=exit_status, summary=summary)
 
     runs = [
         run(SUMMARY.run_id, SUMMARY.destination, "f0"),
-        run("killed", SUMMARY.destination, None),
+        run("killed", SUMMARY.destination, "", None),
         run("elsewhere", "adm https://example.com", "e1"),
         run("the one", SUMMARY.destination, "a2"),
         run("older", SUMMARY.destination, "a3"),
     ]
+    unreported = replace(runs[3], exit_status=4, summary="")
 
     assert messages.earlier(runs, SUMMARY) == Troubles("a2", 1)
     assert messages.earlier(runs[:3], SUMMARY) == Troubles("", 0)
+    assert messages.earlier([*runs[:3], unreported, runs[4]], SUMMARY) == Troubles("", 4)
 
 
 def test_of_a_plan_people_read_of_all_jobs_and_get_the_files_of_those_that_need_attention() -> None:
@@ -217,6 +227,22 @@ def test_on_change_people_are_told_once_of_a_trouble_and_once_of_its_end(capsys:
     assert told == [1, 1, 1, 2, 3, 3]
 
 
+def test_on_change_people_are_told_that_a_run_without_a_report_is_over(capsys: Output) -> None:
+    def gone(seen: Seen) -> Reply:
+        shutil.rmtree("R", ignore_errors=True)
+        return created(seen)
+
+    told: list[tuple[int, int]] = []
+    with Receiver() as chat, Platform(gone) as platform:
+        configuration(Path("importer.toml"), platform.url)
+        for night, folder in enumerate(("A", "R", "C", "D")):
+            parcels(Path("m.csv"), night + 1)
+            tell = ("--tell", f"json://127.0.0.1:{chat.port}", "--tell-on", "change", "--report", folder)
+            told.append((here(capsys, "post", "m.csv", *tell).status, len(chat.heard)))
+
+    assert told == [(0, 0), (4, 1), (0, 2), (0, 2)]
+
+
 def test_a_dry_run_is_not_remembered_so_that_nothing_can_change(capsys: Output) -> None:
     ended = here(capsys, "check", "m.csv", "--tell", "json://127.0.0.1:9", "--tell-on", "change")
 
@@ -274,6 +300,20 @@ def test_an_address_that_nobody_knows_is_refused_unseen(capsys: Output) -> None:
     assert ended.status == 2
     assert "number 1 is not an address that Apprise knows" in ended.err
     assert "a-secret" not in ended.err
+
+
+def test_a_wrong_address_in_the_environment_is_left_out_and_the_others_are_told(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Receiver() as chat:
+        monkeypatch.setenv("IMPORTER_POST_TELL", f"pigeon://a-secret json://127.0.0.1:{chat.port}")
+        ended = here(capsys, "post", "m.csv", "--sandbox", "--tell-on", "always")
+
+    assert (ended.status, len(chat.heard)) == (0, 1)
+    assert ended.err == (
+        "importer: warning: IMPORTER_POST_TELL: number 1 is not an address that Apprise knows, such as "
+        "mailtos://USER:PASSWORD@example.com?to=ops@example.com (see the Apprise wiki); it is left out\n"
+    )
 
 
 def test_one_that_never_answers_keeps_nobody() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,7 +117,7 @@ def test_each_job_of_a_plan_has_its_own_figures_and_its_own_last_success() -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["not { metrics", 'importer_last_success_timestamp_seconds{destination="b"} 1\n']
+    "text", ["not { metrics", 'importer_last_success_timestamp_seconds{job="b",destination="adm"} 1\n']
 )
 def test_another_file_that_was_there_is_written_over(text: str) -> None:
     FILE.write_text(text)
@@ -161,6 +162,40 @@ def test_a_run_that_cannot_start_writes_that_it_did_not(capsys: Output) -> None:
         "importer_fulfillments",
         "importer_fulfillments_per_second",
     }
+
+
+def successes() -> dict[str, float]:
+    """The last success of each destination in the file."""
+    return {
+        sample.labels["destination"]: sample.value
+        for family in text_string_to_metric_families(FILE.read_text())
+        for sample in family.samples
+        if sample.name == "importer_last_success_timestamp_seconds"
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(("m.csv",), 2), (("m.csv", "--to", "adn"), 2), (("no.csv", "--sandbox"), 3)]
+)
+def test_a_post_that_cannot_start_forgets_no_success(
+    capsys: Output, arguments: tuple[str, ...], status: int
+) -> None:
+    here(capsys, "post", "m.csv", "--sandbox", "--metrics", FILE)
+    before = successes()
+    ended = here(capsys, "post", *arguments, "--metrics", FILE)
+
+    assert (ended.status, list(before)) == (status, ["adm"])
+    assert successes() == before
+
+
+def test_who_gathers_the_figures_can_read_them_whatever_the_umask_is(capsys: Output) -> None:
+    earlier = os.umask(0o077)
+    try:
+        here(capsys, "post", "m.csv", "--sandbox", "--metrics", FILE)
+    finally:
+        os.umask(earlier)
+
+    assert oct(FILE.stat().st_mode & 0o777) == "0o644"
 
 
 def test_how_long_the_oldest_has_been_in_doubt_is_told_of_earlier_runs_too(capsys: Output) -> None:

@@ -134,6 +134,20 @@ def test_an_address_that_is_none_is_refused_unseen(capsys: Output) -> None:
     assert "a-secret" not in ended.err
 
 
+def test_a_wrong_address_in_the_environment_stops_no_run(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMPORTER_POST_PING", "ftp://example.com/a-secret")
+
+    ended = here(capsys, "post", "m.csv", "--sandbox")
+
+    assert ended.status == 0
+    assert ended.err == (
+        "importer: warning: IMPORTER_POST_PING: expected an address that begins with https:// or http://, "
+        "without a user name in it; it is left out\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("url", "usable"),
     [
@@ -142,6 +156,9 @@ def test_an_address_that_is_none_is_refused_unseen(capsys: Output) -> None:
         ("http://[::1", False),
         ("http://host:notaport/", False),
         ("https:///path", False),
+        ("https://user:password@host/path", False),
+        ("https://user@host/path", False),
+        ("https://host/path@here", True),
         ("https://host/a b", False),
         ("hc-ping.com/uuid", False),
     ],

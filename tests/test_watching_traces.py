@@ -118,3 +118,31 @@ def test_a_collector_that_refuses_is_no_trouble_of_the_run(
         ended = here(capsys, "post", "m.csv", "--sandbox")
 
     assert (ended.status, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("OTEL_BSP_SCHEDULE_DELAY", "0", "schedule_delay_millis must be positive"),
+        (
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+            "99999",
+            "max_export_batch_size must be less than or equal to max_queue_size",
+        ),
+        (
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+            "-1",
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer but got -1",
+        ),
+    ],
+)
+def test_what_the_tracing_library_does_not_take_is_a_warning(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, why: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    with Receiver() as watchdog:
+        ended = here(capsys, "post", "m.csv", "--sandbox", "--ping", watchdog.url)
+
+    assert (ended.status, watchdog.paths) == (0, ["/start", "/0"])
+    assert ended.err == f"importer: warning: no traces: {why}; see the variables OTEL_…\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -103,6 +103,10 @@ class _Decided:
         if self.config != Path(settings.FILE_NAME) and self.values:
             words[1:1] = ["--config", str(self.config)]
         return shlex.join([*words, *(["--layout", str(self.layout_path)] if self.layout else [])])
+
+    def from_anywhere(self) -> _Decided:
+        """The same with absolute paths."""
+        return replace(self, config=self.config.absolute(), layout_path=self.layout_path.absolute())
 
     def as_json(self, manifest: str, summary: Summary) -> dict[str, Any]:
         """What was decided and written, and the check of the sample."""
@@ -348,7 +352,7 @@ def _check(common: Common, manifest: str, found: _Decided) -> Summary:
         destination=settings.destination_for_check(known, found.name),
         ledger=default_ledger(),
         layout=str(found.layout_path) if found.layout else None,
-        again=found.command("post", "{}").replace("'{}'", "{}"),
+        elsewhere=found.from_anywhere().command("post", "{}").replace("'{}'", "{}"),
     )
     interruption = Interruption()
     world = pipeline.World(console=common.progress, interruption=interruption, who=user_and_host())

@@ -37,8 +37,8 @@ def explain(
     """Tell the whole history of a fulfillment: runs, attempts, answers, look-ups, and what to do next.
 
     WHAT is an order id, a tracking number, ORDER/TRACKING as reports call a fulfillment, or a row of a
-    report: REPORT:ROW, with REPORT:FILE:ROW where several files have that row. REPORT is the report's folder,
-    ROW the number in its column import_row.
+    report: REPORT:ROW, with REPORT:FILE:ROW where several files have that row. REPORT is the report's folder
+    or a file in it, ROW the number in its column import_row.
 
     \b
     importer explain 1001

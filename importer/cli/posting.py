@@ -433,7 +433,8 @@ def _job(
         wait_lock=options["wait_lock"],
         lease=options.get("lease", LEASE_SECONDS),
         ledger_named=options["ledger"] is not None,
-        again=_again(common, options),
+        again=_again(common.config, options),
+        elsewhere=_elsewhere(common, options),
         xlsx=options["xlsx"],
         acks=options.get("acks", False),
         archive=options.get("archive"),
@@ -499,11 +500,26 @@ def _run(common: Common, job: pipeline.Job, options: dict[str, Any], watch: Watc
     return summary.exit_status
 
 
-def _again(common: Common, options: dict[str, Any]) -> str:
+def _elsewhere(common: Common, options: dict[str, Any]) -> str:
+    """The same command for another folder, where a path from here would name another ledger, an empty one."""
+    from importer.manifests import layouts  # noqa: PLC0415 - --help needs none of it
+
+    config = common.config or settings.config_here()
+    layout = options["layout"]
+    local = {
+        "ledger": isinstance(options["ledger"], Path),
+        "layout": bool(layout) and layouts.is_path(layout),
+        "sandbox": bool(options["sandbox"]),
+    }
+    absolute = {name: str(Path(options[name]).absolute()) for name, is_path in local.items() if is_path}
+    return _again(config.absolute() if config else None, options | absolute)
+
+
+def _again(config: Path | None, options: dict[str, Any]) -> str:
     """The command that posts in the same way to the same place; ``{}`` stands for the manifests."""
     words = ["importer"]
-    if common.config:
-        words += ["--config", str(common.config)]
+    if config:
+        words += ["--config", str(config)]
     words += ["post", "{}"]
     for name in ("to", "layout", "sheet", "encoding", "ledger"):
         if options[name]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from importer import destinations
 from importer.cli.common import complain
 from importer.errors import ImporterError
-from importer.settings import Secret
+from importer.settings import DEFAULT_KIND, Secret
 from importer.watching import pings, traces
 from importer.watching.pings import Pings
 from importer.watching.telling import TellOn
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from importer.report import Summary
     from importer.settings import DestinationSettings
     from importer.watching.ending import Ending
-    from importer.watching.logs import Log
+    from importer.watching.logs import Lines, Log
     from importer.watching.messages import Message, Troubles
     from importer.watching.traces import Tracing
 
@@ -38,28 +39,50 @@ _RUNS_LOOKED_AT: Final = 100
 STANDARD_ERROR: Final = "-"
 
 
-def _ping(_: click.Context, __: click.Parameter, value: str | None) -> Secret | None:
+def _ping(context: click.Context, parameter: click.Parameter, value: str | None) -> Secret | None:
     if value is None:
         return None
     if not pings.usable(value):  # and not repeated: it is a secret
-        raise click.BadParameter("expected an address that begins with https:// or http://")
+        _refuse(
+            context,
+            parameter,
+            "expected an address that begins with https:// or http://, without a user name in it",
+        )
+        return None
     return Secret(value)
 
 
-def _tell(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[Secret, ...]:
+def _tell(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Secret, ...]:
     if not values:
         return ()
     from importer.watching import messages  # noqa: PLC0415 - --help needs none of it
 
     if not messages.is_installed():
-        raise click.BadParameter("it needs an extra: pip install 'fulfillment-importer[notify]'")
+        _refuse(context, parameter, "it needs an extra: pip install 'fulfillment-importer[notify]'")
+        return ()
+    known = []
     for place, value in enumerate(values, start=1):
-        if not messages.is_address(value):
-            raise click.BadParameter(
-                f"number {place} is not an address that Apprise knows, such as "
-                "mailtos://USER:PASSWORD@example.com?to=ops@example.com (see the Apprise wiki)"
-            )
-    return tuple(map(Secret, values))
+        if messages.is_address(value):
+            known.append(Secret(value))
+            continue
+        words = (
+            f"number {place} is not an address that Apprise knows, such as "
+            "mailtos://USER:PASSWORD@example.com?to=ops@example.com (see the Apprise wiki)"
+        )
+        _refuse(context, parameter, words)
+    return tuple(known)
+
+
+def _refuse(context: click.Context, parameter: click.Parameter, words: str) -> None:
+    """Say what is wrong with an address: of the environment, where it was long before, it stops no run.
+
+    Raises:
+        click.BadParameter: it was given on the command line.
+    """
+    if context.get_parameter_source(str(parameter.name)) is not ParameterSource.ENVIRONMENT:
+        raise click.BadParameter(words)
+    where = f"{context.auto_envvar_prefix}_{str(parameter.name).upper()}"
+    warn(f"{where}: {words}; it is left out")
 
 
 OPTIONS: Final = (
@@ -135,7 +158,7 @@ class Watch:
             command=self.command,
             destination=self.job.destination.name
             if self.job and self.job.destination
-            else _named(self.options),
+            else _named(self.command, self.options),
             started_at=self.started_at,
             finished_at=self.now(),
             exit_status=self.exit_status,
@@ -243,8 +266,8 @@ def refuse_contradictions(command: str, options: dict[str, Any]) -> None:
 def watched(command: str, options: dict[str, Any]) -> Iterator[Watch]:
     """Tell those who watch that a run begins, and in the end, however it ends, how it went."""
     with ExitStack() as stack:
-        tracing = stack.enter_context(traces.exported(os.environ)) if traces.is_wanted(os.environ) else None
-        watch = Watch(command, options, opened_log(options["log"], stack), utc_now, utc_now(), tracing)
+        log, tracing = opened_log(options["log"], stack), _traced(stack)
+        watch = Watch(command, options, log, utc_now, utc_now(), tracing)
         if watch.pings:
             watch.pings.start()
         try:
@@ -254,6 +277,17 @@ def watched(command: str, options: dict[str, Any]) -> Iterator[Watch]:
             raise
         finally:
             watch.tell()
+
+
+def _traced(stack: ExitStack) -> Tracing | None:
+    """The trace of this run, as long as ``stack`` lasts; None where nobody asks for it, or it can't be."""
+    if not traces.is_wanted(os.environ):
+        return None
+    try:
+        return stack.enter_context(traces.exported(os.environ))
+    except Exception as error:  # noqa: BLE001 - whatever the library says, it must not be the run's trouble
+        warn(f"no traces: {str(error).rstrip('.') or type(error).__name__}; see the variables OTEL_…")
+        return None
 
 
 def told(error: BaseException) -> tuple[str, int]:
@@ -269,19 +303,24 @@ def told(error: BaseException) -> tuple[str, int]:
 
 def opened_log(path: Path | None, stack: ExitStack) -> Log:
     """The log at ``path``, as long as ``stack`` lasts; one that nobody reads where it can't be written."""
-    from importer.watching.logs import Log  # noqa: PLC0415 - --help needs none of it
+    from importer.watching import logs  # noqa: PLC0415 - --help needs none of it
 
     if path is None:
-        return Log()
+        return logs.Log()
     if str(path) == STANDARD_ERROR:
-        return Log(to_standard_error)
+        return logs.Log(to_standard_error)
     try:
-        # unbuffered: a line is there when it is written, whatever becomes of the process
-        file = stack.enter_context(path.open("ab", buffering=0))
+        lines = stack.enter_context(logs.appended(path))
     except OSError as error:
         warn(f"--log {path}: can't be written: {error.strerror or error}")
-        return Log()
-    return Log(lambda line: file.write(line.encode()))
+        return logs.Log()
+    stack.callback(_warn_of_lost, path, lines)
+    return logs.Log(lines.write)
+
+
+def _warn_of_lost(path: Path, lines: Lines) -> None:
+    if lines.trouble:
+        warn(f"--log {path}: lines are missing in it: {lines.trouble}")
 
 
 def to_standard_error(line: str) -> None:
@@ -289,8 +328,9 @@ def to_standard_error(line: str) -> None:
     print(line, end="", file=sys.stderr, flush=True)  # noqa: T201 - click.echo would take colours away
 
 
-def _named(options: dict[str, Any]) -> str:
-    return str(options["to"] or "")
+def _named(command: str, options: dict[str, Any]) -> str:
+    """What the user calls the destination, where the run has not come to it."""
+    return str(options["to"] or (DEFAULT_KIND if command == "post" else ""))
 
 
 def utc_now() -> datetime:

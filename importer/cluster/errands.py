@@ -110,12 +110,13 @@ class Posted:
 class Posting:
     """Orders to be posted to a destination for a run, with the ledger at an address.
 
-    ``tried`` has, by the index of a fulfillment, what an earlier run left that may have done it; ``lease`` is
-    in seconds.
+    ``tried`` has, by the index of a fulfillment, what an earlier run left that may have done it,
+    ``failed`` which earlier run it failed for; ``lease`` is in seconds.
     """
 
     orders: Sequence[Sequence[Fulfillment]]
     tried: Mapping[int, Entry]
+    failed: Mapping[int, str]
     settings: DestinationSettings
     token: Sealed | None
     ledger: Sealed
@@ -136,7 +137,9 @@ class Posting:
         run_id = self.rules.run_id
         holder = f"{run_id}.{secrets.token_hex(3)}"
         told: dict[int, Told] = {}
-        earlier = Earlier(np.zeros(0, dtype=bool), faulty=False, tried=dict(self.tried))
+        earlier = Earlier(
+            np.zeros(0, dtype=bool), faulty=False, tried=dict(self.tried), failed=dict(self.failed)
+        )
 
         def hear(parcel: Fulfillment, how: Told) -> None:
             told[parcel.index] = how
@@ -153,6 +156,7 @@ class Posting:
                 earlier,
                 hear,
                 accept_doubt=self.rules.accept_doubt,
+                max_attempts=self.rules.max_attempts,
                 holder=holder,
             )
             stopped = delivery.deliver(

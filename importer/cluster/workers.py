@@ -58,13 +58,14 @@ def run(errand: Errand) -> object:
 class Work:
     """What a run has to post: so many orders, in ``queues``, for which the ledger at ``address`` has claims.
 
-    ``tried`` has, by the index of a fulfillment, what an earlier run left that may have done it; ``lease`` is
-    in seconds.
+    ``tried`` has, by the index of a fulfillment, what an earlier run left that may have done it,
+    ``failed`` which earlier run it failed for; ``lease`` is in seconds.
     """
 
     orders: int
     queues: Iterator[Sequence[Fulfillment]]
     tried: Mapping[int, Entry]
+    failed: Mapping[int, str]
     settings: DestinationSettings
     ledger: Ledger
     address: Address
@@ -197,6 +198,7 @@ class _Posting:
         return Posting(
             orders=some,
             tried={index: work.tried[index] for index in parcels if index in work.tried},
+            failed={index: work.failed[index] for index in parcels if index in work.failed},
             settings=replace(work.settings, token=None),
             token=Sealed(token.reveal()) if token else None,
             ledger=Sealed(work.address.reveal()),

@@ -29,7 +29,7 @@ from importer.ledger.states import (
 )
 
 if TYPE_CHECKING:
-    from importer.ledger.ledger import Ledger, exists, utc_now
+    from importer.ledger.ledger import Ledger, exists, obstacle, utc_now
 
 __all__ = [
     "DONE",
@@ -53,6 +53,7 @@ __all__ = [
     "location",
     "may_be_settled",
     "may_send",
+    "obstacle",
     "utc_now",
     "verdict",
 ]
@@ -60,6 +61,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module hands over whatever it is asked for
     """What needs SQLAlchemy, imported when it is asked for: a dry run without a ledger never does."""
-    if name in {"Ledger", "exists", "utc_now"}:
+    if name in {"Ledger", "exists", "obstacle", "utc_now"}:
         return getattr(importlib.import_module("importer.ledger.ledger"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

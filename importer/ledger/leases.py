@@ -180,6 +180,12 @@ def alive(connection: Connection, destination: str | None = None) -> list[str]:
     return [name for _, name in _named(connection, and_(there, _LEASES.c.until >= _NOW))]
 
 
+def living(connection: Connection, destination: str) -> frozenset[str]:
+    """Return the ids of the runs whose lease is not over, to ``destination``."""
+    there = (_LEASES.c.destination == destination, _LEASES.c.until >= _NOW)
+    return frozenset(connection.execute(select(_LEASES.c.run_id).where(*there)).scalars())
+
+
 def ask_to_stop(connection: Connection, run_id: str, why: str) -> None:
     """Have the workers of a run end, in order."""
     connection.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(stopped_because=writable(why)))

@@ -17,7 +17,7 @@ from importer.ledger import checkup, copying, history, interchanges, leases, pac
 from importer.ledger.checkup import Checkup
 from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.leases import Claim, Release
-from importer.ledger.lock import Patience, holder, only_run
+from importer.ledger.lock import Patience, holder, no_run, only_run
 from importer.ledger.places import Address, Location, location
 from importer.ledger.postgresql import Server
 from importer.ledger.sqlite import File
@@ -42,6 +42,16 @@ def exists(where: str | Location) -> bool:
         CannotGoOn: it can't be told.
     """
     return _place(where).exists()
+
+
+def obstacle(where: str | Location) -> str:
+    """Say what would keep a run from writing the ledger at ``where``, "" where nothing is seen that would.
+
+    Raises:
+        SetupError: it is an address that can't be one of a ledger.
+        CannotGoOn: a ledger that was there is gone, or it can't be told.
+    """
+    return _place(where).obstacle()
 
 
 class Ledger:
@@ -362,8 +372,11 @@ class Ledger:
             return copying.copy(connection, source, self._place.plainly)
 
         with ExitStack() as stack:
-            for destination in self.destinations():
+            known = self.destinations()
+            for destination in known:
                 stack.enter_context(self.lock(destination))
+            if isinstance(self._place, File):  # the destination of a first run is in no table yet
+                stack.enter_context(no_run(self._place, known))
             done: Future[dict[str, int]] = reading.submit(hand_over)
             return done.result()
 
@@ -440,13 +453,15 @@ class Ledger:
         """
         return self._read(lambda connection: store.run(connection, run_id))
 
-    def outcomes(self, run_id: str) -> dict[State, int]:
+    def outcomes(self, run_id: str, *, settled: bool = True) -> dict[State, int]:
         """Count, by state, the orders' shares in parcels that the run was the last to touch.
+
+        Without ``settled``, those that a person has settled since are left out.
 
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(lambda connection: store.outcomes(connection, run_id))
+        return self._read(lambda connection: store.outcomes(connection, run_id, settled=settled))
 
     def at_work(self, destination: str) -> list[str]:
         """Return who posts to ``destination`` now, in words, as far as can be told without disturbing them.
@@ -457,6 +472,14 @@ class Ledger:
         if isinstance(self._place, File):
             return holder(self._place, destination)
         return self._read(partial(leases.alive, destination=destination))
+
+    def living(self, destination: str) -> frozenset[str]:
+        """Return the ids of the runs that post to ``destination`` now; known with a ``shared`` ledger alone.
+
+        Raises:
+            CannotGoOn: the ledger can't be read.
+        """
+        return self._read(partial(leases.living, destination=destination)) if self.shared else frozenset()
 
     def checkup(self) -> Checkup:
         """Return whether it is well; for that a file is read from one end to the other.

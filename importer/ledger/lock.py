@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from importer.errors import RunInProgress
-from importer.ledger.sqlite import File
+from importer.ledger.sqlite import File, locks
 
 POLL_SECONDS: Final = 0.5
 """How often a run that waits looks whether the other one has ended."""
@@ -54,6 +54,28 @@ def only_run(
             with suppress(OSError):  # a note left behind does not lock
                 note.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def no_run(ledger: File, held: Sequence[str]) -> Iterator[None]:
+    """Hold every lock that there is beside ``ledger``, but those of the destinations ``held`` already.
+
+    Raises:
+        RunInProgress: a run has one of them.
+        CannotGoOn: a lock can't be taken.
+    """
+    mine = {_note(ledger, destination).with_suffix(".lock") for destination in held}
+    with ExitStack() as stack:
+        for path in (each for each in locks(ledger.path) if each not in mine):
+            lock = FileLock(path, mode=0o600, thread_local=False)
+            with ledger.plainly():
+                try:
+                    lock.acquire(blocking=False)
+                except Timeout as error:
+                    words = f"another run is posting with this ledger{_holder(path.with_suffix('.json'))}"
+                    raise RunInProgress(f"{words}; wait until it has ended") from error
+            stack.callback(lock.release)
+        yield
 
 
 def holder(ledger: File, destination: str) -> list[str]:

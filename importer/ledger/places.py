@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, TypeAlias
+from urllib.parse import unquote
 
 from importer.errors import SetupError
 
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from importer.errors import CannotGoOn
 
 _SCHEMES: Final = ("postgresql", "postgres")
+_BEGINNINGS: Final = tuple(f"{scheme}://" for scheme in _SCHEMES)
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")  # a Path has turned "://" into ":/"
+_AROUND: Final = " \t\r\n'\"`"
 _USER: Final = re.compile(r"(?<=://)([^:@/?]*):.+@")  # up to the last @, which a password may have, too
-_SECRETS: Final = re.compile(r"(?<=[?&])(password|sslpassword)=[^&]*")
+_PAIR: Final = re.compile(r"(?<=[?&])([^=&]*)=[^&]*")
+_PASSWORDS: Final = frozenset({"password", "sslpassword"})
 
 
 class Address:
@@ -42,13 +46,22 @@ class Address:
         return str(self) != self._uri
 
     def __str__(self) -> str:
-        return _SECRETS.sub(r"\1=***", _USER.sub(r"\1:***@", self._uri))
+        return _PAIR.sub(_shown, _USER.sub(r"\1:***@", self._uri))
 
     def __repr__(self) -> str:
         return f"Address({str(self)!r})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("what may have a password in it is not pickled")
+
+
+def is_password(keyword: str) -> bool:
+    """Whether what an address has under this keyword is not shown."""
+    return keyword.strip().lower() in _PASSWORDS
+
+
+def _shown(pair: re.Match[str]) -> str:
+    return f"{pair[1]}=***" if is_password(unquote(pair[1])) else pair[0]  # a keyword may be escaped, too
 
 
 Location: TypeAlias = Path | Address
@@ -58,15 +71,21 @@ def location(text: str | Location) -> Location:
     """Return the path or the address that ``text`` is.
 
     Raises:
-        SetupError: it is an address of something else than PostgreSQL.
+        SetupError: it is an address of something else than PostgreSQL, or has anything around it.
     """
     if isinstance(text, Address):
         return text
-    found = _SCHEME.match(str(text))
-    if found is None:
-        return Path(text)
-    if isinstance(text, str) and text.startswith(tuple(f"{scheme}://" for scheme in _SCHEMES)):
+    written = str(text)
+    if isinstance(text, str) and written.startswith(_BEGINNINGS):
         return Address(text)
+    found = _SCHEME.match(written.strip(_AROUND))
+    if found is None and "://" not in written:
+        return Path(text)
+    if found is None or (found[1] in _SCHEMES and not written.startswith(found[1])):
+        raise SetupError(
+            "ledger: found an address with something before it, expected one that begins with postgresql://; "
+            "write it without quotes or spaces around it: as a new file it would have all sent again"
+        )
     raise SetupError(
         f"ledger: found an address that begins with {found[1]}://, expected the path of a file, or "
         "postgresql://user@host/database"
@@ -100,6 +119,13 @@ class Place(Protocol):
 
         Raises:
             CannotGoOn: it can't be told.
+        """
+
+    def obstacle(self) -> str:
+        """Say what keeps a run from writing there, "" where nothing does; nothing is changed for that.
+
+        Raises:
+            CannotGoOn: a ledger that was there is gone, or it can't be told.
         """
 
     def open_for_writing(self) -> tuple[Connection, Guard]:

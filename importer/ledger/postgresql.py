@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from importer.errors import CannotGoOn, SetupError
 from importer.ledger import schema
 from importer.ledger.leases import LEASING
-from importer.ledger.places import Address
+from importer.ledger.places import Address, is_password
 from importer.ledger.tables import SCHEMA
 
 _LOCK: Final = """SELECT pg_advisory_xact_lock(hashtextextended('importer ' || coalesce(
@@ -48,7 +48,6 @@ _ANY: Final = (
     """SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')""",
 )
-_PASSWORDS: Final = frozenset({"password", "sslpassword"})
 _READING: Final = "SET default_transaction_read_only = on"
 
 
@@ -70,6 +69,20 @@ class Server:
             engine = self._engine()
             with engine.connect() as connection:
                 return SCHEMA.name in _tables(connection)
+
+    def obstacle(self) -> str:
+        """Say what keeps a run from writing there; the name of each of its tables is asked about."""
+        with self.plainly(), self._engine().connect() as connection:
+            if connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on":  # as on a standby
+                return "the database can only be read, so that it is not the primary server's"
+            known = _tables(connection)
+            if SCHEMA.name not in known:
+                may = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
+                return (
+                    "" if connection.exec_driver_sql(may).scalar() else "the user may not make tables there"
+                )
+            lacking = [name for name in sorted({*known} - {SCHEMA.name}) if not _may_write(connection, name)]
+            return f"the user may not write the tables {', '.join(lacking)}" if lacking else ""
 
     def open_for_writing(self) -> tuple[Connection, "Server"]:
         """Open it, or make its tables, and return what writes."""
@@ -128,7 +141,10 @@ class Server:
         cause = getattr(error, "orig", None) or error
         state = getattr(cause, "sqlstate", None) or _NO_STATE
         said = " ".join(str(cause).split())
-        found, advice = _ADVICE.get(state) or _ADVICE.get(state[:2]) or ("{said}", _MEND)
+        if state == _NO_STATE and _FATAL in said:
+            found, advice = _REFUSED
+        else:
+            found, advice = _ADVICE.get(state) or _ADVICE.get(state[:2]) or ("{said}", _MEND)
         return CannotGoOn(f"ledger {self.name}: {found.format(said=said)}; {advice}")
 
     def _engine(self, *statements: str, **pool: Any) -> Engine:  # noqa: ANN401 - as create_engine has them
@@ -160,7 +176,7 @@ class Server:
             said = driver.conninfo.conninfo_to_dict(self.address.reveal())
         except driver.Error:  # its words may have the password in them
             said = {}
-        if not said or (self.address.has_password and not _PASSWORDS & said.keys()):
+        if not said or (self.address.has_password and not any(map(is_password, said))):
             raise SetupError(
                 f"ledger {self.name}: found an address that PostgreSQL does not understand, expected "
                 "postgresql://user@host:port/database?option=value, with % and two digits for odd characters"
@@ -204,7 +220,20 @@ def _tables(connection: Connection) -> list[str]:
     return [name for (name,) in found]
 
 
+def _may_write(connection: Connection, table: str) -> bool:
+    """Whether there is all that a run does to it; one privilege of several would do for the server."""
+    asked = " AND ".join(f"has_table_privilege(to_regclass(%(name)s), '{each}')" for each in _PRIVILEGES)
+    found = connection.exec_driver_sql(f"SELECT {asked}", {"name": table})
+    return bool(found.scalar())
+
+
+_PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _NO_STATE: Final = "--"
+_REFUSED: Final = (
+    "the server refused the connection ({said})",
+    "see to user, password and database, and run the same command again",
+)
+_FATAL: Final = "FATAL:"  # what the server says before there is a connection comes without SQLSTATE
 _MEND: Final = "mend that and run the same command again"
 _LOST: Final = (
     "the database can't be reached, or the connection to it was lost ({said})",

@@ -41,6 +41,15 @@ class File:
         with self.plainly():
             return self.path.exists() and (not self.path.is_file() or self.path.stat().st_size > 0)
 
+    def obstacle(self) -> str:
+        """Say what keeps a run from writing there; it needs the folder, too, for what it keeps beside it."""
+        _expect_no_trace(self.path)
+        folder = next(each for each in self.path.parents if each.exists())
+        for needed, access in ((folder, os.W_OK | os.X_OK), (self.path, os.R_OK | os.W_OK)):
+            if needed.exists() and not os.access(needed, access, effective_ids=True):
+                return f"{needed} can't be written by this user"
+        return ""
+
     def open_for_writing(self) -> tuple[Connection, "Files"]:
         """Open it, or make it with its folder, and return what writes, and the files that are open."""
         path = self.path
@@ -228,12 +237,17 @@ def _make_file(path: Path) -> None:
     _sync_folder(path.parent)
 
 
+def locks(path: Path) -> list[Path]:
+    """Return the locks beside the ledger at ``path``, one for each destination that a run posted to."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.*.lock"))
+
+
 def _expect_no_trace(path: Path) -> None:
     """See that there was no ledger here that is gone: a new one would have everything sent again."""
-    locks = [] if path.exists() else sorted(path.parent.glob(f"{glob.escape(path.name)}.*.lock"))
-    if locks:
+    left = [] if path.exists() else locks(path)
+    if left:
         raise CannotGoOn(
-            f"ledger {path}: it is gone, though there was one, as {locks[0].name} beside it shows; bring it "
+            f"ledger {path}: it is gone, though there was one, as {left[0].name} beside it shows; bring it "
             "back from a backup, since with a new one everything would be sent again; or delete that file, "
             "too, to begin anew"
         )

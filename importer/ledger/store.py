@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from importer.ledger import history
 from importer.ledger.known import Run
-from importer.ledger.states import OUTCOME_UNKNOWN
+from importer.ledger.states import OUTCOME_UNKNOWN, SETTLED
 from importer.ledger.tables import (
     FULFILLMENTS,
     RUNS,
@@ -120,10 +120,11 @@ def is_empty(connection: Connection, destination: str) -> bool:
     return connection.execute(found).first() is None
 
 
-def outcomes(connection: Connection, run_id: str) -> dict[State, int]:
-    """Count the entries that the run was the last to touch, by state."""
+def outcomes(connection: Connection, run_id: str, *, settled: bool = True) -> dict[State, int]:
+    """Count the entries that the run was the last to touch, by state, with those ``settled`` since or not."""
     state = FULFILLMENTS.c.state
-    counts = select(state, func.count()).where(FULFILLMENTS.c.run_id == run_id).group_by(state)
+    wanted = (FULFILLMENTS.c.run_id == run_id, true() if settled else FULFILLMENTS.c.code != SETTLED)
+    counts = select(state, func.count()).where(*wanted).group_by(state)
     return {State(name): count for name, count in connection.execute(counts)}
 
 

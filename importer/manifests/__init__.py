@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from importer.cells import unguarded
 from importer.errors import ManifestError
 from importer.manifests import adapting, delimited, encodings, layouts, nodata, recognition, workbook
 from importer.manifests.edi import manifest as edi
-from schemas.formulas import GUARDED, GUARDED_NUMBER
 from schemas.manifest import COLUMNS
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def survey(
         else _open_delimited(source, layout, needed, encoding)
     )
     form = replace(
-        opened.form, headers=tuple(_unguarded(pa.array(opened.form.headers, pa.string())).to_pylist())
+        opened.form, headers=tuple(unguarded(pa.array(opened.form.headers, pa.string())).to_pylist())
     )
     name = opened.sheet.name if opened.sheet else ""
     fit = recognition.recognise(form.headers, layout, needed, opened.where, above=opened.above, sheet=name)
@@ -287,7 +287,7 @@ def _block(
         misfits = {int(position[at]): misfit for at, misfit in misfits.items() if keep[at]}
         mask = pa.array(keep)
         rows, columns = rows[keep], [column.filter(mask) for column in columns]
-    filled = adapter.filled([_unguarded(column) for column in columns], above[keep], [*misfits])
+    filled = adapter.filled([unguarded(column) for column in columns], above[keep], [*misfits])
     cells = [filled.cells[position] for position in manifest.kept]
     doubts = {
         (_ZEROS_LOST, column): lost[manifest.kept[at]][keep]
@@ -330,13 +330,3 @@ def _is_odd(cells: Text) -> Mask:
 
 def _is_short(misfit: delimited.Misfit, manifest: Manifest) -> bool:
     return misfit.code == delimited.RAGGED and len(misfit.cells) < len(manifest.form.headers)
-
-
-def _unguarded(column: Text) -> Text:
-    """Take off the quote that a report puts before a cell that a spreadsheet would run as a formula."""
-    if not pc.any(pc.starts_with(column, "'")).as_py():
-        return column
-    guarded = pc.and_not(
-        pc.match_substring_regex(column, GUARDED), pc.match_substring_regex(column, GUARDED_NUMBER)
-    )
-    return pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from importer.manifests import layouts
 from importer.manifests.nodata import is_blank
+from schemas.cleaning import ROUND
 from schemas.manifest import EDI_VERDICT
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     Text: TypeAlias = pa.Array[Any]
     Mask: TypeAlias = npt.NDArray[np.bool_]
 
-_ROUND: Final = r"^(\s*\d+),00?(\s*)$"  # "1,000" is a thousand to others
 _SOURCE, _ROW = "import_source", "import_row"
 _IDENTITY: Final = ("order_id", "tracking_number")
 _CARRIER: Final = ("tracking_company", "tracking_company_code")
@@ -93,7 +93,7 @@ class Adapter:
         rows = len(cells[0])
         mine = self._mine(cells)
         if self.layout.decimal_comma and "quantity" in values:
-            whole = pc.replace_substring_regex(values["quantity"], _ROUND, r"\1\2")
+            whole = pc.replace_substring_regex(values["quantity"], ROUND, r"\1\2")
             values["quantity"] = _where(mine, whole, values["quantity"])
         if self.layout.quantity_default and "quantity" not in values:
             values["quantity"] = _where(mine, str(self.layout.quantity_default), pa.repeat("", rows))

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from importer.errors import ManifestError
+from importer.longest import LONGEST, LONGEST_REPORTED, cells_up_to
 from importer.manifests import layouts
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ pa.enable_signal_handlers(False)  # noqa: FBT003 - it takes no keyword
 
 DELIMITERS = (",", ";", "\t", "|")
 HEADER_SEARCHED = layouts.HEADER_SEARCHED
-_CELL_LIMIT = 131_072  # the csv module's own, in characters
 _HEAD_CHARACTERS = 262_144
 _ROW_BY_ROW_BYTES = 256 * 1024
 _RECORD_LIMIT = 64 * 1024 * 1024
@@ -69,6 +69,16 @@ class Form:
     def named(self) -> int:
         """How many columns there are without those at the end that have no header."""
         return max((at for at, header in enumerate(self.headers, start=1) if header.strip()), default=0)
+
+    @property
+    def longest_cell(self) -> int:
+        """How many characters a cell may have: in a report of ours one has a whole row that was torn."""
+        return LONGEST_REPORTED if layouts.is_report(self.headers) else LONGEST
+
+    @property
+    def longest_record(self) -> int:
+        """How many bytes a row may have that has not ended yet."""
+        return LONGEST_REPORTED if layouts.is_report(self.headers) else _RECORD_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +176,7 @@ def read(chunks: Iterable[bytes], form: Form, name: str) -> Iterator[Records]:
 
     Raises:
         ManifestError: a quote is opened and never closed (the line is named where it opened), or a cell has
-            more than 131,072 characters.
+            more than 131,072 characters, if it is not in one of our own reports.
     """
     width = len(form.headers)
     feed = _Feed(chunks, name, form)
@@ -224,8 +234,9 @@ class _Feed:
     def fill(self) -> bool:
         """Have text to cut, if there is any left."""
         while not self._ended and (self._starving or not self._text):
-            if len(self._text) > _RECORD_LIMIT:
-                raise self._error(0, "a row of more than 64 MiB begins here; a manifest has a row per line")
+            if len(self._text) > self._form.longest_record:
+                limit = f"{self._form.longest_record >> 20} MiB"
+                raise self._error(0, f"a row of more than {limit} begins here; a manifest has a row per line")
             chunk = next(self._chunks, None)
             self._ended = chunk is None
             self._text += chunk or b""
@@ -320,7 +331,7 @@ class _Feed:
                 end = self._before_open_quote(end, quotes)
                 if not end and strict < len(quotes):
                     return None
-        return None if not end and (self._ended or len(self._text) >= 4 * _CELL_LIMIT) else end
+        return None if not end and (self._ended or len(self._text) >= 4 * self._form.longest_cell) else end
 
     def _before_open_quote(self, end: int, quotes: npt.NDArray[np.intp]) -> int:
         """Where the last line ends, not after ``end``, that has no open quote."""
@@ -341,26 +352,27 @@ class _Feed:
         reader = csv.reader(lines, delimiter=self._form.delimiter, strict=True)
         found: list[tuple[str, list[str]]] = []
         used = 0
-        while limit is None or len(found) < limit:
-            lines.begin_record()
-            try:
-                cells, code = next(reader), ""
-            except StopIteration:
-                break
-            except csv.Error as error:
-                if lines.exhausted and more:
+        with cells_up_to(self._form.longest_cell):
+            while limit is None or len(found) < limit:
+                lines.begin_record()
+                try:
+                    cells, code = next(reader), ""
+                except StopIteration:
                     break
-                cells, code = self._after_fault(lines, error), BAD_QUOTING
-            found.append((code, cells))
-            used = lines.bytes_taken
+                except csv.Error as error:
+                    if lines.exhausted and more:
+                        break
+                    cells, code = self._after_fault(lines, error), BAD_QUOTING
+                found.append((code, cells))
+                used = lines.bytes_taken
         return found, used
 
     def _after_fault(self, lines: _Lines, error: csv.Error) -> list[str]:
         """The cells of a row that has its fault within one line; any other fault is the whole file's."""
-        delimiter = self._form.delimiter
-        if len(lines.record) == 1 and not lines.exhausted and len(lines.record[0]) <= _CELL_LIMIT:
+        delimiter, longest = self._form.delimiter, self._form.longest_cell
+        if len(lines.record) == 1 and not lines.exhausted and len(lines.record[0]) <= longest:
             return lines.record[0].rstrip("\r\n").split(delimiter)
-        culprit = _culprit("".join(lines.record), delimiter)
+        culprit = _culprit("".join(lines.record), delimiter, longest)
         if len(lines.record) == 1 and culprit.fault == _GOES_ON:
             return lines.record[0].rstrip("\r\n").split(delimiter)
         raise self._error(lines.lines_before + culprit.line, culprit.words) from error
@@ -410,11 +422,12 @@ class _Culprit:
     line: int
     fault: str
     begins: str
+    limit: int
 
     @property
     def words(self) -> str:
         """What is wrong with it and what to do about it."""
-        return self.fault.format(cell=repr(self.begins[:60]), limit=_CELL_LIMIT)
+        return self.fault.format(cell=repr(self.begins[:60]), limit=self.limit)
 
 
 _NEVER_CLOSED = (
@@ -431,11 +444,11 @@ _TOO_LONG = (
 )
 
 
-def _culprit(record: str, delimiter: str) -> _Culprit:
+def _culprit(record: str, delimiter: str, longest: int) -> _Culprit:
     end = re.escape(delimiter)
     whole = re.compile(rf'({_QUOTED}|(?!")[^{end}\r\n]*)(?:{end}|\r\n|\n|\r|\Z)')
     position = 0
-    while (cell := whole.match(record, position)) is not None and _length(cell[1]) <= _CELL_LIMIT:
+    while (cell := whole.match(record, position)) is not None and _length(cell[1]) <= longest:
         position = cell.end()
     if cell is not None:
         fault = _TOO_LONG
@@ -443,7 +456,9 @@ def _culprit(record: str, delimiter: str) -> _Culprit:
         fault = _GOES_ON
     else:
         fault = _NEVER_CLOSED
-    return _Culprit(len(_LINE_END.findall(record[:position])), fault, _LINE_END.split(record[position:])[0])
+    return _Culprit(
+        len(_LINE_END.findall(record[:position])), fault, _LINE_END.split(record[position:])[0], longest
+    )
 
 
 def _length(cell: str) -> int:
@@ -480,10 +495,11 @@ def _records(text: memoryview, row: int, width: int, form: Form) -> Records | No
     columns, ragged = _columns(text, width, form.delimiter, in_order=False)
     if ragged:  # only reading in order tells where
         columns, ragged = _columns(text, width, form.delimiter, in_order=True)
-    if any(map(_has_long_cell, columns)):
+    if any(_has_longer_cell(column, form.longest_cell) for column in columns):
         return None
     try:
-        cells = [next(csv.reader([line.text], delimiter=form.delimiter, strict=True)) for line in ragged]
+        with cells_up_to(form.longest_cell):
+            cells = [next(csv.reader([line.text], delimiter=form.delimiter, strict=True)) for line in ragged]
     except csv.Error:
         return None
     positions = [line.number - 1 for line in ragged]
@@ -554,10 +570,10 @@ def _fitted(cells: list[str], width: int) -> list[str]:
     return (cells + [""] * width)[:width]
 
 
-def _has_long_cell(column: Text) -> bool:
+def _has_longer_cell(column: Text, limit: int) -> bool:
     """Whether the csv module would refuse a cell, so that it never depends on the cell's neighbours."""
     longest = pc.max(pc.binary_length(column)).as_py() or 0
-    return longest > _CELL_LIMIT and pc.max(pc.utf8_length(column)).as_py() > _CELL_LIMIT
+    return longest > limit and pc.max(pc.utf8_length(column)).as_py() > limit
 
 
 def is_blank(columns: Sequence[Text]) -> npt.NDArray[np.bool_]:

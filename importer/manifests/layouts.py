@@ -129,7 +129,7 @@ def load(layout: str | None) -> Layout:
     if layout is None:
         return replace(_shipped(GENERIC), detect=True)
     path = Path(layout)
-    if path.suffix == ".toml" or path.is_file():
+    if is_path(layout):
         try:
             text = path.read_text(encoding="utf-8-sig")  # Windows editors write a BOM
         except OSError as error:
@@ -138,6 +138,11 @@ def load(layout: str | None) -> Layout:
             raise SetupError(f"--layout {layout}: can't be read: it is not UTF-8; save it as such") from error
         return _parse(text, str(path))
     return _shipped(_known(layout, "--layout "))
+
+
+def is_path(layout: str) -> bool:
+    """Whether what ``load`` is given is a file, and not the name of a layout."""
+    return Path(layout).suffix == ".toml" or Path(layout).is_file()
 
 
 @cache

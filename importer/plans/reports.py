@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from importer import reviewing
 from importer.errors import SetupError
+from importer.longest import LONGEST_REPORTED, cells_up_to
 from importer.report import SUMMARY, Examples, finished
 from importer.report.table import ERRORS
 
@@ -36,7 +37,7 @@ def summary(folder: Path) -> Summary | None:
 
 def _rows(table: Path) -> int:
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
+        with cells_up_to(LONGEST_REPORTED), table.open(encoding="utf-8-sig", newline="") as file:
             return max(sum(1 for _ in csv.reader(file)) - 1, 0)
     except (OSError, ValueError, csv.Error) as error:
         raise SetupError(f"{table}: can't be read as the table of a report") from error

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from importer.errors import SetupError
+from importer.longest import LONGEST_REPORTED
 from importer.model import STATUSES
 from importer.report.account import Examples
 from importer.report.files import UNFINISHED, WORKBOOK
@@ -31,7 +32,6 @@ IDENTITY: Final = ("order_id", "tracking_number", "sku")
 """The canonical columns that a row is known by."""
 _FILES: Final = frozenset((ROWS, ERRORS, SUMMARY, PAGE, WORKBOOK))
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
-_LONGEST_ROW_BYTES: Final = 160 * 1024 * 1024  # 64 MB are a manifest's longest; its quotes are doubled
 _EXPECTED: Final = f"the folder of a report, or its {ROWS}, {ERRORS} or {SUMMARY}"
 
 
@@ -181,7 +181,7 @@ def _batches(path: Path, width: int, places: Mapping[str, int]) -> Iterator[pa.R
             yield batch
             given += len(batch)
     except pa.ArrowInvalid:
-        yield from _opened(path, width, places, _LONGEST_ROW_BYTES, skipped=given)
+        yield from _opened(path, width, places, LONGEST_REPORTED, skipped=given)
 
 
 def _opened(

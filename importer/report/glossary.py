@@ -22,7 +22,7 @@ def show(console: Console, names: Sequence[str]) -> None:
     """Print what each code means, what to do about it, and an example."""
     for name in names:
         head = Text("  ").append(printable(name), "bold")
-        put(console, head.append(f"  {phrases.cause(name)}", "dim"))
+        put(console, head.append(f"  {phrases.cause(name)}", "dim"), hanging=_INDENT)
         put(console, Text(f"→ {phrases.hint(name)}", "italic"), _INDENT)
         put(console, Text(f"example: {phrases.example(name)}", "dim"), _INDENT)
 

@@ -326,7 +326,7 @@
 
     function takeForAll() {
       const text = typed();
-      change(sameAs(row, column).map((each) => [key(each, column), text]));
+      change(stillTheSame(row, column).map((each) => [key(each, column), text]));
     }
 
     function putBack() {
@@ -355,8 +355,8 @@
       box.rows = Math.min(8, Math.max(1, Math.ceil(box.value.length / 60), box.value.split("\n").length));
       const telling = words(text, code);
       if (said.textContent !== telling) said.textContent = telling;
-      const same = sameAs(row, column).length;
       keep.hidden = !isMine && !isBad;
+      const same = keep.hidden ? 1 : stillTheSame(row, column).length;
       keep.disabled = code !== "" || text === cell(row, column);
       forAll.hidden = keep.hidden || same === 1;
       forAll.disabled = code !== "" || !isMine;
@@ -391,8 +391,20 @@
   const unbroken = (text) => text.replace(/\r\n?/g, "\n");
 
   function verdict(row, name, text) {
-    return book.judgeIn((other) => cell(row, data.canonical[other]) ?? "", name, text);
+    if (wasTaken(row, name, text)) return "";
+    return book.judgeIn((other) => cell(row, data.canonical[other]) ?? "", name, text, hasCommas(row));
   }
+
+  // What the importer found nothing wrong with is right as it stands, however it read it; a blank may have been
+  // filled in by what the saved file does not say, and of a row with a verdict nothing else was judged.
+  function wasTaken(row, name, text) {
+    const column = data.canonical[name];
+    if (text.trim() === "" || text !== found(row, column)) return false;
+    if (data.rules.alone.some((other) => found(row, data.canonical[other]) !== "")) return false;
+    return !(marksOf.get(row) ?? []).some((mark) => mark.faulty && mark.column === column);
+  }
+
+  const hasCommas = (row) => data.commas.some(([first, end]) => first <= row && row < end);
 
   // The rows, this one among them, that were found with the same in the column, and can be mended.
   function sameAs(row, column) {
@@ -402,6 +414,12 @@
       alike.set(at, all.filter((each) => data.columns[column].rows[each] === text && !torn.has(each)));
     }
     return alike.get(at);
+  }
+
+  // Of them this one and those in which it still stands: what was mended by itself, or is left out, is kept so.
+  function stillTheSame(row, column) {
+    const stands = (each) => each === row || (!edits.has(key(each, column)) && !isOut(each));
+    return sameAs(row, column).filter(stands);
   }
 
   // --- mending ----------------------------------------------------------------------------------------------
@@ -429,9 +447,11 @@
   }
 
   function change(cells) {
-    const batch = cells.map(([at, text]) => [at, edits.get(at), text]);
-    history.push(batch.map(([at, before]) => [at, before]));
-    for (const [at, , text] of batch) put(at, text);
+    const before = cells.map(([at]) => [at, edits.get(at)]);
+    for (const [at, text] of cells) put(at, text);
+    const changed = before.filter(([at, text]) => edits.get(at) !== text);
+    if (!changed.length) return refresh();
+    history.push(changed);
     done();
   }
 
@@ -479,6 +499,10 @@
 
   function save() {
     const kept = all.filter((row) => !isOut(row));
+    if (!kept.length) {
+      $("saved").textContent = "All rows are left out: there is nothing to save, and nothing to import.";
+      return;
+    }
     const lines = kept.map((row) => data.headers.map((_, column) => cell(row, column)));
     const text = asCsv([data.headers, ...lines], data.rules.formulas);
     const address = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));

@@ -89,8 +89,11 @@ class WebPage:
         for mark in block.marks():
             marks.setdefault(mark.row, []).append((mark.column, mark.words, mark.faulty))
         carriers = _carriers(cells, self._outline.canonical)
+        since = len(self._kept)
         for row, carrier, *texts in zip(rows.tolist(), carriers, *cells, strict=True):
             self._kept.add(texts, carrier, marks.get(row, []), is_torn=row in block.torn)
+        if block.decimal_comma:
+            self._kept.have_commas(since)
 
     def finish(self, summary: Summary) -> None:
         """Write the page, and give it its name; again, once more is known of the run.
@@ -174,6 +177,7 @@ class _Kept:
         self._said = _Texts()
         self._marks: list[list[int]] = []
         self._torn: list[int] = []
+        self._commas: list[list[int]] = []
         self._left = most_bytes
 
     def __len__(self) -> int:
@@ -204,12 +208,20 @@ class _Kept:
         for column, text, (encoded, _) in zip(columns, (*texts, carrier), cells, strict=True):
             column.rows.append(column.place(text, encoded))
 
+    def have_commas(self, since: int) -> None:
+        """The rows from ``since`` on are of a manifest in which a quantity of 2,0 is two."""
+        if self._commas and self._commas[-1][1] == since:
+            self._commas[-1][1] = len(self)
+        else:
+            self._commas.append([since, len(self)])
+
     def members(self) -> Iterator[tuple[str, str]]:
         yield "columns", f"[{','.join(column.as_json() for column in self._columns)}]"
         yield "carriers", self._carriers.as_json()
         yield "said", f"[{','.join(self._said.encoded)}]"
         yield "marks", _json(self._marks)
         yield "torn", _json(self._torn)
+        yield "commas", _json(self._commas)
 
 
 def _carriers(cells: Sequence[list[str]], canonical: Mapping[str, int]) -> list[str]:

@@ -24,7 +24,8 @@ class Page:
     ``blocks`` its data rows: cells per header, row numbers, and by position the code and the cells of rows
     that could not be told apart. After the cells may stand more columns: ``meant`` says which of them has
     what a canonical column says, where that is filled in. For a workbook,
-    ``addresses`` says how those of each column's cells begin.
+    ``addresses`` says how those of each column's cells begin. With ``decimal_comma`` a quantity of 2,0 is
+    two.
     """
 
     name: str
@@ -38,3 +39,4 @@ class Page:
     meant: Mapping[str, int] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()
     encoding: str = ""
+    decimal_comma: bool = False

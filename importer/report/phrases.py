@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from importer.model import FINE, STATUSES, Status
 from importer.printing import printable
-from schemas.codes import code_of
+from schemas.codes import code_of, is_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ NOTHING_TO_DO: Final = {True: "there is no data row in them", False: "there is n
 _SEGMENTED: Final = frozenset(("x12", "edifact"))
 _HELD: Final = frozenset(("parcel-held", "batch-held"))
 _MESSAGE_CHARACTERS: Final = 300
+_NUMBER: Final = re.compile("5NN or 429|[35N]NN")
 _NUMBERS_SHOWN: Final = 3
 _DONE: Final = {
     "posted": (Status.CREATED, Status.UPDATED),
@@ -100,15 +102,11 @@ def unit(manifest: str, summary: Summary) -> str:
     return "segment" if edi else "row"
 
 
-def meaning(code: str) -> str:
-    """What the code means; "" for a destination's own, of which the messages tell."""
-    known = code_of(code)
-    return known.meaning if known.name == code else ""
-
-
 def cause(code: str) -> str:
-    """What the code means, with the number of a destination's own in its place."""
-    return code_of(code).meaning.replace("NNN", code.rpartition("-")[2])
+    """What the code means, with the number of a destination's own in its place; "" for one not known here."""
+    number = code.rpartition("-")[2]
+    meaning = code_of(code).meaning if is_code(code) else ""
+    return _NUMBER.sub(number, meaning) if number.isdecimal() else meaning
 
 
 def hint(code: str) -> str:

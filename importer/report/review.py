@@ -87,7 +87,7 @@ def as_json(report: Finished, groups: Sequence[Group], found: Found | None) -> d
                 "code": group.code,
                 "kind": "error" if group.is_fault else "warning",
                 "count": group.count,
-                "meaning": phrases.meaning(group.code),
+                "meaning": phrases.cause(group.code),
                 "hint": phrases.hint(group.code),
                 "example": phrases.example(group.code),
                 "first": [asdict(row) for row in group.first],
@@ -137,8 +137,8 @@ def _problems(console: Console, title: str, groups: Sequence[Group], style: str)
     for group in groups:
         head = Text("  ").append(printable(group.code), style)
         head.append(f"  {counted(group.count, 'row')}", "bold")
-        head.append(f"  {phrases.meaning(group.code)}", "dim")
-        put(console, head)
+        head.append(f"  {phrases.cause(group.code)}", "dim")
+        put(console, head, hanging=6)
         for row in group.first:
             said = row.message if group.is_fault else row.warning
             put(console, Text(f"{place(row)}: {phrases.short(printable(said))}"), 6)

@@ -7,12 +7,13 @@ const ASCII_ALONE = /^[\x00-\x7f]*$/;
 const MOST_BREAKS = 12;
 
 function rulebook(exported) {
-  const { cleaning, columns, together, codes } = exported;
+  const { cleaning, columns, together, alone, codes } = exported;
   const spaces = new Set(cleaning.spaces);
   const breaks = new Set(cleaning.breaks);
   const invisible = new Set(cleaning.invisible);
   const ascii = new Map(Object.entries(cleaning.ascii));
   const wrapped = new RegExp(cleaning.wrapped, "u");
+  const round = new RegExp(cleaning.round, "u");
   const tests = new Map(Object.entries(columns).map(([name, column]) => [name, column.rules.map(testOf)]));
 
   function trimmed(text) {
@@ -29,8 +30,9 @@ function rulebook(exported) {
     return ascii.get(character) ?? digit(character) ?? character;
   }
 
-  function clean(column, text) {
-    let cell = trimmed(text);
+  // In a file with decimal commas a quantity of 2,0 is 2, as the importer reads it before it cleans anything.
+  function clean(column, text, hasCommas = false) {
+    let cell = trimmed(hasCommas && column === "quantity" ? text.replace(round, "$1$2") : text);
     if (!ASCII_ALONE.test(cell)) {
       const seen = [...cell].filter((character) => !invisible.has(character));
       cell = trimmed((cleaning.narrowed.includes(column) ? seen.map(narrow) : seen).join(""));
@@ -40,16 +42,18 @@ function rulebook(exported) {
   }
 
   // The code of the first rule that the cell breaks; "" for one that is right.
-  function judge(column, text) {
-    const cell = clean(column, text);
+  function judge(column, text, hasCommas = false) {
+    const cell = clean(column, text, hasCommas);
     if (!tests.has(column) || (cell === "" && columns[column].optional)) return "";
     if ((cell.match(/[\r\n\v]/g) ?? []).length > MOST_BREAKS) return tests.get(column).at(-1).code;
     return tests.get(column).find((test) => !test.passes(cell))?.code ?? "";
   }
 
-  // The same for a cell among those of its row: of some columns all are blank or none.
-  function judgeIn(row, column, text) {
-    const code = judge(column, text);
+  // The same for a cell among those of its row: of some columns all are blank or none, and what stands in
+  // others is all that is said of the row.
+  function judgeIn(row, column, text, hasCommas = false) {
+    if (alone.some((other) => other !== column && clean(other, row(other)) !== "")) return "";
+    const code = judge(column, text, hasCommas);
     if (code !== "" || !(column in together) || clean(column, text) !== "") return code;
     const half = Object.keys(together).some((other) => other !== column && clean(other, row(other)) !== "");
     return half ? together[column] : "";

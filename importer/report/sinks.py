@@ -50,7 +50,8 @@ class Block:
 
     ``columns`` are string arrays, one for each header; ``new`` are rows that no earlier manifest of the run
     has, ``attention`` those that are not fine, ``torn`` (by position) those whose cells can't be told apart,
-    so that they stand whole in one cell. ``marks`` says what is to be said of single cells.
+    so that they stand whole in one cell. ``marks`` says what is to be said of single cells, and
+    ``decimal_comma`` that in this manifest a quantity of 2,0 is two.
     """
 
     columns: Sequence[Text]
@@ -58,6 +59,7 @@ class Block:
     attention: npt.NDArray[np.bool_]
     torn: frozenset[int]
     marks: Callable[[], Iterable[Mark]]
+    decimal_comma: bool = False
 
     @property
     def to_mend(self) -> npt.NDArray[np.bool_]:

@@ -66,14 +66,14 @@ def show(console: Console, row: ReportedRow | None, stories: Sequence[Story], se
     for number, story in enumerate(stories):
         if number or row is not None:
             console.print()
-        _show_story(console, story, settle)
+        _show_story(console, story, _next(story, row, settle))
 
 
 def as_json(row: ReportedRow | None, stories: Sequence[Story], settle: str) -> dict[str, Any]:
     """The same as a JSON object; times are UTC."""
     return {
         "row": None if row is None else asdict(row),
-        "fulfillments": [_story_as_json(story, settle) for story in stories],
+        "fulfillments": [_story_as_json(story, _next(story, row, settle)) for story in stories],
     }
 
 
@@ -94,6 +94,12 @@ _NEXT: Final[Mapping[State | None, str]] = {
         "then it is not sent again"
     ),
 }
+_LEFT_OUT: Final = frozenset({Status.INVALID, Status.HELD})
+_THERE: Final = frozenset({State.CREATED, State.UPDATED})
+_WITHOUT_IT: Final = (
+    "it is there, and is never sent again; this row was not part of it, or was mended since: see to it "
+    "on the platform"
+)
 _EVENTS: Final[Mapping[Event, str]] = {
     Event.SENDING: "about to be sent",
     Event.CREATED: "created",
@@ -120,11 +126,11 @@ def _show_row(console: Console, row: ReportedRow) -> None:
         _say(console, f"  hint   {row.hint}")
 
 
-def _show_story(console: Console, story: Story, settle: str) -> None:
+def _show_story(console: Console, story: Story, then: str) -> None:
     _say(console, story.name, "bold")
     _say(console, f"  to     {story.destination}")
     _say(console, f"  now    {_now(story)}")
-    _say(console, f"  next   {_next(story, settle)}")
+    _say(console, f"  next   {then}")
     run_id = ""
     for each in story.happened:
         if each.run_id != run_id:
@@ -142,8 +148,10 @@ def _now(story: Story) -> str:
     return f"{entry.state}: {MEANINGS[Status(entry.state)]}"
 
 
-def _next(story: Story, settle: str) -> str:
+def _next(story: Story, row: ReportedRow | None, settle: str) -> str:
     state = None if story.entry is None else story.entry.state
+    if row is not None and row.status in _LEFT_OUT and state in _THERE:
+        return _WITHOUT_IT
     return _NEXT[state].format(settle=f"{settle} {shlex.quote(story.name)}")
 
 
@@ -169,7 +177,7 @@ def _words(each: Happening) -> str:
     return f"{words}: {each.message}" if each.message else words
 
 
-def _story_as_json(story: Story, settle: str) -> dict[str, Any]:
+def _story_as_json(story: Story, then: str) -> dict[str, Any]:
     entry = story.entry
     return {
         "destination": story.destination,
@@ -179,7 +187,7 @@ def _story_as_json(story: Story, settle: str) -> dict[str, Any]:
         "state": None if entry is None else str(entry.state),
         "code": "" if entry is None else entry.code,
         "message": "" if entry is None else entry.message,
-        "next": _next(story, settle),
+        "next": then,
         "runs": [_run_as_json(run) for run in story.runs.values()],
         "history": [_happening_as_json(each) for each in story.happened],
     }

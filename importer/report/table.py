@@ -191,7 +191,8 @@ def _write_rows(
             _note(written, mine, attention, columns[plan.width :], numbers, page.name)
             _count_all(written.warnings, *told.warnings(), page.name)
             new = ~account.repeats[start:stop]
-            block = Block(columns, new, attention, frozenset(misfits), partial(told.marks, places))
+            marks = partial(told.marks, places)
+            block = Block(columns, new, attention, frozenset(misfits), marks, page.decimal_comma)
             written.to_mend += int(block.to_mend.sum())
             files.behind.do(partial(files.write, columns, block.to_mend))
             for sink in sinks:

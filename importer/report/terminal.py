@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
@@ -78,7 +79,10 @@ def show(
 def next_steps(
     summary: Summary, again: str, *, named_report: bool, later: bool = False
 ) -> list[tuple[str, str, str]]:
-    """What to open and what to do next: label, style and words."""
+    """What to open and what to do next: label, style and words.
+
+    Arguments as for ``show``; ``later`` is also for who may be in another folder than the run was.
+    """
     rows = summary.rows
     steps = [("Report: ", "bold", summary.reports.get("page", summary.reports["rows"]))]
     if "acks" in summary.reports:
@@ -93,17 +97,19 @@ def next_steps(
     posting = again.format(shlex.join(named))
     mending = f"mend the rows, then: {again.format(shlex.quote(errors))}"
     if "xlsx" in summary.reports:
-        steps.append(("Marked: ", "bold", f"{summary.reports['xlsx']} (the bad cells marked)"))
+        marked = ("Marked: ", " (the bad cells marked)") if rows[Status.INVALID] else ("Sheets: ", "")
+        steps.append((marked[0], "bold", f"{summary.reports['xlsx']}{marked[1]}"))
     if rows[Status.FAILED] or rows[Status.NOT_SENT]:
         other = ", with another --report" if named_report else ""
         same = posting if later else f"run the same command again{other}"
-        steps.append(("Next:   ", "bold", f"{same}; what is done is skipped"))
+        to_post = [f"{same}; what is done is skipped"]
     else:
         to_post = [posting] if summary.command == "check" and rows[Status.READY] else []
-        for label, words in zip(_LABELS, to_post + [mending] * bool(mendable), strict=False):
-            steps.append((label, "bold", words))
+    for label, words in zip(_LABELS, to_post + [mending] * bool(mendable), strict=False):
+        steps.append((label, "bold", words))
     if rows[Status.IN_DOUBT]:
-        place = f" --ledger {shlex.quote(summary.ledger)}" if "--ledger" in again and summary.ledger else ""
+        ledger = _from_anywhere(summary.ledger) if later else summary.ledger
+        place = f" --ledger {shlex.quote(ledger)}" if "--ledger" in again and ledger else ""
         steps.append(("Doubt:  ", "bold red", _DOUBT.format(place)))
     return steps
 
@@ -131,7 +137,7 @@ def counts(console: Console, summary: Summary) -> None:
             line.append(f"{status:10}", _STYLES.get(status, "yellow"))
             line.append(f"{rows:>12,}{fulfillments:>15,}")
             line.append(f"  {MEANINGS[status]}", "dim")
-            put(console, line)
+            put(console, line, hanging=_INDENT)
 
 
 def filed(console: Console, summary: Summary) -> None:
@@ -146,9 +152,17 @@ def filed(console: Console, summary: Summary) -> None:
         put(console, line, 2)
 
 
-def put(console: Console, text: Text, indent: int = 0) -> None:
-    """Print ``text``, on a terminal wrapped within its width and indented; elsewhere on one line."""
+def put(console: Console, text: Text, indent: int = 0, *, hanging: int | None = None) -> None:
+    """Print ``text``, on a terminal wrapped within its width and indented; elsewhere on one line.
+
+    Of what is wrapped, the lines after the first are indented by ``hanging``, where that is given.
+    """
     lines = text.wrap(console, max(console.width - indent, 20)) if console.is_terminal else [text]
+    if hanging is not None and len(lines) > 1:
+        rest = text[len(lines[0]) :]
+        put(console, lines[0], indent)
+        put(console, rest[len(rest) - len(rest.plain.lstrip()) :], hanging)
+        return
     for line in lines:
         line.rstrip()
         console.print(Text(" " * indent) + line, soft_wrap=True)
@@ -165,6 +179,10 @@ def say(console: Console, label: str, style: str, text: str) -> None:
 
 
 _LABELS = ("Next:   ", "Then:   ")
+
+
+def _from_anywhere(ledger: str) -> str:
+    return ledger if "://" in ledger else str(Path(ledger).absolute())
 
 
 def _mendable(summary: Summary) -> int:
@@ -192,8 +210,8 @@ def _problems(
         head = Text("  ")
         head.append(code, style)
         head.append(f"  {counted(examples.count, 'row')}", "bold")
-        head.append(f"  {phrases.meaning(code)}", "dim")
-        put(console, head)
+        head.append(f"  {phrases.cause(code)}", "dim")
+        put(console, head, hanging=_INDENT)
         for manifest, row, message in examples.first[:_EXAMPLES_PER_CODE]:
             words = "see above" if (manifest, row) in told else phrases.short(printable(message))
             place = f"{printable(manifest)} {phrases.unit(manifest, summary)} {row}"

@@ -373,7 +373,7 @@ def _put_problems(page: Lines, title: str, problems: Mapping[str, Examples]) -> 
     page.put()
     page.put(title, "meaning", "rows", "what to do", "example", heading=True)
     for code, examples in phrases.by_weight(problems):
-        page.put(code, phrases.meaning(code), examples.count, phrases.hint(code), phrases.example(code))
+        page.put(code, phrases.cause(code), examples.count, phrases.hint(code), phrases.example(code))
 
 
 def _time(at: datetime) -> str:

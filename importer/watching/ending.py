@@ -44,5 +44,5 @@ class Ending:
             if self.summary.stopped_because:
                 told.append(f"Stopped early: {phrases.short(self.summary.stopped_because)}")
         if self.trouble:
-            told.append(phrases.short(self.trouble))
+            told.append(self.trouble)  # whole: no report has it, and what to do stands at its end
         return ". ".join(told)

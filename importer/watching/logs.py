@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 from bisect import bisect_right
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +20,8 @@ import numpy as np
 from importer.model import FINE, Answer, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -78,6 +83,64 @@ class Log:
             more |= {name: _there(count) for name, count in counts.items()}
             more |= {"stopped_because": summary.stopped_because, "report": summary.reports["summary"]}
         self.tell("run-finished", level, **more, message=ending.sentence)
+
+
+class Lines:
+    """Whole lines at the end of a file that is written without a buffer; see ``appended``.
+
+    ``trouble`` says why a line was lost, "" as long as none was.
+    """
+
+    def __init__(self, file: io.RawIOBase, *, torn: bool = False) -> None:
+        self.trouble = ""
+        self._file = file
+        self._torn = torn
+
+    def write(self, line: str) -> None:
+        """Write a line with its line break; where one before it was cut short, that one is ended first."""
+        wanted = (b"\n" if self._torn else b"") + line.encode()
+        try:
+            written = self._file.write(wanted) or 0  # None: a pipe is full
+        except OSError as error:
+            self.trouble = self.trouble or error.strerror or str(error)
+            return
+        if written:
+            self._torn = wanted[written - 1 : written] != b"\n"
+        if written < len(wanted):
+            self.trouble = self.trouble or "there was no room for it"
+
+
+@contextmanager
+def appended(path: Path) -> Iterator[Lines]:
+    """Lines at the end of the file at ``path``, each there once it is written, whatever then becomes of us.
+
+    Of a pipe nothing is waited for, neither that somebody reads it nor that he goes on.
+
+    Raises:
+        OSError: it can't be opened.
+    """
+    with io.FileIO(path, "ab", opener=_without_waiting) as file:
+        yield Lines(file, torn=_is_torn(path))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    try:
+        return os.open(path, flags | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(error.errno, "it is a pipe that nobody reads") from error
+        raise
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether the last line has no line break, as a disk that was full leaves it."""
+    if not path.is_file():
+        return False
+    with suppress(OSError), path.open("rb") as file:  # it may be ours to write only
+        file.seek(max(path.stat().st_size - 1, 0))
+        last = file.read()
+        return bool(last) and not last.endswith(b"\n")
+    return False
 
 
 _ROWS_ALONE: Final = frozenset({1, 6})  # the run is well, and some rows need attention

@@ -59,15 +59,16 @@ class Troubles:
 
 
 def earlier(runs: Iterable[Run], summary: Summary, *, job: str = "") -> Troubles:
-    """The troubles of the last run to the same destination that was reported; none if there is none.
+    """The troubles of the last run to the same destination that came to an end; none if there is none.
 
-    ``runs`` come newest first. For the ``job`` of a plan only its own runs count: their reports' folders have
-    its name.
+    ``runs`` come newest first; one that could not be reported has its exit status alone, and one that was
+    killed told nobody. For the ``job`` of a plan only its own runs count: its name is that of their folder.
     """
     for run in runs:
         is_other = run.destination == summary.destination and run.run_id != summary.run_id
-        if is_other and run.summary and job in {"", PurePath(run.report).name}:
-            return Troubles(json.loads(run.summary).get("attention", ""), run.exit_status)
+        if is_other and run.exit_status is not None and job in {"", PurePath(run.report).name}:
+            attention = json.loads(run.summary).get("attention", "") if run.summary else ""
+            return Troubles(attention, run.exit_status)
     return Troubles("", 0)
 
 
@@ -138,7 +139,7 @@ def _counts(summary: Summary) -> Iterator[tuple[str, int]]:
 def _problems(summary: Summary) -> Iterator[str]:
     problems = phrases.by_weight(summary.errors)
     for code, examples in problems[:_CODES_SHOWN]:
-        meaning = phrases.meaning(code)
+        meaning = phrases.cause(code)
         yield f"  {code}  {counted(examples.count, 'row')}{f'  {meaning}' if meaning else ''}"
         for manifest, row, message in examples.first[:_ROWS_PER_CODE]:
             yield f"      {printable(manifest)} row {row}: {phrases.short(printable(message))}"

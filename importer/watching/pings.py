@@ -73,12 +73,11 @@ class Pings:
 
 
 def usable(url: str) -> bool:
-    """Whether it is an address that can be pinged."""
+    """Whether it is an address that can be pinged; a user name in it is not sent, so that it never can."""
     try:
         parts = urlsplit(url)
-        return (
-            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and _is_plain(url)
-        )
+        is_there = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        return parts.scheme in {"http", "https"} and is_there and _is_plain(url)
     except ValueError:  # brackets or a port that make no sense
         return False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -51,7 +51,11 @@ def _is_installed() -> bool:
 
 @contextmanager
 def exported(environment: Mapping[str, str]) -> Iterator[Tracing]:
-    """Send the spans to where the environment says; the last of them when this is left."""
+    """Send the spans to where the environment says; the last of them when this is left.
+
+    Raises:
+        ValueError: the environment says what can't be.
+    """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - the same
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - the same
@@ -64,7 +68,8 @@ def exported(environment: Mapping[str, str]) -> Iterator[Tracing]:
     try:
         yield Tracing(provider)
     finally:
-        provider.shutdown()
+        with suppress(Exception):  # as above; and what is told of the run must not end it
+            provider.shutdown()
 
 
 class Tracing:
