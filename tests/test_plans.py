@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,9 +24,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from importer.cli.planned import examined
 from importer.cli.posting import post
 from importer.plans import ended, places, plan
+from importer.plans.interruption import Interruption
 from importer.plans.plan import Fault
 from importer.plans.processes import Processes, Ran, Task, Unstarted
 from importer.settings import Rate
+from tests.postgresql import PASSWORD
 from tests.program import (
     SECONDS,
     Ended,
@@ -44,6 +47,8 @@ from tests.receivers import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tests.postgresql import Server
 
     Output = pytest.CaptureFixture[str]
 
@@ -194,7 +199,9 @@ def test_what_one_job_files_or_takes_is_no_other_jobs() -> None:
     [
         ("[[job", "--plan nightly.toml: not TOML: expected "),
         ("", "no [[job]] in it; expected one for each inbox"),
-        ("job = 3", "no [[job]] in it"),
+        ("job = 3", "\n  line 1: job: found 3, expected [[job]], a table for each inbox\n"),
+        ('job = "x"', '\n  line 1: job: found "x", expected [[job]], a table for each inbox\n'),
+        ('job = [{name = "a"}, 7]', "\n  job 2: found 7, expected [[job]], a table for each inbox\n"),
         ('reports = ""\n[[job]]\nname = "a"', 'line 1: reports: found "", expected text'),
         ('ledger = 3\n[[job]]\nname = "a"', "line 1: ledger: found 3, expected text"),
         (
@@ -417,6 +424,34 @@ def test_a_job_that_fails_leaves_the_others_alone_and_all_who_watch_hear_of_them
     ]
 
 
+@pytest.mark.postgresql
+def test_the_password_of_a_ledger_comes_to_the_jobs_but_not_into_their_arguments(
+    capsys: Output, server: Server
+) -> None:
+    arguments: list[str] = []
+
+    def look(seen: Seen) -> Reply:
+        job = child_of(os.getpid(), "in/acme/")
+        arguments.append(Path(f"/proc/{job}/cmdline").read_text())
+        return created(seen)
+
+    inbox("acme", "1001,MUG,1,TRACK1")
+    with Platform(look) as platform, server.schema() as place:
+        schema = place.reveal().rpartition("search_path%3D")[2]
+        words = f"{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}"
+        address = f"postgresql://importer:{words}/postgres?options=-csearch_path%3D{schema}"
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"}, above=f'ledger = "{address}"')
+        first = here(capsys, "post", "--plan", FILE, "--json")
+        again = here(capsys, "post", "--plan", FILE, "--json")
+
+    assert outcome(first.summary) == {"acme": ("adm", 0, {"created": 1})}
+    assert outcome(again.summary) == {"acme": ("adm", 0, {"skipped": 1})}
+    assert [quote(PASSWORD, safe="") in each or "ledger" in each for each in arguments] == [False]
+    assert PASSWORD not in first.out + first.err
+    assert quote(PASSWORD, safe="") not in first.out + first.err
+
+
 def by_job(name: str) -> dict[str, float]:
     families = text_string_to_metric_families(Path("m.prom").read_text())
     return {
@@ -529,6 +564,74 @@ def test_a_job_that_is_killed_is_told_and_the_others_go_on() -> None:
     )
 
 
+def test_a_log_that_nobody_reads_any_more_ends_no_job() -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    read, write = os.pipe()
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+        process = start("post", "--plan", FILE, "--json", "--log", "-", stderr=write)
+        os.close(write)
+        os.close(read)
+        ended = end(process)
+
+    assert ended.status == 0
+    assert outcome(ended.summary) == {"acme": ("adm", 0, {"created": 1})}
+
+
+def test_a_signal_after_the_last_job_leaves_the_rest_to_be_told() -> None:
+    begun: list[int] = []
+
+    def interrupt(_: Seen) -> Reply:
+        os.kill(begun[0], signal.SIGTERM)
+        return Reply(200)
+
+    inbox("acme", "1001,MUG,1,TRACK1")
+    with Platform() as platform, Receiver() as watchdog, Platform(interrupt) as chat:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+        process = start(
+            *("post", "--plan", FILE, "--json", "--report", "night", "--ping", watchdog.url),
+            *("--tell", chat.url.replace("http", "json"), "--tell-on", "always"),
+        )
+        begun.append(process.pid)
+        ended = end(process)
+
+    assert (ended.status, ended.err) == (0, "")
+    assert (watchdog.paths, len(chat.seen)) == (["/start", "/0"], 1)
+    assert json.loads(Path("night/plan.json").read_text()) == ended.summary
+
+
+def test_outside_of_the_jobs_the_first_signal_is_noted_and_the_second_ends_the_run() -> None:
+    interruption = Interruption()
+    with interruption.watching():
+        signal.raise_signal(signal.SIGTERM)
+        before = interruption.exit_status
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    assert (before, interruption.exit_status) == (143, 143)
+
+
+def test_a_summary_that_cannot_be_written_is_printed_all_the_same() -> None:
+    def stand_in_the_way(seen: Seen) -> Reply:
+        Path("night/plan.json").mkdir()
+        return created(seen)
+
+    inbox("acme", "1001,MUG,1,TRACK1")
+    with Platform(stand_in_the_way) as platform:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+        ended = end(start("post", "--plan", FILE, "--json", "--report", "night"))
+
+    assert ended.status == 4
+    assert ended.err == (
+        "importer: the plan's summary can't be written to night: Is a directory; "
+        "the reports of its jobs are in it\n"
+    )
+    assert outcome(ended.summary) == {"acme": ("adm", 0, {"created": 1})}
+
+
 def child_of(parent: int, argument: str) -> int:
     """The process that ``parent`` started with that argument, as soon as there is one."""
     until = time.monotonic() + SECONDS
@@ -550,6 +653,7 @@ def ran(*tasks: Task, at_once: int = 8) -> tuple[dict[str, Ran], list[tuple[str,
         dict(os.environ),
         at_once,
         lambda: AT,
+        Interruption(),
         hear=lambda name, line: heard.append((name, line)),
         begun=lambda name: heard.append((name, "begun")),
         ended=lambda name, _: heard.append((name, "ended")),
@@ -582,6 +686,34 @@ def test_no_more_jobs_go_side_by_side_than_were_allowed() -> None:
     _, heard = ran(*(python(name, name, "pass") for name in "abc"), at_once=1)
 
     assert [told for _, told in heard] == ["begun", "ended"] * 3
+
+
+@pytest.mark.parametrize("breaks", ["hear", "begun", "ended", "command"])
+def test_what_breaks_while_jobs_are_at_work_is_raised_when_all_have_ended(breaks: str) -> None:
+    def broken(*_: object) -> list[str]:
+        raise ZeroDivisionError(breaks)
+
+    text = "os.write(2, b'here\\n'); import signal; signal.pause()"
+    calls: dict[str, Any] = dict.fromkeys(("hear", "begun", "ended"), lambda *_: None)
+    processes = Processes(
+        dict(os.environ),
+        8,
+        lambda: AT,
+        Interruption(),
+        **calls | ({breaks: broken} if breaks in calls else {}),
+    )
+    tasks = [
+        python("a", "one", "pass" if breaks == "ended" else text),
+        python("b", "other", text),
+        *([Task("c", "third", broken)] if breaks == "command" else []),
+    ]
+
+    children = Path(f"/proc/self/task/{os.getpid()}/children")  # a server for other tests may be among them
+    before = children.read_text()
+    with pytest.raises(ZeroDivisionError, match=breaks):
+        processes.run(tasks)
+
+    assert children.read_text() == before
 
 
 @pytest.mark.parametrize(
@@ -643,3 +775,15 @@ def test_when_it_is_late_no_job_is_begun(capsys: Output) -> None:
 
     assert late.status == 4
     assert late.summary["jobs"][0]["trouble"] == "not begun: as asked, --max-time 0s is over"
+
+
+def test_what_is_left_of_the_time_of_all_is_told_to_a_job_in_whole_seconds() -> None:
+    inbox("acme", "1001,MUG,1,TRACK1", "1002,MUG,1,TRACK2")
+
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm", "rate": "0.01/1"})
+        ended = end(start("post", "--plan", FILE, "--max-time", "3.5s", "--json"))
+
+    assert ended.status == 4
+    assert re.fullmatch(r"as asked, --max-time [1-4]s is over", ended.summary["jobs"][0]["stopped_because"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -21,10 +22,11 @@ from importer import destinations, limits, report
 from importer.cli import plan_watching, watching
 from importer.cli.common import complain, default_ledger, printing
 from importer.errors import ImporterError, SetupError
-from importer.ledger import location
+from importer.ledger import Address, location
 from importer.plans import ended as endings
 from importer.plans import places, reports, terminal
 from importer.plans.ended import JobEnded, PlanEnded
+from importer.plans.interruption import Interruption
 from importer.plans.plan import read
 from importer.plans.processes import Processes, Task, Unstarted
 from importer.printing import printable
@@ -106,20 +108,27 @@ def run(common: Common, command: str, options: Options, examine: Examine) -> int
         SetupError: the plan is wrong, or can't go with other options.
     """
     given = _given(options)
-    with plan_watching.watched_plan(command, options) as watch:
+    interruption = Interruption()
+    with interruption.watching(), plan_watching.watched_plan(command, options) as watch:
         found = examined(options["plan"], click.get_current_context().command, given, examine)
         watch.jobs = {job.name: (job.to, found.targets.get(job.name)) for job in found.plan.jobs}
         found.refuse_faults()
-        night = _Night(common, command, options, given, found, watch)
+        night = _Night(common, command, options, given, found, watch, interruption)
         summary = night.run()
         watch.ended(summary)
-        endings.publish(summary, night.folder)
-        with printing():
-            if options["json"]:
-                click.echo(summary.as_json())
-            else:
-                terminal.show(common.out, summary)
+        try:
+            endings.publish(summary, night.folder)
+        finally:  # whoever is there is told, whatever becomes of the file
+            _print(common, summary, as_json=options["json"])
     return summary.exit_status
+
+
+def _print(common: Common, summary: PlanEnded, *, as_json: bool) -> None:
+    with printing():
+        if as_json:
+            click.echo(summary.as_json())
+        else:
+            terminal.show(common.out, summary)
 
 
 class _Night:
@@ -133,6 +142,7 @@ class _Night:
         given: Mapping[str, object],
         found: Examined,
         watch: plan_watching.PlanWatch,
+        interruption: Interruption,
     ) -> None:
         self._common = common
         self._command = command
@@ -140,6 +150,7 @@ class _Night:
         self._given = given
         self._found = found
         self._watch = watch
+        self._interruption = interruption
         self._begun_at, self._begun = _utc_now(), time.monotonic()
         self._id = f"{self._begun_at:%Y-%m-%d-%H%M%S}-{secrets.token_hex(3)}"
         self.folder: Path = options["report"] or found.plan.reports / self._id
@@ -151,9 +162,10 @@ class _Night:
         report.refuse_existing(self.folder)
         plan = self._found.plan
         processes = Processes(
-            _environment(),
+            _environment(self._ledger),
             plan.at_once,
             _utc_now,
+            self._interruption,
             hear=self._hear,
             begun=self._say_begun,
             ended=self._say_ended,
@@ -161,7 +173,7 @@ class _Night:
         self._watch.begin(self._id, [job.name for job in plan.jobs])
         ran = processes.run([self._task(job) for job in plan.jobs])
         jobs = tuple(self._ended(job, ran[job.name]) for job in plan.jobs)
-        status = processes.exit_status or endings.most_serious(job.exit_status for job in jobs)
+        status = self._interruption.exit_status or endings.most_serious(job.exit_status for job in jobs)
         return PlanEnded(
             self._id,
             self._command,
@@ -184,7 +196,8 @@ class _Night:
         manifests = places.present(job.manifests)
         if not manifests:
             return Unstarted(f"nothing to do: no file matches {', '.join(job.manifests)}")
-        left = None if stops is None else stops.at - time.monotonic()
+        # in whole seconds, as they are told to people
+        left = None if stops is None else math.ceil(stops.at - time.monotonic())
         if stops is not None and left is not None and left <= 0:
             return Unstarted(f"not begun: {stops.words}", _BROKEN)
         longest = min((each for each in (left, options["max_time"]) if each is not None), default=None)
@@ -193,7 +206,7 @@ class _Night:
             **self._given,
             "to": job.to,
             "max_time": longest,
-            "ledger": self._ledger,
+            "ledger": None,  # in the environment: it may have a password, and anyone can read arguments
             "log": self._options["log"],
             "report": self.folder / job.name,
         }
@@ -204,7 +217,8 @@ class _Night:
 
     def _hear(self, job: str, line: str) -> None:
         if str(self._options["log"]) == watching.STANDARD_ERROR and line.startswith("{"):
-            watching.to_standard_error(f"{line}\n")
+            with suppress(OSError, ValueError):  # that nobody reads the log is no reason to end a run
+                watching.to_standard_error(f"{line}\n")
         elif line.strip():
             complain(f"importer: {job}: {line.removeprefix('importer: ')}")
 
@@ -305,10 +319,12 @@ def _fault(job: Job, error: Exception) -> Fault:
     return job.fault(key if key in {"to", *job.options} else "", words)
 
 
-def _environment() -> dict[str, str]:
+def _environment(ledger: Location) -> dict[str, str]:
     """The jobs' environment: what it says of options was heard here, and who watches is told from here."""
     names = ("IMPORTER_POST_", "IMPORTER_CHECK_", "IMPORTER_CONFIG")
-    return {name: value for name, value in os.environ.items() if not name.startswith(names)}
+    told = {name: value for name, value in os.environ.items() if not name.startswith(names)}
+    place = ledger.reveal() if isinstance(ledger, Address) else str(ledger)
+    return {**told, "IMPORTER_POST_LEDGER": place, "IMPORTER_CHECK_LEDGER": place}
 
 
 def _summary(folder: Path) -> Summary | None:

@@ -121,7 +121,8 @@ class _Reading:
     def plan(self) -> Plan:
         """What the file says, as far as it can be understood."""
         self._refuse_unknown("", self._document, ("job", *OF_ALL), self._lines[0])
-        if not self._tables:
+        self._refuse_no_tables()
+        if self._document.get("job", []) == []:
             self._fault(0, "", "no [[job]] in it; expected one for each inbox, with name, manifests and to")
         reports, ledger = self._text_of_all("reports"), self._text_of_all("ledger")
         at_once = self._at_once()
@@ -147,6 +148,17 @@ class _Reading:
                 near = difflib.get_close_matches(key, known, n=1)
                 more = f"; did you mean {near[0]}?" if near else f"; known is {', '.join(known)}"
                 self._fault(lines.get(key, lines.get("", 0)), where, f"{_shown(key)}: unknown key{more}")
+
+    def _refuse_no_tables(self) -> None:
+        entries, expected = self._document.get("job", []), "expected [[job]], a table for each inbox"
+        line = self._lines[0].get("job", 0)
+        if not isinstance(entries, list):
+            if not isinstance(entries, dict):
+                self._fault(line, "job", f"found {_found(entries)}, {expected}")
+            return
+        for at, entry in enumerate(entries, 1):
+            if not isinstance(entry, dict):
+                self._fault(line, f"job {at}", f"found {_found(entry)}, {expected}")
 
     def _text_of_all(self, key: str) -> str:
         value = self._document.get(key, "")

@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from types import FrameType
+    from typing import ParamSpec
+
+    from importer.plans.interruption import Interruption
+
+    _P = ParamSpec("_P")
 
 _BASE: Final = 128  # a shell's exit status for a process that a signal ended is 128 and its number
 _STOPPED: Final = 4
@@ -64,7 +68,7 @@ class Processes:
     """Runs tasks, at most ``at_once`` side by side, with that ``environment``.
 
     ``hear`` is given each line of a job's standard error, ``begun`` and ``ended`` are told of each job.
-    ``now`` is the wall clock, in UTC.
+    ``now`` is the wall clock, in UTC. After a signal no more tasks are begun.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Processes:
         environment: Mapping[str, str],
         at_once: int,
         now: Callable[[], datetime],
+        interruption: Interruption,
         *,
         hear: Callable[[str, str], None],
         begun: Callable[[str], None],
@@ -83,34 +88,21 @@ class Processes:
         self._hear = hear
         self._begun = begun
         self._ended = ended
-        self._number = 0
+        self._interruption = interruption
+        self._fault: Exception | None = None
         self._at_work: dict[str, Process] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def exit_status(self) -> int:
-        """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 while there was no signal."""
-        return _BASE + self._number if self._number else 0
 
     def run(self, tasks: Sequence[Task]) -> dict[str, Ran]:
-        """Run all tasks to their end and return how each ended, in their order."""
-        with self._watching(), asyncio.Runner() as runner:  # uvloop's starts no process groups
+        """Run all tasks to their end and return how each ended, in their order.
+
+        Whatever ``hear``, ``begun``, ``ended`` or a command raises is raised when all that were at work have
+        ended, which they are asked to then.
+        """
+        with asyncio.Runner() as runner:  # uvloop's starts no process groups
             ran = runner.run(self._all(tasks))
+        if self._fault is not None:
+            raise self._fault
         return {task.name: ran[task.name] for task in tasks}
-
-    @contextmanager
-    def _watching(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._take) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _take(self, number: int, _: FrameType | None) -> None:
-        self._number = self._number or number
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._hand_on, number)
 
     def _hand_on(self, number: int) -> None:
         for process in self._at_work.values():
@@ -118,32 +110,26 @@ class Processes:
                 process.send_signal(number)
 
     async def _all(self, tasks: Sequence[Task]) -> dict[str, Ran]:
-        self._loop = asyncio.get_running_loop()
         room = asyncio.Semaphore(self._at_once)
         queues: dict[str, list[Task]] = {}
         for task in tasks:
             queues.setdefault(task.queue, []).append(task)
         ran: dict[str, Ran] = {}
-        try:
+        with self._interruption.handing_on(asyncio.get_running_loop(), self._hand_on):
             async with asyncio.TaskGroup() as group:
                 for queue in queues.values():
                     group.create_task(self._one_by_one(queue, room, ran))
-        finally:
-            self._loop = None
         return ran
 
     async def _one_by_one(self, queue: Sequence[Task], room: asyncio.Semaphore, ran: dict[str, Ran]) -> None:
         for task in queue:
             async with room:
                 ran[task.name] = await self._one(task)
-            self._ended(task.name, ran[task.name])
+            self._call(self._ended, task.name, ran[task.name])
 
     async def _one(self, task: Task) -> Ran:
         started_at = self._now()
-        if self._number:
-            why = f"not begun: interrupted by {signal.Signals(self._number).name}"
-            return Ran(self.exit_status, started_at, started_at, unstarted=why)
-        command = task.command()
+        command = self._command(task)
         if isinstance(command, Unstarted):
             return Ran(command.exit_status, started_at, started_at, unstarted=command.why)
         try:
@@ -152,13 +138,41 @@ class Processes:
             why = f"not begun: {error.strerror or error}"
             return Ran(_STOPPED, started_at, self._now(), unstarted=why)
         self._at_work[task.name] = process
-        if self.exit_status:  # it came while the process was made
-            self._hand_on(self._number)
-        self._begun(task.name)
+        if number := self._ending:  # it came while the process was made
+            self._hand_on(number)
+        self._call(self._begun, task.name)
         said = await self._heard(task.name, process)
         status = await process.wait()
         del self._at_work[task.name]
         return Ran(self._status(status), started_at, self._now(), (*said, *_killed(status)))
+
+    def _command(self, task: Task) -> Sequence[str] | Unstarted:
+        if self._ending:
+            why = f"not begun: interrupted by {signal.Signals(self._ending).name}"
+            return Unstarted(why, self._interruption.exit_status or _STOPPED)
+        try:
+            return task.command()
+        except Exception as error:  # noqa: BLE001 - it is raised when the others have ended
+            self._break_off(error)
+            return Unstarted("not begun", _STOPPED)
+
+    @property
+    def _ending(self) -> int:
+        """The signal with which all are to end, 0 while they may go on."""
+        return self._interruption.number or (signal.SIGTERM if self._fault else 0)
+
+    def _call(self, tell: Callable[_P, None], *of: _P.args, **more: _P.kwargs) -> None:
+        try:
+            tell(*of, **more)
+        except Exception as error:  # noqa: BLE001 - jobs that nobody waits for would be left to themselves
+            self._break_off(error)
+
+    def _break_off(self, error: Exception) -> None:
+        """End all in order, for what is to be raised when they have ended."""
+        if not self._ending:
+            self._fault = error
+            self._hand_on(signal.SIGTERM)
+        self._fault = self._fault or error
 
     async def _started(self, command: Sequence[str]) -> Process:
         return await asyncio.create_subprocess_exec(
@@ -184,7 +198,7 @@ class Processes:
 
     def _tell(self, name: str, line: bytes, said: deque[str]) -> None:
         text = os.fsdecode(line)
-        self._hear(name, text)
+        self._call(self._hear, name, text)
         said.append(text)
 
     @staticmethod

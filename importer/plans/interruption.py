@@ -1,0 +1,67 @@
+"""SIGINT, SIGTERM and SIGHUP of a plan's run: noted from beginning to end, so that none ends it untold."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from importer.posts.signals import SIGNALS
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+_BASE = 128  # a shell's exit status for a process that a signal ended is 128 and its number
+
+
+class Interruption:
+    """Which signal came first, ``number``, 0 while there was none.
+
+    While jobs are at work each is handed on to them. Otherwise the first is only noted: before the jobs none
+    of them is begun then, and after them what came of them is told to the end. One more ends the run at once.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._noted = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._hand_on: Callable[[int], None] | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 while there was no signal."""
+        return _BASE + self.number if self.number else 0
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Take the signals.
+
+        Raises:
+            KeyboardInterrupt: one more came while no jobs were at work.
+        """
+        before = {number: signal.signal(number, self._take) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def handing_on(self, loop: asyncio.AbstractEventLoop, hand_on: Callable[[int], None]) -> Iterator[None]:
+        """Hand the signals on, inside the event loop."""
+        self._loop, self._hand_on = loop, hand_on
+        try:
+            yield
+        finally:
+            self._loop, self._hand_on = None, None
+
+    def _take(self, number: int, _: FrameType | None) -> None:
+        self.number = self.number or number
+        if self._loop is not None and self._hand_on is not None:
+            self._loop.call_soon_threadsafe(self._hand_on, number)
+        elif self._noted:
+            raise KeyboardInterrupt
+        else:
+            self._noted = True
