@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import stat
 import subprocess
 import sys
 import tomllib
@@ -296,6 +297,41 @@ def test_with_force_the_destination_and_the_layout_are_written_anew() -> None:
 )
 def test_a_destination_takes_the_place_of_the_one_before(text: str, expected: str) -> None:
     assert starting.with_destination(text, "adm", "NEW\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f'[destinations]\nadm = {{base_url = "{URL}", token_env = "OLD"}}\n', "adm"),
+        (f'destinations.adm = {{base_url = "{URL}", token_env = "OLD"}}\n', "adm"),
+        (f'destinations = {{adm = {{base_url = "{URL}"}}}}\n', "other"),
+    ],
+)
+def test_a_configuration_that_would_be_spoilt_is_left_as_it_is(text: str, name: str) -> None:
+    CONFIG.write_text(text)
+
+    ended = init(*("acme.csv", "--yes", "--force", "--name", name, "--to", "adm", "--url", URL, *COLUMNS))
+
+    kind = "" if name == "adm" else 'kind = "adm"\n'
+    assert (ended.status, ended.out, CONFIG.read_text(), files()) == (2, "", text, ["importer.toml"])
+    assert ended.err == (
+        f"importer: importer.toml: [destinations.{name}] can't be put into it as it is written; nothing was "
+        "changed; write this table yourself, in the place of the one that is there:\n\n"
+        f'[destinations.{name}]\n{kind}base_url = "{URL}"\ntoken_env = "{name.upper()}_TOKEN"\n\n'
+    )
+
+
+def test_a_configuration_behind_a_link_stays_there_with_its_mode() -> None:
+    place = Path("etc/nightly.toml")
+    place.parent.mkdir()
+    place.write_text("# ours\n")
+    place.chmod(0o600)
+    CONFIG.symlink_to(place)
+
+    ended = init("plain.csv", "--yes", "--url", URL)
+
+    assert (ended.status, CONFIG.readlink(), place.read_text()) == (0, place, f"# ours\n\n{WRITTEN}")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
 
 
 def test_a_configuration_elsewhere_is_made_there_and_named_in_the_commands() -> None:

@@ -82,12 +82,17 @@ class _Decided:
     layout_found: str = ""
 
     def write(self, *, force: bool) -> None:
-        """Write the layout, and the destination into the configuration."""
+        """Write the layout, and the destination into the configuration.
+
+        Raises:
+            SetupError: that is not possible without harm to what is there; nothing was written.
+        """
+        text = ""
+        if self.values:
+            text = starting.configuration(self.config, self.before, self.name, self.values)
         if self.layout:
             starting.write(self.layout_path, self.layout, overwrite=force)
-        if self.values:
-            table = starting.table(self.name, self.values)
-            text = starting.with_destination(self.before, self.name, table)
+        if text:
             starting.write(self.config, text, overwrite=True)
 
     @property
