@@ -128,10 +128,19 @@ def load(config: Path | None, environment: Mapping[str, str]) -> Settings:
     for path in (config,) if config else (Path(FILE_NAME), _user_folder(environment) / FILE_NAME):
         content = _content(path)
         if content is not None:
-            return Settings(path, _destinations(_document(content, path), path))
+            return parse(content, path)
     if config:
         raise SetupError(f"{config}: no such file, expected the configuration")
     return Settings(None, {})
+
+
+def parse(content: bytes, path: Path) -> Settings:
+    """What ``content`` says as the configuration file ``path``.
+
+    Raises:
+        SetupError: it is not TOML, or says something that it may not say.
+    """
+    return Settings(path, _destinations(_document(content, path), path))
 
 
 def config_here() -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import stat
 import subprocess
 import sys
 import tomllib
@@ -82,11 +83,12 @@ def test_only_what_the_file_does_not_tell_is_asked(tmp_path: Path) -> None:
 
 
 def test_columns_that_cannot_be_told_are_asked_until_the_answer_is_one() -> None:
-    answers = ["", "", "ftp://x", URL, "", "Our reff", "our ref", "", "Ac me", ""]
+    Path("taken.toml").touch()
+    answers = ["", "", "ftp://x", URL, "", "Our reff", "our ref", "", "Ac me", "taken", ""]
     ended = init("acme.csv", answers=answers)
 
     assert ended.status == 1
-    assert ended.err.splitlines()[-8:] == [
+    assert ended.err.splitlines()[-10:] == [
         "Which environment variable will have the token [ADM_TOKEN]: ",
         "Which column is order_id (it may be Doc, Our Ref) [Doc]: Our reff",
         "Error: found 'Our reff', expected one of Doc, Our Ref, Goods, Pcs, Parcel",
@@ -94,6 +96,8 @@ def test_columns_that_cannot_be_told_are_asked_until_the_answer_is_one() -> None
         "Which column is sku (it may be Goods, Doc) [Goods]: ",
         "What to call the layout [acme]: Ac me",
         "Error: found 'Ac me', expected a name of small letters, digits and '-'",
+        "What to call the layout [acme]: taken",
+        "Error: taken.toml: it is there already; give another name, or write it anew with --force",
         "What to call the layout [acme]: ",
     ]
     told = "order_id = 'Our Ref', sku = 'Goods', quantity = 'Pcs', tracking_number = 'Parcel'"
@@ -105,7 +109,7 @@ def test_columns_that_cannot_be_told_are_asked_until_the_answer_is_one() -> None
         "Next:   export ADM_TOKEN=…",
         "        importer check acme.csv --to adm --layout acme.toml",
         "        importer post acme.csv --to adm --layout acme.toml",
-        "        importer doctor --to adm",
+        "        importer doctor --to adm --layout acme.toml",
     ]
     layout = layouts.load("acme.toml")
     assert (layout.name, layout.constants) == ("acme", {"tracking_company": "UPS"})
@@ -298,13 +302,76 @@ def test_a_destination_takes_the_place_of_the_one_before(text: str, expected: st
     assert starting.with_destination(text, "adm", "NEW\n") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f'[destinations]\nadm = {{base_url = "{URL}", token_env = "OLD"}}\n', "adm"),
+        (f'destinations.adm = {{base_url = "{URL}", token_env = "OLD"}}\n', "adm"),
+        (f'destinations = {{adm = {{base_url = "{URL}"}}}}\n', "other"),
+    ],
+)
+def test_a_configuration_that_would_be_spoilt_is_left_as_it_is(text: str, name: str) -> None:
+    CONFIG.write_text(text)
+
+    ended = init(*("acme.csv", "--yes", "--force", "--name", name, "--to", "adm", "--url", URL, *COLUMNS))
+
+    kind = "" if name == "adm" else 'kind = "adm"\n'
+    assert (ended.status, ended.out, CONFIG.read_text(), files()) == (2, "", text, ["importer.toml"])
+    assert ended.err == (
+        f"importer: importer.toml: [destinations.{name}] can't be put into it as it is written; nothing was "
+        "changed; write this table yourself, in the place of the one that is there:\n\n"
+        f'[destinations.{name}]\n{kind}base_url = "{URL}"\ntoken_env = "{name.upper()}_TOKEN"\n\n'
+    )
+
+
+def test_a_configuration_behind_a_link_stays_there_with_its_mode() -> None:
+    place = Path("etc/nightly.toml")
+    place.parent.mkdir()
+    place.write_text("# ours\n")
+    place.chmod(0o600)
+    CONFIG.symlink_to(place)
+
+    ended = init("plain.csv", "--yes", "--url", URL)
+
+    assert (ended.status, CONFIG.readlink(), place.read_text()) == (0, place, f"# ours\n\n{WRITTEN}")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+
+
 def test_a_configuration_elsewhere_is_made_there_and_named_in_the_commands() -> None:
     with CliRunner().isolation() as (out, _, _):
         status = cli.run(["--config", "etc/nightly.toml", "init", "plain.csv", "--yes", "--url", URL])
 
     assert status == 0
     assert Path("etc/nightly.toml").read_text() == WRITTEN
-    assert "importer --config etc/nightly.toml post plain.csv --to adm\n" in out.getvalue().decode()
+    assert out.getvalue().decode().splitlines()[-4:] == [
+        "Next:   export ADM_TOKEN=…",
+        "        importer --config etc/nightly.toml check plain.csv --to adm",
+        "        importer --config etc/nightly.toml post plain.csv --to adm",
+        "        importer --config etc/nightly.toml doctor --to adm",
+    ]
+
+
+def test_a_configuration_that_was_used_as_it_is_is_named_in_the_commands() -> None:
+    Path("night.toml").write_text(WRITTEN)
+
+    with CliRunner().isolation() as (out, _, _):
+        status = cli.run(["--config", "night.toml", "init", "plain.csv", "--yes"])
+
+    assert status == 0
+    assert out.getvalue().decode().splitlines()[-1] == (
+        "        importer --config night.toml doctor --to adm"
+    )
+
+
+def test_the_layout_is_never_the_configuration() -> None:
+    arguments = ["--config", "acme.toml", "init", "acme.csv", "--yes", "--url", URL, *COLUMNS, "--force"]
+
+    with CliRunner().isolation() as (_, err, _):
+        status = cli.run(arguments)
+
+    words = "--layout-name: found 'acme', expected another name: acme.toml is the configuration"
+    assert (status, files()) == (2, [])
+    assert words in err.getvalue().decode()
 
 
 def test_nobody_who_answers_is_an_interruption_and_nothing_is_written() -> None:

@@ -72,6 +72,7 @@ class _Decided:
     """
 
     config: Path
+    is_config_given: bool
     before: str
     kind: str
     name: str
@@ -82,12 +83,17 @@ class _Decided:
     layout_found: str = ""
 
     def write(self, *, force: bool) -> None:
-        """Write the layout, and the destination into the configuration."""
+        """Write the layout, and the destination into the configuration.
+
+        Raises:
+            SetupError: that is not possible without harm to what is there; nothing was written.
+        """
+        text = ""
+        if self.values:
+            text = starting.configuration(self.config, self.before, self.name, self.values)
         if self.layout:
             starting.write(self.layout_path, self.layout, overwrite=force)
-        if self.values:
-            table = starting.table(self.name, self.values)
-            text = starting.with_destination(self.before, self.name, table)
+        if text:
             starting.write(self.config, text, overwrite=True)
 
     @property
@@ -97,12 +103,11 @@ class _Decided:
             return f"put the token into {self.values['token_file']}"
         return f"export {self.values['token_env']}=…" if self.values else ""
 
-    def command(self, name: str, manifest: str) -> str:
-        """The command ``name`` for the sample, with what was written."""
-        words = ["importer", name, manifest, "--to", self.name]
-        if self.config != Path(settings.FILE_NAME) and self.values:
-            words[1:1] = ["--config", str(self.config)]
-        return shlex.join([*words, *(["--layout", str(self.layout_path)] if self.layout else [])])
+    def command(self, name: str, *manifests: str) -> str:
+        """The command ``name`` for the sample, with what was written or given."""
+        before = ["--config", str(self.config)] if self.is_config_given else []
+        after = ["--layout", str(self.layout_path)] if self.layout else []
+        return shlex.join(["importer", *before, name, *manifests, "--to", self.name, *after])
 
     def from_anywhere(self) -> _Decided:
         """The same with absolute paths."""
@@ -135,6 +140,7 @@ class _Conversation:
         self._source = source
         path = self._known.path
         self._config = path or common.config or Path(settings.FILE_NAME)
+        self._is_config_given = common.config is not None
         self._before = path.read_text(encoding="utf-8-sig") if path else ""
 
     def hold(self) -> _Decided:
@@ -153,6 +159,7 @@ class _Conversation:
         fit = told if isinstance(told, manifests.Manifest) and not layout else None
         return _Decided(
             self._config,
+            self._is_config_given,
             self._before,
             kind,
             name,
@@ -263,12 +270,25 @@ class _Conversation:
             named = self._named(told)
             columns = _in_order({**told.found, **named})
         default = re.sub(r"[^a-z0-9]+", "-", PurePath(self._source.name).name.partition(".")[0].lower())
-        name = self._ask("layout-name", "What to call the layout", default.strip("-") or "mine", _layout_name)
-        path = self._config.parent / f"{name}.toml"
-        if path.exists() and not self._options["force"]:
-            raise SetupError(f"{path}: it is there already; give another --layout-name, or --force")
+        name = self._ask(
+            "layout-name", "What to call the layout", default.strip("-") or "mine", self._layout_name
+        )
+        path = self._layout_path(name)
         text = drafting.draft(self._source, named)
         return columns, re.sub(r'^name = ".*"$', f'name = "{name}"', text, count=1, flags=re.MULTILINE), path
+
+    def _layout_name(self, text: str) -> str:
+        if not _NAME.fullmatch(text) or f"{text}.toml" == settings.FILE_NAME:
+            raise ValueError(f"found {text!r}, expected a name of small letters, digits and '-'")
+        path = self._layout_path(text)
+        if path.resolve() == self._config.resolve():
+            raise ValueError(f"found {text!r}, expected another name: {path} is the configuration")
+        if path.exists() and not self._options["force"]:
+            raise ValueError(f"{path}: it is there already; give another name, or write it anew with --force")
+        return text
+
+    def _layout_path(self, name: str) -> Path:
+        return self._config.parent / f"{name}.toml"
 
     def _named(self, told: Told) -> dict[str, str]:
         named = {
@@ -323,12 +343,6 @@ def _destination_name(text: str) -> str:
     return text
 
 
-def _layout_name(text: str) -> str:
-    if not _NAME.fullmatch(text) or f"{text}.toml" == settings.FILE_NAME:
-        raise ValueError(f"found {text!r}, expected a name of small letters, digits and '-'")
-    return text
-
-
 def _judged_header(text: str, headers: Sequence[str]) -> str:
     found = [header for header in headers if layouts.fold(header) == layouts.fold(text)]
     if not found:
@@ -374,8 +388,8 @@ def _show(common: Common, manifest: str, found: _Decided, summary: Summary) -> N
         lines.append(f"no layout is needed{fits}: {told}")
     lines += [f"check: {phrases.sentence(summary)}", *_problems(summary), ""]
     lines.append(f"Report: {summary.reports.get('page', summary.reports['rows'])}")
-    steps = [found.token, found.command("check", manifest), found.command("post", manifest)]
-    steps.append(f"importer doctor --to {found.name}")
+    commands = (found.command("check", manifest), found.command("post", manifest), found.command("doctor"))
+    steps = [found.token, *commands]
     for label, step in zip(("Next:  ", *[" " * 7] * len(steps)), filter(None, steps), strict=False):
         lines.append(f"{label} {step}")
     for line in lines:
