@@ -199,7 +199,7 @@ def test_what_keeps_a_run_from_writing_a_database_is_known_before_it_begins(plac
         "the user may not make tables there",
         "the database can only be read, so that it is not the primary server's",
     ]
-    lacking = "control_numbers, history, interchanges, order_claims, run_leases, runs"
+    lacking = "control_numbers, history, interchanges, order_claims, paces, run_leases, runs"
     assert after == ["", f"the user may not write the tables {lacking}"]
 
 
