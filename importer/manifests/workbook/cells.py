@@ -73,19 +73,33 @@ def read(column: Sequence[object]) -> Cells:
     if kinds <= {str}:
         return Cells(pa.array(column, pa.string()), np.zeros(len(column), dtype=np.int8))
     if kinds <= {float, int}:
-        return _numbers(np.array(column, dtype=np.float64))
+        return of_numbers(np.array(column, dtype=np.float64))
     types = np.array([_KIND_OF[type(cell)] for cell in column], dtype=np.int8)
     written = np.empty(len(column), dtype=object)
     written[:] = column
     numeric = types == Kind.NUMBER
     if numeric.any():
-        numbers = _numbers(written[numeric].astype(np.float64))
+        numbers = of_numbers(written[numeric].astype(np.float64))
         written[numeric], types[numeric] = numbers.text.to_pylist(), numbers.kinds
     for at in np.flatnonzero(~numeric).tolist() if kinds - {str, float, int} else ():
         value = column[at]
         if not isinstance(value, str):
             written[at] = _WRITTEN[type(value)](value)
     return Cells(pa.array(written, pa.string()), types)
+
+
+def of_numbers(values: npt.NDArray[np.float64]) -> Cells:
+    """Numbers as a sheet holds them: 12.0 is ``12``, and none has more digits than are known."""
+    kinds = np.full(len(values), Kind.NUMBER, dtype=np.int8)
+    plain = (np.abs(values) < EXACT_BELOW) & (np.trunc(values) == values)
+    written = pa.array(np.where(plain, values, 0).astype(np.int64)).cast(pa.string())
+    if plain.all():
+        return Cells(written, kinds)
+    kinds[np.abs(values) >= EXACT_BELOW] = Kind.LARGE
+    kinds[~np.isfinite(values)] = Kind.OTHER
+    distinct, which = np.unique(values[~plain], return_inverse=True)
+    others = pa.array(list(map(_number, distinct.tolist())), pa.string()).take(pa.array(which))
+    return Cells(pc.replace_with_mask(written, pa.array(~plain), others), kinds)
 
 
 def hidden(number: str, code: str) -> str:
@@ -97,19 +111,6 @@ def scientific(number: float) -> str:
     """The number as ``1.2345678E+7``, with all digits that are known."""
     mantissa, exponent = f"{number:.{_DIGITS - 1}E}".split("E")
     return f"{mantissa.rstrip('0').rstrip('.')}E{exponent}"
-
-
-def _numbers(values: npt.NDArray[np.float64]) -> Cells:
-    kinds = np.full(len(values), Kind.NUMBER, dtype=np.int8)
-    plain = (np.abs(values) < EXACT_BELOW) & (np.trunc(values) == values)
-    written = pa.array(np.where(plain, values, 0).astype(np.int64)).cast(pa.string())
-    if plain.all():
-        return Cells(written, kinds)
-    kinds[np.abs(values) >= EXACT_BELOW] = Kind.LARGE
-    kinds[~np.isfinite(values)] = Kind.OTHER
-    distinct, which = np.unique(values[~plain], return_inverse=True)
-    others = pa.array(list(map(_number, distinct.tolist())), pa.string()).take(pa.array(which))
-    return Cells(pc.replace_with_mask(written, pa.array(~plain), others), kinds)
 
 
 def _number(value: float) -> str:

@@ -39,6 +39,8 @@ _EXPONENT = re.compile(r"[0#?.]E[+-]", re.IGNORECASE)
 _DIGITS = re.compile(r"(?:[0#?]|[.,](?=[0#?])|\.$|\s)*")
 _LEADING_ZEROS = re.compile(r"0{2,}(?![.0#?,])")
 _AS_IT_IS = frozenset({"", "@", "general", "standard"})
+_OF_TIMES = re.compile("[admyhs]", re.IGNORECASE)
+_TIMES = frozenset({*range(14, 23), *range(27, 37), 45, 46, 47, *range(50, 59)})  # some in East Asia only
 _LONGEST = 255  # as spreadsheet programs take it
 
 
@@ -51,6 +53,11 @@ def look_of(code: str) -> str:
     if literal.strip() or not (bare.strip().lower() in _AS_IT_IS or _DIGITS.fullmatch(bare)):
         return code
     return PADDED if _LEADING_ZEROS.match(bare) else PLAIN
+
+
+def may_be_time(number: int, code: str) -> bool:
+    """Whether the format of that number, or of a ``code`` of its own, may show dates or times."""
+    return bool(_OF_TIMES.search(code)) and code.lower() != "general" if code else number in _TIMES
 
 
 def _first_form(code: str) -> tuple[str, str]:
