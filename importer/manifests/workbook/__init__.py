@@ -196,7 +196,8 @@ class _Book:
         self._stack = stack
         # before calamine: it would read an .ods as large as it is
         self._look = _look(source, form, stack)
-        self._swift = _swift(source, stack) if form in {"xlsx", "xlsm"} else None
+        self._is_open_xml = form in {"xlsx", "xlsm"}
+        self._swift = _swift(source, stack) if self._is_open_xml else None
         self._last: CalamineSheet | None = None
         tabs = self._swift.tabs if self._swift else self._tabs()
         self._hidden = {tab.name for tab in tabs if tab.is_hidden}
@@ -246,6 +247,8 @@ class _Book:
 
     @cached_property
     def _sheets(self) -> CalamineWorkbook:
+        if self._is_open_xml:
+            safety.check_sheets(self._source)
         # not by its path: calamine would go by the suffix
         file = self._stack.enter_context(self._source.path.open("rb"))
         return self._stack.enter_context(CalamineWorkbook.from_filelike(file))
@@ -289,7 +292,7 @@ def _opened(source: Source, form: str) -> Iterator[_Book]:
 
 def _swift(source: Source, stack: ExitStack) -> swift.Workbook | None:
     try:
-        return swift.Workbook(stack.enter_context(safety.opened(source)))
+        return swift.Workbook(source, stack.enter_context(safety.opened(source)))
     except UnfamiliarError:
         return None
 

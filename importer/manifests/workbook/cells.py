@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 EXACT_BELOW: Final = 1e15
 """A spreadsheet program keeps 15 digits; of a larger number the digits can't be trusted."""
+FIRST_DATE: Final = 61
+"""1 March 1900, the first day of which spreadsheet programs have one opinion."""
+LAST_DATE: Final = 2_958_466
+"""The day after 31 December 9999."""
+_EPOCH, _DAY = 25_569, 86_400_000  # 1 January 1970 in days, and a day in milliseconds, the least that counts
 _BEYOND = "#NUM!"
 _DIGITS = 15
 _STORED_BELOW = 1e17  # of a larger number not all digits are in the file, so that none are made up
@@ -100,6 +105,16 @@ def of_numbers(values: npt.NDArray[np.float64]) -> Cells:
     distinct, which = np.unique(values[~plain], return_inverse=True)
     others = pa.array(list(map(_number, distinct.tolist())), pa.string()).take(pa.array(which))
     return Cells(pc.replace_with_mask(written, pa.array(~plain), others), kinds)
+
+
+def of_dates(days: npt.NDArray[np.float64]) -> Cells:
+    """Dates, with times where there are some, as a sheet holds them: FIRST_DATE to before LAST_DATE."""
+    milliseconds = np.round(days * _DAY).astype(np.int64)
+    seconds = milliseconds // 1000 - _EPOCH * (_DAY // 1000)
+    text = pa.array(seconds).cast(pa.timestamp("s")).cast(pa.string())
+    is_whole = np.trunc(days) == days
+    text = pc.if_else(pa.array(is_whole), pc.utf8_slice_codeunits(text, 0, len("2026-01-01")), text)
+    return Cells(text, np.full(len(days), Kind.DATE, dtype=np.int8))
 
 
 def hidden(number: str, code: str) -> str:

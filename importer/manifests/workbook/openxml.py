@@ -17,7 +17,7 @@ from importer.errors import ManifestError
 from importer.manifests.workbook import formats
 from importer.manifests.workbook.markup import UnfamiliarError
 from importer.manifests.workbook.oddities import Oddities
-from importer.manifests.workbook.safety import MAX_CELLS, MAX_ROWS, pieces
+from importer.manifests.workbook.safety import MAX_CELLS, MAX_ROWS, OF_CELLS, pieces
 from schemas.formulas import NO_RESULT
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ _ONE_LETTER: Final = 26
 _FEW_DIGITS: Final = re.compile(r"[0-9]{1,9}")
 
 _RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-_OF_CELLS: Final = "xl/worksheets/"
 _HIDDEN_STATES: Final = frozenset({"hidden", "veryHidden"})
 _STATES: Final = frozenset({None, "visible"}) | _HIDDEN_STATES
 
@@ -92,7 +91,7 @@ def tabs(archive: zipfile.ZipFile) -> list[Tab]:
     found = []
     for sheet in _elements(archive, "xl/workbook.xml", "sheet"):
         part = targets.get(sheet.get(_RELATION, ""), "")
-        if part not in members or not part.startswith(_OF_CELLS) or sheet.get("state") not in _STATES:
+        if part not in members or not part.startswith(OF_CELLS) or sheet.get("state") not in _STATES:
             raise UnfamiliarError
         found.append(Tab(sheet.get("name", ""), part, is_hidden=sheet.get("state") in _HIDDEN_STATES))
     if len({tab.name for tab in found}) < len(found):
@@ -114,9 +113,10 @@ def relations(archive: zipfile.ZipFile, name: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Styles:
-    """What the styles of cells make of a number: its look, or a date or time as far as can be told."""
+    """What the styles of cells make of a number: a look of its own, surely a date, or perhaps some time."""
 
     looks: Mapping[bytes, str]
+    dates: frozenset[bytes]
     times: frozenset[bytes]
 
 
@@ -124,7 +124,7 @@ def styles(archive: zipfile.ZipFile) -> Styles:
     """The styles of cells of a workbook, by what a cell names them; those that show a number have no look."""
     name = "xl/styles.xml"
     if name not in archive.namelist():
-        return Styles({}, frozenset())
+        return Styles({}, frozenset(), frozenset())
     root = _tree(archive, name)
     own = {
         _number(each.get("numFmtId")): each.get("formatCode", "")
@@ -135,12 +135,12 @@ def styles(archive: zipfile.ZipFile) -> Styles:
     found = next((list(each) for each in root.iter() if _local(each.tag) == "cellXfs"), [])
     used = {str(at).encode(): _number(style.get("numFmtId")) for at, style in enumerate(found)}
     looks = {style: formats.look_of(codes.get(number, "")) for style, number in used.items()}
-    return Styles(
-        {style: look for style, look in looks.items() if look != formats.PLAIN},
-        frozenset(
-            style for style, number in used.items() if formats.may_be_time(number, own.get(number, ""))
-        ),
-    )
+    times = {style for style, number in used.items() if formats.may_be_time(number, own.get(number, ""))}
+    dates = {style for style in times if formats.is_date(used[style], own.get(used[style], ""))}
+    if any(each.get("date1904") for each in _elements(archive, "xl/workbook.xml", "workbookPr")):
+        dates = set()  # they are counted from another day
+    hiding = {style: look for style, look in looks.items() if look != formats.PLAIN}
+    return Styles(hiding, frozenset(dates), frozenset(times - dates))
 
 
 def see_hidden(xml: bytes, odd: Oddities) -> None:

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     Mask: TypeAlias = npt.NDArray[np.bool_]
     Codes: TypeAlias = npt.NDArray[np.int8]
 
-_BEGIN, _STOP, _ROW_END = b"<sheetData>", b"</sheetData>", b"</row>"
-_MOST_ABOVE: Final = 16 * 1024**2
+_BEGIN, _STOP, _NOTHING, _ROW_END = b"<sheetData>", b"</sheetData>", b"<sheetData/>", b"</row>"
+_MOST_LEFT: Final = 16 * 1024**2
 _KINDS: Final = {
     b"ro": b"r",
     b"/r": b"R",
@@ -76,9 +76,10 @@ class Kind(IntEnum):
     SHARED = 3
     NUMBER = 4
     DATE = 5
-    TRUTH = 6
-    ERROR = 7
-    NO_RESULT = 8
+    TIME = 6
+    TRUTH = 7
+    ERROR = 8
+    NO_RESULT = 9
     """It has a formula that nobody calculated."""
 
 
@@ -94,7 +95,9 @@ _KIND_OF: Final = {
 
 
 class Reader:
-    """Reads one sheet; when it has been read to its end, ``odd`` and ``width`` are those of the sheet.
+    """Reads one sheet; when it has been read to its end, ``odd`` is what is odd in it.
+
+    ``rows`` and ``width`` are how far it is filled then.
 
     Raises:
         UnfamiliarError: any time, when the sheet turns out to be written in an unfamiliar way.
@@ -102,7 +105,7 @@ class Reader:
 
     def __init__(self, styles: openxml.Styles, shared: Callable[[], Text]) -> None:
         self.odd = Oddities()
-        self.width = 0
+        self.rows = self.width = 0
         self._styles = styles
         self._shared = shared
         self._next = 0
@@ -112,7 +115,8 @@ class Reader:
         waiting: list[_Part] = []
         rows = 0
         for xml in _rows(pieces, self.odd):
-            if part := self._part(xml):
+            if b"<c" in xml:
+                part = self._part(xml)
                 waiting.append(part)
                 rows += part.rows
             while rows >= rows_at_once:
@@ -123,11 +127,9 @@ class Reader:
         if rows:
             yield self._columns(waiting)
 
-    def _part(self, xml: bytes) -> _Part | None:
+    def _part(self, xml: bytes) -> _Part:
         """The next rows, in columns."""
         found = _found(markup.scan(xml, _KINDS, _CLOSED), self._styles)
-        if not len(found.rows):
-            return None
         first, last, width = self._next, int(found.rows.max()), int(found.columns.max()) + 1
         rows = last + 1 - first
         if (
@@ -140,6 +142,7 @@ class Reader:
             raise UnfamiliarError
         self._next = last + 1
         is_filled = found.kinds != Kind.BLANK
+        self.rows = max(self.rows, int(found.rows[is_filled].max(initial=-1)) + 1)
         self.width = max(self.width, int(found.columns[is_filled].max(initial=-1)) + 1)
         for look, mask in found.looks:
             self._take_down(look, found.rows[mask], found.columns[mask])
@@ -223,24 +226,38 @@ class _Found:
 
 def _rows(pieces: Iterable[bytes], odd: Oddities) -> Iterator[bytes]:
     """The XML of the rows, cut where one ends."""
-    rest = b""
-    is_begun = False
-    for piece in pieces:
-        rest += piece
-        if not is_begun and (at := rest.find(_BEGIN)) >= 0:
-            openxml.see_hidden(rest[:at], odd)
-            rest, is_begun = rest[at + len(_BEGIN) :], True
-        stop = rest.find(_STOP) if is_begun else -1
-        cut = stop if stop >= 0 else (rest.rfind(_ROW_END) + len(_ROW_END) if is_begun else 0)
-        if cut >= len(_ROW_END):
-            openxml.see_hidden(rest[:cut], odd)
-            yield rest[:cut]
-        if stop >= 0:
-            return
-        rest = rest[cut:] if cut >= len(_ROW_END) else rest
-        if len(rest) > _MOST_ABOVE:
-            raise UnfamiliarError
-    raise UnfamiliarError
+    pieces = iter(pieces)
+    rest = _first(pieces, odd)
+    while (stop := rest.find(_STOP, cut := _last_end(rest))) < 0:
+        openxml.see_hidden(rest[:cut], odd)
+        yield rest[:cut]
+        rest = _with_next(rest[cut:], pieces)
+    openxml.see_hidden(rest[:stop], odd)
+    yield rest[:stop]
+
+
+def _first(pieces: Iterator[bytes], odd: Oddities) -> bytes:
+    """Some XML that begins with the first row."""
+    above = b""
+    while (begin := above.find(_BEGIN)) < 0:
+        if _NOTHING in above:
+            return _STOP
+        above = _with_next(above, pieces)
+    openxml.see_hidden(above[:begin], odd)
+    return above[begin + len(_BEGIN) :]
+
+
+def _with_next(rest: bytes, pieces: Iterator[bytes]) -> bytes:
+    piece = next(pieces, b"")
+    if not piece or len(rest) > _MOST_LEFT:
+        raise UnfamiliarError
+    return rest + piece
+
+
+def _last_end(xml: bytes) -> int:
+    """Where the last row ends; 0 where none does."""
+    last = xml.rfind(_ROW_END)
+    return last + len(_ROW_END) if last >= 0 else 0
 
 
 def _found(tags: Tags, styles: openxml.Styles) -> _Found:
@@ -319,8 +336,14 @@ def _meanings(
         style = attributes.get(b"s", b"")
         if kind == Kind.NUMBER and style in styles.looks:
             looks.append((at, styles.looks[style]))
-        kinds.append(Kind.DATE if kind == Kind.NUMBER and style in styles.times else kind)
+        kinds.append(_kind_of_number(style, styles) if kind == Kind.NUMBER else kind)
     return which, np.array(kinds, dtype=np.int8)[which], looks
+
+
+def _kind_of_number(style: bytes, styles: openxml.Styles) -> Kind:
+    if style in styles.dates:
+        return Kind.DATE
+    return Kind.TIME if style in styles.times else Kind.NUMBER
 
 
 def _number(text: Text, _: Callable[[], Text]) -> cells.Cells:
@@ -328,6 +351,13 @@ def _number(text: Text, _: Callable[[], Text]) -> cells.Cells:
     if not np.isfinite(values).all():
         raise UnfamiliarError
     return cells.of_numbers(values)
+
+
+def _date(text: Text, _: Callable[[], Text]) -> cells.Cells:
+    days = _cast(text, pa.float64()).to_numpy()
+    if not ((days >= cells.FIRST_DATE) & (days < cells.LAST_DATE)).all():
+        raise UnfamiliarError
+    return cells.of_dates(days)
 
 
 def _shared(text: Text, shared: Callable[[], Text]) -> cells.Cells:
@@ -372,7 +402,8 @@ def _cast(text: Text, kind: pa.DataType) -> Text:
 _READ: Final[Mapping[int, Callable[[Text, Callable[[], Text]], cells.Cells]]] = {
     Kind.NUMBER: _number,
     Kind.SHARED: _shared,
-    Kind.DATE: _unsure,
+    Kind.DATE: _date,
+    Kind.TIME: _unsure,
     Kind.TRUTH: _truth,
     Kind.ERROR: _error,
     Kind.NO_RESULT: _no_result,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from importer.manifests.workbook import kept, openxml, shared, sheetdata
+from importer.ahead import ahead
+from importer.manifests.workbook import kept, openxml, safety, shared, sheetdata
 from importer.manifests.workbook.markup import UnfamiliarError
-from importer.manifests.workbook.safety import pieces
 
 if TYPE_CHECKING:
     import zipfile
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from importer.manifests.sources import Source
     from importer.manifests.workbook.oddities import Oddities
 
     Text: TypeAlias = pa.Array[Any]
@@ -27,8 +30,9 @@ class Workbook:
         UnfamiliarError: it is not written as most spreadsheet programs write one.
     """
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, source: Source, archive: zipfile.ZipFile) -> None:
         self.tabs: Sequence[openxml.Tab] = openxml.tabs(archive)
+        self._source = source
         self._archive = archive
         self._parts = {tab.name: tab.part for tab in self.tabs}
         self._styles = openxml.styles(archive)
@@ -38,10 +42,16 @@ class Workbook:
         """The cells of a sheet in blocks of so many rows, how many columns it has, and what is odd in it.
 
         None where it is not written as most spreadsheet programs write one.
+
+        Raises:
+            ManifestError: it can't be parsed in bounded room (see safety.py).
         """
         reader = sheetdata.Reader(self._styles, self._shared)
+        pieces = ahead(safety.checked(self._source, self._archive, self._parts[name]))
         try:
-            blocks = reader.blocks(pieces(self._archive, self._parts[name]), rows_at_once)
-            return kept.keep(blocks), reader.width, reader.odd
+            cells = kept.keep(reader.blocks(pieces, rows_at_once))
         except UnfamiliarError:
             return None
+        deque(pieces, maxlen=0)  # what stands below the cells is checked as well
+        filled = cells.blocks[: -(-reader.rows // rows_at_once)]
+        return replace(cells, blocks=filled), reader.width, reader.odd
