@@ -282,6 +282,11 @@ def _opened(source: Source, form: str) -> Iterator[_Book]:
         raise safety.encrypted(source.name) from error
     except (CalamineError, KeyError) as error:
         raise safety.damaged(source.name) from error
+    except OverflowError as error:  # calamine hands such a cell out as a duration
+        raise ManifestError(
+            f"{source.name}: a cell that is formatted as hours has a number beyond all hours; give it "
+            "another format in a spreadsheet program and save it again"
+        ) from error
     except OSError as error:
         raise ManifestError(f"{source.name}: can't be read: {error.strerror or error}") from error
     except BaseException as error:

@@ -154,8 +154,9 @@ def unescaped(text: Text) -> Text:
     places = pc.match_substring(text, "&")
     if not pc.any(places).as_py():
         return text
-    written = [_ENTITY.sub(_meant, each) for each in text.filter(places).to_pylist()]
-    return pc.replace_with_mask(text, places, pa.array(written, pa.string()))
+    found = text.filter(places).dictionary_encode()
+    written = pa.array([_ENTITY.sub(_meant, each) for each in found.dictionary.to_pylist()], pa.string())
+    return pc.replace_with_mask(text, places, written.take(found.indices))
 
 
 def windows(xml: bytes, form: str) -> npt.NDArray[Any]:

@@ -137,7 +137,10 @@ def styles(archive: zipfile.ZipFile) -> Styles:
     looks = {style: formats.look_of(codes.get(number, "")) for style, number in used.items()}
     times = {style for style, number in used.items() if formats.may_be_time(number, own.get(number, ""))}
     dates = {style for style in times if formats.is_date(used[style], own.get(used[style], ""))}
-    if any(each.get("date1904") for each in _elements(archive, "xl/workbook.xml", "workbookPr")):
+    if any(
+        each.get("date1904", "0") not in {"0", "false"}
+        for each in _elements(archive, "xl/workbook.xml", "workbookPr")
+    ):
         dates = set()  # they are counted from another day
     hiding = {style: look for style, look in looks.items() if look != formats.PLAIN}
     return Styles(hiding, frozenset(dates), frozenset(times - dates))

@@ -265,23 +265,30 @@ def _found(tags: Tags, styles: openxml.Styles) -> _Found:
     each, valued = tags.which(b"c", b"b"), tags.which(b"v", b"t")
     rows, columns, rest = _addresses(tags, tags.places[each])
     which, kinds, looks = _meanings(tags, each, rest, styles)
+    owners = np.searchsorted(each, valued, side="right") - 1 if len(valued) < len(each) else slice(None)
+    if ((tags.kinds[valued] == ord("t")) != (kinds[owners] == Kind.INLINE)).any():
+        raise UnfamiliarError
     starts, ends = markup.values(tags, valued)
     nothing = np.array([len(tags.xml)], dtype=np.int32)
     texts = markup.slices(tags.xml, np.append(starts, nothing), np.append(ends, nothing))
-    owners = np.searchsorted(each, valued, side="right") - 1 if len(valued) < len(each) else slice(None)
-    places = np.full(len(each), 2 * len(valued), dtype=np.int32)
-    places[owners] = np.arange(0, 2 * len(valued), 2)
-    has_value, has_text = np.zeros((2, len(each)), dtype=bool)
-    has_value[owners], has_text[owners] = True, ends > starts
-    if ((tags.kinds[valued] == ord("t")) != (kinds[owners] == Kind.INLINE)).any():
-        raise UnfamiliarError
-    is_open, is_formula = tags.kinds[each] == ord("c"), np.isin(tags.kinds[each + 1], (ord("f"), ord("g")))
-    is_text = (kinds == Kind.TEXT) | (kinds == Kind.INLINE)
-    uncounted = ~has_text & is_open & ((is_formula & (kinds != Kind.TEXT)) | (kinds == Kind.ERROR))
-    kinds = np.where(np.where(is_text, has_value, has_text), kinds, np.int8(Kind.BLANK))
-    kinds[uncounted] = Kind.NO_RESULT
+    places = np.full(len(each), len(texts) - 1, dtype=np.int32)
+    places[owners] = np.arange(0, len(texts) - 1, 2)
+    has_text = np.zeros(len(each), dtype=bool)
+    has_text[owners] = ends > starts
+    is_open = tags.kinds[each] == ord("c")
+    is_formula = np.isin(tags.kinds[each + 1], (ord("f"), ord("g")))
+    kinds = _settled(kinds, has_text, places < len(texts) - 1, is_open, is_formula)
     masks = [(look, (which == at) & is_open) for at, look in looks]
     return _Found(rows, columns, texts, places, kinds, masks)
+
+
+def _settled(kinds: Codes, has_text: Mask, has_value: Mask, is_open: Mask, is_formula: Mask) -> Codes:
+    """What cells turn out to be when it is known whether they have a value, and whether that has a text."""
+    is_text = (kinds == Kind.TEXT) | (kinds == Kind.INLINE)
+    is_filled = np.where(is_text, has_value, has_text)
+    is_missing = (is_formula & (kinds != Kind.TEXT)) | (is_open & (kinds == Kind.ERROR))
+    blank = np.where(is_missing & ~has_text, np.int8(Kind.NO_RESULT), np.int8(Kind.BLANK))
+    return np.where(is_filled & (has_text | ~is_missing), kinds, blank)
 
 
 class _Digits(NamedTuple):
