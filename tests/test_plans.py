@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from importer.cli.planned import examined
 from importer.cli.posting import post
-from importer.plans import ended, places, plan
+from importer.plans import ended, parent, places, plan
 from importer.plans.interruption import Interruption
 from importer.plans.plan import Fault
 from importer.plans.processes import Processes, Ran, Task, Unstarted
@@ -38,6 +38,7 @@ from tests.program import (
     created,
     end,
     here,
+    launch,
     manifest,
     settle_in,
     start,
@@ -46,7 +47,7 @@ from tests.program import (
 from tests.receivers import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.postgresql import Server
 
@@ -564,6 +565,96 @@ def test_a_job_that_is_killed_is_told_and_the_others_go_on() -> None:
     )
 
 
+def test_the_jobs_of_a_plan_that_is_killed_end_in_order_and_plan_json_does_not_look_finished() -> None:
+    asked, goes_on = threading.Semaphore(0), threading.Event()
+
+    def hold(seen: Seen) -> Reply:
+        asked.release()
+        goes_on.wait(SECONDS)
+        return created(seen)
+
+    for name in ("acme", "globex", "initech", "umbrella"):
+        inbox(name, "1001,MUG,1,TRACK1", "1002,MUG,1,TRACK2")
+    with Platform() as one, Platform(hold) as other, Platform(hold) as third:
+        destinations(one=one.url, other=other.url, third=third.url)
+        planned(
+            {"name": "acme", "manifests": "in/acme/", "to": "one"},
+            {"name": "globex", "manifests": "in/globex/", "to": "other"},
+            {"name": "initech", "manifests": "in/initech/", "to": "other"},
+            {"name": "umbrella", "manifests": "in/umbrella/", "to": "third"},
+        )
+        process = start("post", "--plan", FILE, "--json", "--report", "night", "--log", "-")
+        for _ in range(2):
+            assert asked.acquire(timeout=SECONDS)
+        jobs = [child_of(process.pid, f"in/{name}/") for name in ("globex", "umbrella")]
+        wait_for(lambda: half()["acme"][1] == 0)
+        process.kill()
+        ended = end(process)
+        time.sleep(3)  # for the jobs to see it; earlier is as good, only nothing would be held back then
+        goes_on.set()
+        wait_for(lambda: not any(Path(f"/proc/{job}").exists() for job in jobs))
+
+    assert (ended.status, ended.out) == (-signal.SIGKILL, "")
+    assert half() == {
+        "acme": ("one", 0, {"created": 2}),
+        "globex": ("other", None, None),
+        "initech": ("other", None, None),
+        "umbrella": ("third", None, None),
+    }
+    told = json.loads(Path("night/plan.json").read_text())
+    assert (told["exit_status"], told["finished_at"], told["seconds"], told["rows"]["created"]) == (
+        *(None, None, None),
+        2,
+    )
+    assert [(job["started_at"] is not None, job["report"]) for job in told["jobs"]] == [
+        (True, "night/acme"),
+        (True, "night/globex"),
+        (False, ""),
+        (True, "night/umbrella"),
+    ]
+    for name in ("globex", "umbrella"):
+        summary = json.loads(Path("night", name, "summary.json").read_text())
+        assert (summary["exit_status"], summary["stopped_because"]) == (143, "interrupted by SIGTERM")
+        assert statuses(Path("night", name, "rows.csv")) == {
+            "1001/TRACK1": "created",
+            "1002/TRACK2": "not-sent",
+        }
+    assert (len(other.seen), len(third.seen)) == (1, 1)
+
+
+def half() -> dict[str, tuple[str, int, dict[str, int] | None]]:
+    """What plan.json has of each job."""
+    return outcome(json.loads(Path("night/plan.json").read_text()))
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+FOLLOW = "import os; from importer.plans import parent; parent.follow(os.environ)"
+
+
+def test_a_job_whose_plan_died_before_it_looked_ends_at_once() -> None:
+    plan_ = end(launch([sys.executable, "-c", "import os; print(os.getpid())"]))
+    told = {parent.VARIABLE: plan_.out.strip()}
+
+    job = launch([sys.executable, "-c", f"{FOLLOW}; import time; time.sleep({SECONDS})"], env=told)
+
+    assert end(job).status == -signal.SIGTERM
+
+
+def test_a_job_whose_plan_lives_goes_on_and_what_it_starts_is_no_job() -> None:
+    told = {parent.VARIABLE: str(os.getpid()), "HOME": "/root"}
+
+    job = launch([sys.executable, "-c", f"{FOLLOW}; print(os.environ['HOME'], *os.environ)"], env=told)
+
+    ended = end(job)
+    assert (ended.status, ended.out[:6], parent.VARIABLE in ended.out) == (0, "/root ", False)
+
+
 def test_a_log_that_nobody_reads_any_more_ends_no_job() -> None:
     inbox("acme", "1001,MUG,1,TRACK1")
     read, write = os.pipe()
@@ -615,6 +706,7 @@ def test_outside_of_the_jobs_the_first_signal_is_noted_and_the_second_ends_the_r
 
 def test_a_summary_that_cannot_be_written_is_printed_all_the_same() -> None:
     def stand_in_the_way(seen: Seen) -> Reply:
+        Path("night/plan.json").unlink()
         Path("night/plan.json").mkdir()
         return created(seen)
 
@@ -630,6 +722,21 @@ def test_a_summary_that_cannot_be_written_is_printed_all_the_same() -> None:
         "the reports of its jobs are in it\n"
     )
     assert outcome(ended.summary) == {"acme": ("adm", 0, {"created": 1})}
+
+
+def test_where_no_summary_can_be_written_no_job_is_begun(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    Path("night").touch()
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+        ended = here(capsys, "post", "--plan", FILE, "--json", "--report", "night/first")
+
+    assert (ended.status, ended.out, platform.seen) == (4, "", [])
+    assert ended.err == (
+        "importer: the plan's summary can't be written to night/first: Not a directory; "
+        "nothing was read or sent; let this user write there, make room, or name another --report\n"
+    )
 
 
 def child_of(parent: int, argument: str) -> int:

@@ -9,7 +9,7 @@ import secrets
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
 from typing import TYPE_CHECKING, Any, Final
@@ -21,11 +21,11 @@ from rich.text import Text
 from importer import destinations, limits, report
 from importer.cli import plan_watching, watching
 from importer.cli.common import complain, default_ledger, printing
-from importer.errors import ImporterError, SetupError
+from importer.errors import CannotGoOn, ImporterError, SetupError
 from importer.ledger import Address, location
 from importer.plans import ended as endings
-from importer.plans import places, reports, terminal
-from importer.plans.ended import JobEnded, PlanEnded
+from importer.plans import parent, places, reports, terminal
+from importer.plans.ended import JobEnded, JobOpen, PlanEnded, PlanUnderway
 from importer.plans.interruption import Interruption
 from importer.plans.plan import read
 from importer.plans.processes import Processes, Task, Unstarted
@@ -156,10 +156,19 @@ class _Night:
         self.folder: Path = options["report"] or found.plan.reports / self._id
         self._ledger = ledger_of(found.plan, options["ledger"])
         watch.ledger = self._ledger
+        self._jobs: dict[str, JobEnded | JobOpen] = {
+            job.name: JobOpen(job.name, job.to) for job in found.plan.jobs
+        }
 
     def run(self) -> PlanEnded:
-        """Run all jobs, and say what came of each."""
+        """Run all jobs, and say what came of each.
+
+        Raises:
+            SetupError: there is something in the folder for the reports.
+            CannotGoOn: plan.json can't be written there; nothing was begun.
+        """
         report.refuse_existing(self.folder)
+        endings.publish(self._underway, self.folder)
         plan = self._found.plan
         processes = Processes(
             _environment(self._ledger),
@@ -167,23 +176,19 @@ class _Night:
             _utc_now,
             self._interruption,
             hear=self._hear,
-            begun=self._say_begun,
-            ended=self._say_ended,
+            begun=self._job_begun,
+            ended=self._job_ended,
         )
         self._watch.begin(self._id, [job.name for job in plan.jobs])
-        ran = processes.run([self._task(job) for job in plan.jobs])
-        jobs = tuple(self._ended(job, ran[job.name]) for job in plan.jobs)
+        processes.run([self._task(job) for job in plan.jobs])
+        jobs = tuple(job for job in self._jobs.values() if isinstance(job, JobEnded))
         status = self._interruption.exit_status or endings.most_serious(job.exit_status for job in jobs)
-        return PlanEnded(
-            self._id,
-            self._command,
-            str(plan.path),
-            jobs,
-            self._begun_at,
-            _utc_now(),
-            status,
-            str(self.folder),
-        )
+        return self._underway.ended(jobs, _utc_now(), status)
+
+    @property
+    def _underway(self) -> PlanUnderway:
+        jobs, plan = tuple(self._jobs.values()), str(self._found.plan.path)
+        return PlanUnderway(self._id, self._command, plan, jobs, self._begun_at, str(self.folder))
 
     def _task(self, job: Job) -> Task:
         options, target = self._found.options[job.name], self._found.targets[job.name]
@@ -222,19 +227,27 @@ class _Night:
         elif line.strip():
             complain(f"importer: {job}: {line.removeprefix('importer: ')}")
 
-    def _say_begun(self, job: str) -> None:
+    def _job_begun(self, job: str) -> None:
         self._say(f"{job}: begun")
+        self._note(replace(self._jobs[job], started_at=_utc_now(), report=str(self.folder / job)))
 
-    def _say_ended(self, job: str, ran: Ran) -> None:
+    def _job_ended(self, job: str, ran: Ran) -> None:
         self._say(f"{job}: {ran.unstarted or f'ended with exit status {ran.exit_status}'}")
         self._watch.job_ended(job, ran.exit_status, str(self.folder / job))
+        self._note(self._ended(self._jobs[job], ran))
+
+    def _note(self, job: JobEnded | JobOpen) -> None:
+        """Write into plan.json how far the job has come, for the case that nobody comes to write more."""
+        self._jobs[job.name] = job
+        with suppress(CannotGoOn):  # it is written once more, and then told
+            endings.publish(self._underway, self.folder)
 
     def _say(self, words: str) -> None:
         if self._common.progress.is_terminal:
             with suppress(OSError):  # that the terminal went away is no reason to end a run
                 self._common.progress.print(Text(printable(words), "dim"), soft_wrap=True)
 
-    def _ended(self, job: Job, ran: Ran) -> JobEnded:
+    def _ended(self, job: JobEnded | JobOpen, ran: Ran) -> JobEnded:
         folder = self.folder / job.name
         summary = _summary(folder)
         status, trouble = ran.exit_status, ran.unstarted or _trouble(ran.said)
@@ -244,7 +257,7 @@ class _Night:
             status, trouble = _BROKEN, trouble or f"ended with exit status {status} and without a report"
         return JobEnded(
             job.name,
-            job.to,
+            job.destination,
             status,
             ran.started_at,
             ran.finished_at,
@@ -324,7 +337,12 @@ def _environment(ledger: Location) -> dict[str, str]:
     names = ("IMPORTER_POST_", "IMPORTER_CHECK_", "IMPORTER_CONFIG")
     told = {name: value for name, value in os.environ.items() if not name.startswith(names)}
     place = ledger.reveal() if isinstance(ledger, Address) else str(ledger)
-    return {**told, "IMPORTER_POST_LEDGER": place, "IMPORTER_CHECK_LEDGER": place}
+    return {
+        **told,
+        "IMPORTER_POST_LEDGER": place,
+        "IMPORTER_CHECK_LEDGER": place,
+        parent.VARIABLE: str(os.getpid()),
+    }
 
 
 def _summary(folder: Path) -> Summary | None:

@@ -19,6 +19,7 @@ from importer.cli.watching import Watch, watched
 from importer.cluster import Cluster
 from importer.ledger import LEASE_SECONDS
 from importer.model import Duplicates
+from importer.plans import parent
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
 from importer.sandbox import REHEARSALS, Sandbox, rehearsal, stock
@@ -266,6 +267,7 @@ def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click han
     """  # noqa: D301 - click takes \b for text to be left as it is
     if options["plan"] is not None:
         return _planned(common, "check", options)
+    parent.follow(os.environ)
     with watched("check", options) as watch, ExitStack() as stack:
         _refuse_contradictions("check", options)
         target = _reached(common, options, stack) if options["ask"] else _judged(common, options)
@@ -308,6 +310,7 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
     """  # noqa: D301 - click takes \b for text to be left as it is
     if options["plan"] is not None:
         return _planned(common, "post", options)
+    parent.follow(os.environ)
     with watched("post", options) as watch, ExitStack() as stack:
         _refuse_contradictions("post", options)
         target = _reached(common, options, stack)
