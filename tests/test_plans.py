@@ -205,6 +205,7 @@ def test_what_one_job_files_or_takes_is_no_other_jobs() -> None:
         ('job = [{name = "a"}, 7]', "\n  job 2: found 7, expected [[job]], a table for each inbox\n"),
         ('reports = ""\n[[job]]\nname = "a"', 'line 1: reports: found "", expected text'),
         ('ledger = 3\n[[job]]\nname = "a"', "line 1: ledger: found 3, expected text"),
+        ('ledger = "host=db"\n[[job]]\nname = "a"', "line 1: ledger: found a connection string of keywords"),
         (
             'at_once = 0\n[[job]]\nname = "a"',
             "line 1: at_once: found 0, expected a whole number of 1 or more",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from importer.errors import SetupError
+from importer.ledger import location
 from importer.manifests.remote import is_url
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class _Reading:
         self._refuse_no_tables()
         if self._document.get("job", []) == []:
             self._fault(0, "", "no [[job]] in it; expected one for each inbox, with name, manifests and to")
-        reports, ledger = self._text_of_all("reports"), self._text_of_all("ledger")
+        reports, ledger = self._text_of_all("reports"), self._ledger()
         at_once = self._at_once()
         jobs = [job for at, table in enumerate(self._tables, 1) if (job := self._job(at, table))]
         self._refuse_same_names(jobs)
@@ -133,7 +134,7 @@ class _Reading:
             tuple(jobs),
             tuple(sorted(self._faults, key=lambda fault: fault.line)),
             Path(self._placed(reports)) if reports else Path("reports"),
-            ledger if not ledger or "://" in ledger else self._placed(ledger),
+            ledger,
             at_once,
         )
 
@@ -166,6 +167,14 @@ class _Reading:
             return value
         self._fault(self._lines[0].get(key, 0), key, f"found {_found(value)}, expected text")
         return ""
+
+    def _ledger(self) -> str:
+        text = self._text_of_all("ledger")
+        try:
+            return self._placed(text) if text and isinstance(location(text), Path) else text
+        except SetupError as error:
+            self._fault(self._lines[0].get("ledger", 0), "ledger", str(error).removeprefix("ledger: "))
+            return ""
 
     def _at_once(self) -> int:
         value = self._document.get("at_once", AT_ONCE)
