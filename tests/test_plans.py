@@ -21,8 +21,9 @@ from urllib.parse import quote
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from importer.cli.planned import examined
-from importer.cli.posting import post
+from importer.cli.common import Common
+from importer.cli.examining import examined
+from importer.cli.posting import Judge, post
 from importer.plans import ended, parent, places, plan
 from importer.plans.interruption import Interruption
 from importer.plans.plan import Fault
@@ -133,11 +134,24 @@ strict_tracking = "yes"
 
 [[job]]
 name = "umbrella corp"
+quarantine = ["bad"]
 
 [[job]]
 name = "hooli"
 manifests = "-"
 manifest = "in"
+duplicates = "maybe"
+stop_at = "late"
+timeout = "soon"
+
+[[job]]
+name = "vehement"
+manifests = "in/vehement/"
+to = "adm"
+concurrency = 0
+max_attempts = 0
+layout = "none.toml"
+give_up = "never"
 """
     )
     with Platform() as platform:
@@ -148,6 +162,10 @@ manifest = "in"
     expected = 'requests a second above 0, as in 5, or with a burst of 1 or more, as in "2/40"'
     own, way = "give each job its own", "each manifest goes one way"
     name = "a name of letters, digits, '-' and '_', as its report's folder is called"
+    to = "the name of a destination in the configuration"
+    hours = "a time of day from 00:00 to 23:59, such as 06:00"
+    lasting = "a duration such as 2h, 90m, 45s, 1h30m, or seconds"
+    inbox_ = 'a folder, a file or a glob, or a list of them, as in ["inbox/"]'
     assert (ended.status, ended.out, platform.seen) == (2, "", [])
     assert ended.err.splitlines() == [
         "importer: --plan nightly.toml: nothing was read or sent; correct this:",
@@ -159,10 +177,21 @@ manifest = "in"
         f"  line 15: job globex, rate: found 'fast', expected {expected}",
         "  line 21: job initech, layout: --layout initech.toml: can't be read: No such file or directory",
         '  line 22: job initech, strict_tracking: found "yes", expected true or false',
+        f"  line 24: job 4, manifests: missing, expected {inbox_}",
+        f"  line 24: job 4, to: missing, expected {to}",
         f'  line 25: job 4, name: found "umbrella corp", expected {name}',
-        "  line 27: job hooli, to: missing, expected the name of a destination in the configuration",
-        "  line 29: job hooli, manifests: a job has no standard input; name a file, a folder or a glob",
-        "  line 30: job hooli: manifest: unknown key; did you mean manifests?",
+        '  line 26: job 4, quarantine: found ["bad"], expected text or a number',
+        f"  line 28: job hooli, to: missing, expected {to}",
+        "  line 30: job hooli, manifests: a job has no standard input; name a file, a folder or a glob",
+        "  line 31: job hooli: manifest: unknown key; did you mean manifests?",
+        "  line 32: job hooli, duplicates: found 'maybe', expected sum, drop or error",
+        f"  line 33: job hooli, stop_at: found 'late', expected {hours}",
+        "  line 34: job hooli, timeout: found 'soon', expected a number",
+        f"  line 38: job vehement, manifests: in/vehement/: there is no folder {folder}/in/vehement; {do}",
+        "  line 40: job vehement, concurrency: found 0, expected a whole number from 1 to 256",
+        "  line 41: job vehement, max_attempts: found 0, expected a whole number from 1 to 100",
+        "  line 42: job vehement, layout: --layout none.toml: can't be read: No such file or directory",
+        f"  line 43: job vehement, give_up: found 'never', expected {lasting}",
     ]
     assert not Path("reports").exists()
 
@@ -214,7 +243,11 @@ def test_what_one_job_files_or_takes_is_no_other_jobs() -> None:
         ('job = [{name = "a", manifests = [3]}]', "\n  job a, manifests: found [3], expected a folder"),
         (
             '[[job]]\nname = "a"\nmanifests = ".."\nto = "adm"\nnotify = true',
-            "--notify: no destination mails",
+            "notify: no destination mails",
+        ),
+        (
+            '[[job]]\nname = "a"\nmanifests = ".."\nto = "adm"\nconcurrency = "many"',
+            "line 5: job a, concurrency: found 'many', expected a whole number\n",
         ),
     ],
 )
@@ -227,6 +260,32 @@ def test_a_plan_that_cannot_be_followed_is_refused(capsys: Output, text: str, wo
     assert ended.status == 2
     assert (
         words.replace("no destination mails", "the destination adm, as it is configured, mails") in ended.err
+    )
+
+
+def test_what_the_configuration_lacks_is_told_once_for_all_jobs_that_need_it(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ADM_TOKEN")
+    destinations(adm="https://api.example.com")
+    planned(
+        {"name": "a", "manifests": "a.csv", "to": "adm"},
+        {"name": "b", "manifests": "b.csv", "to": "adm", "rate": 0},
+        {"name": "c", "manifests": "c.csv", "to": "shoplazza"},
+    )
+
+    ended = here(capsys, "post", "--plan", FILE)
+    no_file = here(capsys, "--config", "none.toml", "post", "--plan", FILE)
+
+    _, lacks, rate, shop, *_ = ended.err.splitlines()
+    assert lacks == (
+        "  line 5: jobs a, b, to: importer.toml: [destinations.adm] token_env: the environment variable "
+        "ADM_TOKEN is not set or empty, expected the token"
+    )
+    assert rate.startswith("  line 11: job b, rate: found '0', expected requests a second above 0")
+    assert shop.startswith("  line 16: job c, to: importer.toml: [destinations.shoplazza] base_url: missing")
+    assert no_file.err.splitlines()[1] == (
+        "  line 5: jobs a, b, c, to: none.toml: no such file, expected the configuration"
     )
 
 
@@ -302,7 +361,7 @@ def test_what_is_said_for_all_jobs_goes_before_what_a_job_says() -> None:
     )
     given = {"rate": Rate(2.0, 40), "stop_at": TimeOfDay(6), "partial": True, "give_up": 90.5, "xlsx": False}
 
-    found = examined(FILE, post, given, lambda _: None)
+    found = examined(FILE, post, given, Judge(Common(None, verbose=False, quiet=False), "post"))
 
     names = ("to", "manifests", *given, "drain")
     assert found.faults == ()
@@ -317,13 +376,16 @@ def test_what_is_said_for_all_jobs_goes_before_what_a_job_says() -> None:
 def test_a_line_is_only_told_where_it_is_sure() -> None:
     FILE.write_text('ledger = """\n[[job]]\n"""\n[[job]]\nnam = "a"\n')
 
-    assert plan.read(FILE).faults == (
-        Fault(
-            0,
-            "job 1, name",
-            "missing, expected a name of letters, digits, '-' and '_', as its report's folder is called",
-        ),
+    faults = plan.read(FILE).faults
+
+    assert {fault.line for fault in faults} == {0}
+    assert faults[0] == Fault(
+        0,
+        "job 1, name",
+        "missing, expected a name of letters, digits, '-' and '_', as its report's folder is called",
+        ("1",),
     )
+    assert [fault.where for fault in faults[1:]] == ["job 1", "job 1, manifests", "job 1, to"]
 
 
 # --- a night -------------------------------------------------------------------------------------------
