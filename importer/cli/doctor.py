@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     metavar="NAME",
-    help="Look at this [destinations.NAME] of the config file only  [default: at all of them]",
+    help="Look at this [destinations.NAME] of the config file only  [default: at those of the plan, or at all]",
 )
 @LEDGER
 @click.option(
