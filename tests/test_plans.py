@@ -543,6 +543,28 @@ def test_a_plan_that_is_wrong_is_told_to_who_watches(capsys: Output) -> None:
     assert by_job("importer_exit_status") == {"a": 2}
 
 
+def test_a_plan_that_cannot_be_read_has_figures_and_forgets_no_last_success(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+        fine = here(capsys, "post", "--plan", FILE, "--metrics", "m.prom")
+        success = by_job("importer_last_success_timestamp_seconds")
+        FILE.rename("moved.toml")
+        gone = here(capsys, "post", "--plan", FILE, "--metrics", "m.prom")
+
+        assert (fine.status, gone.status) == (0, 2)
+        assert by_job("importer_exit_status") == {"": 2}
+        assert by_job("importer_last_success_timestamp_seconds") == success
+        assert [*by_job("importer_last_run_timestamp_seconds")] == [""]
+
+        Path("moved.toml").rename(FILE)
+        again = here(capsys, "post", "--plan", FILE, "--metrics", "m.prom")
+
+    assert again.status == 0
+    assert by_job("importer_exit_status") == {"acme": 0}
+
+
 def test_a_dry_run_of_a_plan_moves_and_sends_nothing_and_needs_no_token(
     capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     metavar="NAME",
-    help="Look at this [destinations.NAME] of the config file only  [default: at those of the plan, or at all]",
+    help="Look at this [destinations.NAME] of the config file only  [default: those of the plan, or all]",
 )
 @LEDGER
 @click.option(
