@@ -441,6 +441,44 @@ def test_jobs_to_two_destinations_go_side_by_side_and_end_with_one_summary(capsy
     }
 
 
+def test_what_happened_with_files_that_are_no_manifests_is_told_of_each_job(capsys: Output) -> None:
+    inbox("globex", "1001,MUG,1,TRACK1")
+    for name in ("acme", "globex", "initech"):
+        Path("in", name).mkdir(parents=True, exist_ok=True)
+        Path("in", name, f"{name}.csv.part").touch()
+    note = Path("in/initech/note.txt")
+    note.write_text("call me\n")
+    empty = manifest(inbox("hooli") / "empty.csv")
+    for old in (note, empty):
+        os.utime(old, (time.time() - 60, time.time() - 60))
+    jobs = [{"name": name, "manifests": f"in/{name}", "to": "adm"} for name in ("acme", "globex", "initech")]
+    jobs.append({"name": "hooli", "manifests": "in/hooli", "to": "adm"})
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned(
+            *({**job, "archive": f"done/{job['name']}", "quarantine": f"bad/{job['name']}"} for job in jobs)
+        )
+        ended = here(capsys, "post", "--plan", FILE, "--report", "night")
+
+    writing = "left alone: still being written, as its name ends in .part"
+    note_ = (
+        "row 1: does not look like a manifest: one column of text in the first 50 rows; remove it, or let "
+    )
+    assert ended.status == 1
+    assert [line.rstrip() for line in ended.out.splitlines()[3:13]] == [
+        "job      destination  rows                                   exit  report",
+        "acme     adm          1 file left alone                      0     acme/report.html",
+        "globex   adm          1 created, 1 file left alone           0     globex/report.html",
+        "initech  adm          1 file no manifest, 1 file left alone  1     initech/report.html",
+        "hooli    adm          no data row                            0     hooli/report.html",
+        "",
+        f"acme: in/acme/acme.csv.part: {writing}",
+        f"globex: in/globex/globex.csv.part: {writing}",
+        f"initech: no manifest: in/initech/note.txt, {note_}--quarantine take it (now bad/initech/note.txt)",
+        f"initech: in/initech/initech.csv.part: {writing}",
+    ]
+
+
 def test_a_job_that_fails_leaves_the_others_alone_and_all_who_watch_hear_of_them_once(capsys: Output) -> None:
     inbox("acme", "1001,MUG,1,TRACK1")
     broken = inbox("globex") / "globex.csv"
