@@ -18,20 +18,26 @@ HEAVY = {
 }
 NOT_FOR_A_DRY_RUN = {
     *("httpx", "httpcore", "h11", "sqlalchemy", "uvicorn", "starlette", "xlsxwriter", "prometheus_client"),
+    "hypothesis",  # pandera imports it where it is installed, as it is for these tests
 }
+UNUSUAL = "order_id,sku,quantity,tracking_number\n1,mug (blue),1,TRACK12345\n"  # so that pandera judges it
+PROGRAM = """
+import atexit, json, sys
+from importer.__main__ import main
+
+def tell():
+    print(json.dumps([name for name, module in sys.modules.items() if module]), file=sys.stderr)
+
+atexit.register(tell)
+main()
+"""
 
 
 def imported(*arguments: str) -> set[str]:
     """The packages that are imported by the time the program ends."""
-    script = (
-        "import json, sys; from importer.cli import run; status = run(sys.argv[1:]); "
-        "print(json.dumps([status, *sys.modules]), file=sys.stderr)"
-    )
-    ended = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, check=True)
-    status, *names = json.loads(ended.stderr)
+    ended = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, check=True)
 
-    assert status == 0
-    return {name.partition(".")[0] for name in names}
+    return {name.partition(".")[0] for name in json.loads(ended.stderr)}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +49,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 def test_a_dry_run_imports_nothing_that_sends_serves_or_remembers(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.csv"
-    manifest.write_text("order_id,sku,quantity,tracking_number\n1,A,1,TRACK12345\n", encoding="utf-8")
+    manifest.write_text(UNUSUAL, encoding="utf-8")
 
     found = imported("check", str(manifest), "--report", str(tmp_path / "report"))
 
