@@ -21,12 +21,13 @@ from importer.ledger import LEASE_SECONDS
 from importer.model import Duplicates
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
-from importer.sandbox import REHEARSALS, Sandbox, rehearsal, stock
+from importer.sandbox import REHEARSALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from importer import pipeline
+    from importer.sandbox import Sandbox
 
 T = TypeVar("T")
 
@@ -368,6 +369,8 @@ def _refuse_to_ask(options: dict[str, Any], kind: str) -> None:
 
 def _sandbox(common: Common, options: dict[str, Any]) -> tuple[Sandbox, settings.DestinationSettings]:
     """The sandbox, not started yet, and how to post to it but for its port."""
+    from importer.sandbox import Sandbox, rehearsal, stock  # noqa: PLC0415 - few ask for it
+
     target = settings.sandbox_destination(
         common.settings(), options["to"], "http://127.0.0.1", _overrides(options)
     )
