@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from importer.cells import unguarded
 from importer.errors import ManifestError
 from importer.manifests import adapting, delimited, encodings, layouts, nodata, recognition, workbook
-from importer.manifests.edi import manifest as edi
+from importer.manifests.edi import standards
 from schemas.manifest import COLUMNS
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from importer.manifests.edi import manifest as edi
     from importer.manifests.sources import Source
 
     Text: TypeAlias = pa.Array[Any]
@@ -137,7 +138,7 @@ def survey(
     Raises:
         ManifestError: the file is no manifest; the message says where, what was found and what to do.
     """
-    standard = edi.standard_of(source)
+    standard = standards.standard_of(source)
     if standard is not None:
         return _of_edi(source, standard, layout)
     kind = workbook.format_of(source)
@@ -195,7 +196,9 @@ def blocks(manifest: Manifest) -> Iterator[Block]:
             yield block
 
 
-def _of_edi(source: Source, standard: edi.Standard, layout: layouts.Layout) -> Manifest:
+def _of_edi(source: Source, standard: standards.Standard, layout: layouts.Layout) -> Manifest:
+    from importer.manifests.edi import manifest as edi  # noqa: PLC0415 - few manifests are EDI
+
     if layout.detect:
         layout = layouts.load("edi")
     found = edi.survey(source, standard, layout.edi)
@@ -213,6 +216,8 @@ def _of_edi(source: Source, standard: edi.Standard, layout: layouts.Layout) -> M
 
 
 def _edi_blocks(found: edi.Found) -> Iterator[Block]:
+    from importer.manifests.edi import manifest as edi  # noqa: PLC0415 - the same
+
     for records, rows, short in edi.read(found):
         cells = records.columns
         values = {column: cells[at] for at, column in enumerate(edi.COLUMNS) if column in COLUMNS}
