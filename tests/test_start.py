@@ -19,10 +19,8 @@ HEAVY = {
 }
 NOT_FOR_A_DRY_RUN = {
     *("httpx", "httpcore", "h11", "sqlalchemy", "uvicorn", "starlette", "xlsxwriter", "prometheus_client"),
-    *(
-        "python_calamine",
-        "hypothesis",
-    ),  # pandera imports the latter it where it is installed, as it is for these tests
+    "python_calamine",
+    "hypothesis",  # pandera imports it where it is installed, as it is for these tests
 }
 OURS_NOT_FOR_A_CSV = {
     *("importer.destinations.adm", "importer.destinations.shoplazza", "importer.posts.posting"),
