@@ -783,6 +783,26 @@ def test_the_environment_sets_each_option_and_the_command_line_wins(
     assert [run["exit_status"] for run in json.loads(here(capsys, "runs").out)] == [1, 0]
 
 
+def test_of_a_wrong_value_in_the_environment_the_variable_is_named(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMPORTER_POST_TELL_ON", "never")
+    monkeypatch.setenv("IMPORTER_RUNS_JSON", "perhaps")
+
+    post = here(capsys, "post", "m.csv", "--sandbox")
+    runs = here(capsys, "runs")
+    given = here(capsys, "post", "m.csv", "--tell-on", "seldom")
+
+    do = "says so: correct it or unset it"
+    assert (post.status, runs.status, given.status) == (2, 2, 2)
+    assert post.err.splitlines()[-2:] == [
+        "Error: Invalid value for '--tell-on': 'never' is not one of 'failure', 'change', 'always'.",
+        f"The environment variable IMPORTER_POST_TELL_ON {do}",
+    ]
+    assert runs.err.endswith(f"\nThe environment variable IMPORTER_RUNS_JSON {do}\n")
+    assert given.err.endswith("'seldom' is not one of 'failure', 'change', 'always'.\n")
+
+
 def test_the_configuration_file_can_be_named_before_the_command_or_by_the_environment(
     capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
