@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from importer.report.account import Examples
     from importer.report.sinks import Block, Outline
-    from importer.report.summary import Summary
+    from importer.report.summary import Filed, Summary
 
     Text: TypeAlias = pa.Array[Any]
 
@@ -215,6 +215,7 @@ class Book:
         page.put("total", "", summary.rows["total"], summary.fulfillments["total"])
         for title, problems in (("problem", summary.errors), ("warning", summary.warnings)):
             _put_problems(page, title, problems)
+        _put_files(page, summary.files or ())
         page.put()
         page.put("this workbook", heading=True)
         for name, text in self._notes():
@@ -374,6 +375,16 @@ def _put_problems(page: Lines, title: str, problems: Mapping[str, Examples]) -> 
     page.put(title, "meaning", "rows", "what to do", "example", heading=True)
     for code, examples in phrases.by_weight(problems):
         page.put(code, phrases.cause(code), examples.count, phrases.hint(code), phrases.example(code))
+
+
+def _put_files(page: Lines, files: Sequence[Filed]) -> None:
+    if not files:
+        return
+    page.put()
+    page.put("file", "went to", "a manifest", "why", heading=True)
+    for file in files:
+        place = printable(file.to) or "stays where it is"
+        page.put(printable(file.name), place, "yes" if file.is_manifest else "no", printable(file.why))
 
 
 def _time(at: datetime) -> str:
