@@ -20,7 +20,7 @@ from importer.errors import CannotGoOn
 from importer.model import STATUSES
 from importer.printing import printable
 from importer.report import phrases
-from importer.report.files import WORKBOOK, finish, sync, unfinished
+from importer.report.files import ROWS, WORKBOOK, finish, sync, unfinished
 from importer.report.phrases import MEANINGS
 from importer.report.sinks import Mark
 from schemas.formulas import GUARDED, GUARDED_NUMBER
@@ -94,7 +94,7 @@ class Book:
         self._target = _Target()
         self._workbook = Workbook(self._target, {**OPTIONS, "tmpdir": scratch})
         self._workbook.use_zip64()
-        self._rows = self._workbook.add_worksheet("rows")
+        self._rows = self._workbook.add_worksheet(ROWS)
         self._text, self._header, self._bad, self._doubtful = (
             self._workbook.add_format(look) for look in (TEXT, HEADER, _BAD, _DOUBTFUL)
         )
