@@ -365,7 +365,9 @@ def test_the_same_again_changes_nothing_and_asks_nothing(sample: str) -> None:
     before = {name: Path(name).read_bytes() for name in files()}
 
     again, short, asked = init(*told), init(sample, "--yes"), init(sample)
+    forced = init(*told, "--force")
 
+    assert (forced.err, forced.out.splitlines()[0]) == ("", again.out.splitlines()[0])
     assert {again.status, short.status, asked.status} == {first.status}
     assert [line.replace("stays as it is", "written") for line in last_lines(again)[:2]] == last_lines(first)[
         :2

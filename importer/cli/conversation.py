@@ -118,12 +118,11 @@ class _Conversation:
             self._see_that_all_is_said(name, found)
         values = {} if is_known else self._values(kind, name)
         layout = found if isinstance(found, Layout) else self._drafted(found)
-        revision = (
-            starting.configuration(self._config, self._before, name, values)
-            if values
-            else starting.Revision(self._before)
-        )
-        return Decided(self._config, self._is_config_given, kind, name, values, revision, layout)
+        revision = starting.Revision(self._before)
+        if values:
+            revision = starting.configuration(self._config, self._before, name, values)
+        is_revised = revision.text != self._before
+        return Decided(self._config, self._is_config_given, kind, name, values, revision, is_revised, layout)
 
     def _see_that_all_is_said(self, name: str, found: Layout | Told) -> None:
         """See that there is nothing left to ask.

@@ -41,7 +41,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What the conversation has come to; ``values`` is empty where the destination stays as it is."""
+    """What the conversation has come to.
+
+    ``values`` is what was said of the destination, and ``revision`` the configuration with it; where they
+    leave it as it is, ``is_revised`` is not set.
+    """
 
     config: Path
     is_config_given: bool
@@ -49,6 +53,7 @@ class Decided:
     name: str
     values: Mapping[str, str]
     revision: starting.Revision
+    is_revised: bool
     layout: Layout
 
     @property
@@ -67,7 +72,7 @@ class Decided:
         """
         if self.layout.path and self.layout.text:
             starting.write(self.layout.path, self.layout.text, overwrite=force)
-        if self.values:
+        if self.is_revised:
             starting.write(self.config, self.revision.text, overwrite=True)
 
     def command(self, name: str, *manifests: str) -> str:
@@ -84,7 +89,7 @@ class Decided:
     def as_json(self, manifest: str, summary: Summary) -> dict[str, Any]:
         """What was decided and written, and the check of the sample."""
         layout = self.layout
-        written = [*([self.config] if self.values else []), *([layout.path] if layout.text else [])]
+        written = [*([self.config] if self.is_revised else []), *([layout.path] if layout.text else [])]
         return {
             "manifest": manifest,
             "config": str(self.config),
@@ -103,7 +108,7 @@ class Decided:
 
     def told(self, manifest: str, summary: Summary) -> Iterator[str]:
         """The same in lines, with what comes next."""
-        done = "written" if self.values else "stays as it is"
+        done = "written" if self.is_revised else "stays as it is"
         yield f"{self.config}: [destinations.{self.name}] {done}"
         yield from self._of_layout()
         yield f"check: {phrases.sentence(summary)}"
