@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from importer import batches, destinations, manifests, pipeline, settings, starting
+from importer.cli import questions
 from importer.cli.common import complain, default_ledger, printing, user_and_host
 from importer.cli.decided import Decided, Layout
 from importer.errors import ManifestError, SetupError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
-_NOBODY: Final = "none"
 _FILES_SHOWN: Final = 5
 _OPTIONS: Final = {"to": "kind", "url": "base_url", "token_env": "token_env", "token_file": "token_file"}
 """The options that say something of a destination, and its key."""
@@ -142,7 +142,7 @@ class _Conversation:
         said = self._said(told)
         for column, likely in told.open.items():
             if column not in said:
-                yield f'--column {column}="HEADER": {_likely_words(column, likely, told.headers)}'
+                yield f'--column {column}="HEADER": {questions.likely_words(column, likely, told.headers)}'
 
     def _ask(self, option: str, question: str, default: str | None, judge: Callable[[str], _T]) -> _T:
         """What the option says, or the answer; ``judge`` raises ValueError for what it can't be."""
@@ -150,7 +150,7 @@ class _Conversation:
         if given is None and self._options["yes"]:
             given = default
         if given is None:
-            return _prompted(question, default, judge)
+            return questions.prompted(question, default, judge)
         try:
             return judge(given)
         except ValueError as error:
@@ -163,7 +163,7 @@ class _Conversation:
         if self._is_settled():
             return str(next(iter(self._known.destinations.values()))["kind"])
         question = f"Kind of platform ({', '.join(settings.KINDS)})"
-        return self._ask("to", question, known.get("kind", settings.DEFAULT_KIND), _kind)
+        return self._ask("to", question, known.get("kind", settings.DEFAULT_KIND), questions.kind)
 
     def _is_settled(self) -> bool:
         """Whether there is a destination, and no other one was spoken of."""
@@ -172,7 +172,7 @@ class _Conversation:
     def _name(self, kind: str) -> str:
         if self._is_settled():
             return next(iter(self._known.destinations))
-        return self._ask("name", "What to call the destination", kind, _destination_name)
+        return self._ask("name", "What to call the destination", kind, questions.destination_name)
 
     def _is_known(self, name: str) -> bool:
         """Whether the destination stays as it is: what was said of it, it says already.
@@ -258,7 +258,7 @@ class _Conversation:
 
     def _says(self, carrier: str) -> bool:
         said = self._options["carrier"]
-        return said is None or _carrier(said) == carrier
+        return said is None or questions.carrier(said) == carrier
 
     def _drafted(self, told: Told) -> Layout:
         named = self._named(told)
@@ -276,12 +276,12 @@ class _Conversation:
         for column, likely in told.open.items():
             if column not in named:
                 left = [header for header in likely if header not in named.values()]
-                named[column] = _column(column, left, told.headers)
+                named[column] = questions.header_of(column, left, told.headers)
         return named
 
     def _said(self, told: Told) -> dict[str, str]:
         return {
-            column: _header(header, told.headers, f'--column {column}="{header}"')
+            column: questions.header_said(header, told.headers, f'--column {column}="{header}"')
             for column, header in self._options["columns"].items()
         }
 
@@ -293,10 +293,12 @@ class _Conversation:
             raise click.UsageError(f"--carrier: the column '{printable(by_column[0])}' says it; leave it out")
         likely = None if by_column else told.carriers.get(columns.get("tracking_number", ""))
         if said is not None or likely is None:
-            return _carrier(said or _NOBODY), None
+            return questions.carrier(said or questions.NOBODY), None
         if self._options["yes"]:
             return "", likely
-        return _prompted(f"Carrier of all such parcels ({likely.words})", _NOBODY, _carrier), None
+        return questions.prompted(
+            f"Carrier of all such parcels ({likely.words})", questions.NOBODY, questions.carrier
+        ), None
 
     @property
     def _proposed(self) -> str:
@@ -339,66 +341,6 @@ def _columns(found: manifests.Manifest) -> dict[str, str]:
 
 def _in_order(columns: Mapping[str, str]) -> dict[str, str]:
     return {column: columns[column] for column in CANONICAL if column in columns}
-
-
-def _prompted(question: str, default: str | None, judge: Callable[[str], _T]) -> _T:
-    def value_of(text: str) -> _T:
-        try:
-            return judge(text)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-
-    answer: _T = click.prompt(question, default=default, err=True, value_proc=value_of)
-    return answer
-
-
-def _column(column: str, likely: Sequence[str], headers: Sequence[str]) -> str:
-    shown = f"it may be {_listed(likely)}" if likely else f"the file has {_listed(headers)}"
-    return _prompted(
-        f"Which column is {column} ({shown})",
-        likely[0] if likely else None,
-        lambda text: _judged_header(text, headers),
-    )
-
-
-def _likely_words(column: str, likely: Sequence[str], headers: Sequence[str]) -> str:
-    if likely:
-        return f"no header says it for sure; it may be {_listed(likely)}"
-    return f"no column looks like a {column}; the file has {_listed(headers)}"
-
-
-def _listed(headers: Sequence[str]) -> str:
-    return ", ".join(map(printable, headers))
-
-
-def _carrier(text: str) -> str:
-    return "" if text.strip().lower() in {"", _NOBODY} else text.strip()
-
-
-def _kind(text: str) -> str:
-    if text not in settings.KINDS:
-        raise ValueError(f"found {text!r}, expected {' or '.join(settings.KINDS)}")
-    return text
-
-
-def _destination_name(text: str) -> str:
-    if not settings.is_name(text):
-        raise ValueError(f"found {text!r}, expected a name of letters, digits, '-' and '_'")
-    return text
-
-
-def _judged_header(text: str, headers: Sequence[str]) -> str:
-    found = [header for header in headers if layouts.fold(header) == layouts.fold(text)]
-    if not found:
-        raise ValueError(f"found {text!r}, expected one of {', '.join(headers)}")
-    return found[0]
-
-
-def _header(text: str, headers: Sequence[str], where: str) -> str:
-    try:
-        return _judged_header(text, headers)
-    except ValueError as error:
-        raise click.UsageError(f"{where}: {error}") from error
 
 
 def _check(common: Common, manifest: str, found: Decided) -> Summary:
