@@ -16,8 +16,8 @@ from importer.cli.decided import Decided, Layout
 from importer.errors import ManifestError, SetupError
 from importer.manifests import drafting, layouts, sources
 from importer.manifests.drafting import Told
-from importer.manifests.edi import manifest as edi
 from importer.manifests.edi.partners import Partners
+from importer.manifests.edi.standards import standard_of
 from importer.posts.signals import Interruption
 from importer.printing import printable
 from schemas.manifest import CANONICAL
@@ -221,7 +221,7 @@ class _Conversation:
         try:
             found = _read(self._source, layouts.load(None), needed)
         except ManifestError as error:
-            if edi.standard_of(self._source) is not None:
+            if standard_of(self._source) is not None:
                 raise
             return self._layout_there(needed) or self._told(needed, error)
         if found.edi is not None:

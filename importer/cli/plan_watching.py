@@ -11,6 +11,7 @@ from importer.cli.watching import (
     last_runs,
     oldest_in_doubt,
     opened_log,
+    pings_to,
     refuse_contradictions,
     send,
     told,
@@ -21,7 +22,6 @@ from importer.cli.watching import (
 from importer.watching import messages, metrics
 from importer.watching.ending import Ending
 from importer.watching.logs import Level, Log
-from importer.watching.pings import Pings
 from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from importer.plans.ended import PlanEnded
     from importer.settings import DestinationSettings
     from importer.watching.messages import Message
+    from importer.watching.pings import Pings
 
 
 @dataclass(slots=True)
@@ -53,8 +54,7 @@ class PlanWatch:
     pings: Pings | None = field(init=False)
 
     def __post_init__(self) -> None:
-        ping = self.options["ping"]
-        self.pings = Pings(ping, warn) if ping else None
+        self.pings = pings_to(self.options["ping"])
 
     def begin(self, plan_id: str, jobs: Sequence[str]) -> None:
         """Write into the log that the jobs begin."""
