@@ -14,6 +14,7 @@ from importer.cli.watching import (
     note_of,
     oldest_in_doubt,
     opened_log,
+    pings_to,
     refuse_contradictions,
     send,
     told,
@@ -24,7 +25,6 @@ from importer.cli.watching import (
 from importer.watching import messages, metrics
 from importer.watching.ending import Ending
 from importer.watching.logs import Level, Log
-from importer.watching.pings import Pings
 from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from importer.plans.ended import PlanEnded
     from importer.settings import DestinationSettings
     from importer.watching.messages import Message
+    from importer.watching.pings import Pings
     from importer.watching.unreported import Note
 
 
@@ -57,8 +58,7 @@ class PlanWatch:
     pings: Pings | None = field(init=False)
 
     def __post_init__(self) -> None:
-        ping = self.options["ping"]
-        self.pings = Pings(ping, warn) if ping else None
+        self.pings = pings_to(self.options["ping"])
 
     def begin(self, plan_id: str, jobs: Sequence[str]) -> None:
         """Write into the log that the jobs begin."""

@@ -22,13 +22,14 @@ from importer.model import Duplicates
 from importer.plans import parent
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
-from importer.sandbox import REHEARSALS, Sandbox, rehearsal, stock
+from importer.sandbox import REHEARSALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from importer import pipeline
     from importer.cli.examining import Wrong
+    from importer.sandbox import Sandbox
 
 T = TypeVar("T")
 
@@ -409,6 +410,8 @@ def _refuse_to_ask(options: dict[str, Any], kind: str) -> None:
 
 def _sandbox(common: Common, options: dict[str, Any]) -> tuple[Sandbox, settings.DestinationSettings]:
     """The sandbox, not started yet, and how to post to it but for its port."""
+    from importer.sandbox import Sandbox, rehearsal, stock  # noqa: PLC0415 - few ask for it
+
     target = settings.sandbox_destination(
         common.settings(), options["to"], "http://127.0.0.1", _overrides(options)
     )

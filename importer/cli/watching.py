@@ -17,10 +17,8 @@ from importer import destinations
 from importer.cli.common import complain, default_ledger
 from importer.errors import ImporterError
 from importer.settings import DEFAULT_KIND, Secret
-from importer.watching import pings, traces
-from importer.watching.pings import Pings
+from importer.watching import traces
 from importer.watching.telling import TellOn
-from importer.watching.unreported import Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +30,9 @@ if TYPE_CHECKING:
     from importer.watching.ending import Ending
     from importer.watching.logs import Lines, Log
     from importer.watching.messages import Message, Troubles
+    from importer.watching.pings import Pings
     from importer.watching.traces import Tracing
+    from importer.watching.unreported import Note
 
 _T = TypeVar("_T")
 _BROKEN, _INTERRUPTED = 4, 130
@@ -43,6 +43,8 @@ STANDARD_ERROR: Final = "-"
 def _ping(context: click.Context, parameter: click.Parameter, value: str | None) -> Secret | None:
     if value is None:
         return None
+    from importer.watching import pings  # noqa: PLC0415 - few ask for it
+
     if not pings.usable(value):  # and not repeated: it is a secret
         _refuse(
             context,
@@ -140,8 +142,7 @@ class Watch:
     pings: Pings | None = field(init=False)
 
     def __post_init__(self) -> None:
-        ping = self.options["ping"]
-        self.pings = Pings(ping, warn) if ping else None
+        self.pings = pings_to(self.options["ping"])
 
     def ended(self, summary: Summary) -> None:
         """Take down that the run has come to its report."""
@@ -242,6 +243,8 @@ def _of_ledger(place: Location | None, question: Callable[[Ledger], _T]) -> _T |
 
 def note_of(about: str) -> Note:
     """The note that people were told of such a run which has no report."""
+    from importer.watching.unreported import Note  # noqa: PLC0415 - few ask for it
+
     return Note(default_ledger().parent / "unreported", about)
 
 
@@ -358,6 +361,15 @@ def _named(command: str, options: dict[str, Any]) -> str:
 def utc_now() -> datetime:
     """The wall clock, in UTC."""
     return datetime.now(UTC)
+
+
+def pings_to(url: Secret | None) -> Pings | None:
+    """What tells the watchdog at ``url``, None where there is none."""
+    if not url:
+        return None
+    from importer.watching.pings import Pings  # noqa: PLC0415 - few ask for it
+
+    return Pings(url, warn)
 
 
 def warn(words: str) -> None:
