@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from importer import fulfillments, manifests, reading, report
+from importer.ahead import side_by_side
 from importer.errors import ManifestError
 from importer.fulfillments.piecewise import group_piecewise
 from importer.model import FINE, STATUSES, Status
@@ -184,7 +185,7 @@ def read(
         )
 
 
-def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = map) -> Batch:
+def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = side_by_side) -> Batch:
     """Make fulfillments of the rows; of rows in files, ``each`` may have parts grouped side by side.
 
     Raises:
