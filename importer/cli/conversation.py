@@ -15,7 +15,7 @@ from importer import batches, destinations, manifests, pipeline, settings, start
 from importer.cli.common import default_ledger, printing, user_and_host
 from importer.errors import ManifestError, SetupError
 from importer.manifests import drafting, layouts, sources
-from importer.manifests.edi import manifest as edi
+from importer.manifests.edi.standards import standard_of
 from importer.posts.signals import Interruption
 from importer.printing import printable
 from importer.report import phrases
@@ -249,7 +249,7 @@ class _Conversation:
             for _ in manifests.blocks(found):
                 break
         except ManifestError as error:
-            if edi.standard_of(self._source) is not None:
+            if standard_of(self._source) is not None:
                 raise
             told = drafting.tell(self._source, needed)
             if not all(told.open.values()) or not (told.found or self._options["columns"]):

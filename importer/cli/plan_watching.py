@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from importer.cli.watching import (
     last_runs,
     oldest_in_doubt,
     opened_log,
+    pings_to,
     refuse_contradictions,
     send,
     told,
@@ -21,7 +22,6 @@ from importer.cli.watching import (
 from importer.watching import messages, metrics
 from importer.watching.ending import Ending
 from importer.watching.logs import Level, Log
-from importer.watching.pings import Pings
 from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from importer.plans.ended import PlanEnded
     from importer.settings import DestinationSettings
     from importer.watching.messages import Message
+    from importer.watching.pings import Pings
 
 
 @dataclass(slots=True)
@@ -53,8 +54,7 @@ class PlanWatch:
     pings: Pings | None = field(init=False)
 
     def __post_init__(self) -> None:
-        ping = self.options["ping"]
-        self.pings = Pings(ping, warn) if ping else None
+        self.pings = pings_to(self.options["ping"])
 
     def begin(self, plan_id: str, jobs: Sequence[str]) -> None:
         """Write into the log that the jobs begin."""
@@ -111,7 +111,9 @@ class PlanWatch:
     def _write_metrics(self, jobs: Mapping[str, Ending]) -> None:
         path = self.options["metrics"]
         try:
-            if path is not None and jobs:
+            if path is not None and not jobs:
+                metrics.write_unread(path, self._unread(utc_now()))
+            elif path is not None:
                 oldest = {
                     name: oldest_in_doubt(self.ledger, self.jobs[name][1], ending.finished_at)
                     for name, ending in jobs.items()
@@ -134,8 +136,11 @@ class PlanWatch:
         title = f"{self.command} --plan {self.options['plan']}"
         if self.summary is not None:
             return messages.compose_all(title, jobs, self.exit_status)
-        now = utc_now()
-        return messages.compose(Ending(title, "", self.started_at, now, self.exit_status, None, self.trouble))
+        return messages.compose(replace(self._unread(utc_now()), command=title))
+
+    def _unread(self, now: datetime) -> Ending:
+        """How a plan ended that no job was begun of."""
+        return Ending(self.command, "", self.started_at, now, self.exit_status, None, self.trouble)
 
 
 @contextmanager

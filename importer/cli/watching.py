@@ -17,8 +17,7 @@ from importer import destinations
 from importer.cli.common import complain
 from importer.errors import ImporterError
 from importer.settings import DEFAULT_KIND, Secret
-from importer.watching import pings, traces
-from importer.watching.pings import Pings
+from importer.watching import traces
 from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from importer.watching.ending import Ending
     from importer.watching.logs import Lines, Log
     from importer.watching.messages import Message, Troubles
+    from importer.watching.pings import Pings
     from importer.watching.traces import Tracing
 
 _T = TypeVar("_T")
@@ -42,6 +42,8 @@ STANDARD_ERROR: Final = "-"
 def _ping(context: click.Context, parameter: click.Parameter, value: str | None) -> Secret | None:
     if value is None:
         return None
+    from importer.watching import pings  # noqa: PLC0415 - few ask for it
+
     if not pings.usable(value):  # and not repeated: it is a secret
         _refuse(
             context,
@@ -139,8 +141,7 @@ class Watch:
     pings: Pings | None = field(init=False)
 
     def __post_init__(self) -> None:
-        ping = self.options["ping"]
-        self.pings = Pings(ping, warn) if ping else None
+        self.pings = pings_to(self.options["ping"])
 
     def ended(self, summary: Summary) -> None:
         """Take down that the run has come to its report."""
@@ -336,6 +337,15 @@ def _named(command: str, options: dict[str, Any]) -> str:
 def utc_now() -> datetime:
     """The wall clock, in UTC."""
     return datetime.now(UTC)
+
+
+def pings_to(url: Secret | None) -> Pings | None:
+    """What tells the watchdog at ``url``, None where there is none."""
+    if not url:
+        return None
+    from importer.watching.pings import Pings  # noqa: PLC0415 - few ask for it
+
+    return Pings(url, warn)
 
 
 def warn(words: str) -> None:

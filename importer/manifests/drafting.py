@@ -18,7 +18,7 @@ from importer import tracking
 from importer.errors import ManifestError
 from importer.manifests import delimited, encodings, layouts, recognition, workbook
 from importer.manifests.edi import drafting as of_edi
-from importer.manifests.edi import manifest as edi
+from importer.manifests.edi.standards import standard_of
 from schemas.manifest import CANONICAL
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def draft(source: Source, named: Mapping[str, str] = _NOBODY) -> str:
     Raises:
         ManifestError: the file can't be read, or has no header or no rows to judge by.
     """
-    standard = edi.standard_of(source)
+    standard = standard_of(source)
     if standard is not None:
         return of_edi.draft(source, standard)
     form, found, columns = _judged(source)
