@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ from importer.fulfillments import Rows
 from importer.fulfillments.partitions import Partitions
 from importer.model import MAIL_ALONE
 from importer.report import ManifestRead, Page, Position
-from importer.rows import Checker
+from importer.rows import Above, Checker
 from schemas.manifest import EDI_VERDICT
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from importer.manifests import Block, Manifest
+    from importer.manifests.delimited import Span
     from importer.rows import Checked
     from importer.spilling import Appended, Room
 
@@ -83,6 +84,30 @@ class Part:
     header_rows: tuple[int, ...]
     filled_down: int
     carriers: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What came of a stretch of a manifest that was read alone; ``above`` is what its last rows name.
+
+    It also says how many of its first rows do not say what they are of.
+    """
+
+    parts: Sequence[Part]
+    above: Above
+
+    def below(self, above: Above) -> Sequence[Part]:
+        """The parts, where the rows ``above`` those of the stretch are known."""
+        if not self.parts or not self.above.rows:
+            return self.parts
+        first, *others = self.parts
+        orders, numbers = above.mentions(self.above.rows)
+        checked = replace(
+            first.checked,
+            orders=Mentions.join([first.checked.orders, orders]),
+            numbers=Mentions.join([first.checked.numbers, numbers]),
+        )
+        return [replace(first, checked=checked), *others]
 
 
 PartsOf: TypeAlias = "Callable[[Sequence[Manifest], Checks], Iterable[Iterable[Part]]]"
@@ -205,7 +230,30 @@ def parts_of(manifest: Manifest, checks: Checks) -> Iterator[Part]:
     Raises:
         ManifestError: it turns out not to be one, or changes while it is read.
     """
-    checker = Checker(
+    return _parts(manifest, _checker(manifest, checks))
+
+
+def stretch_of(manifest: Manifest, checks: Checks, span: Span | None) -> Stretch:
+    """Read and check a ``span`` of a manifest, or all of it.
+
+    Raises:
+        ManifestError: it turns out not to be one, or changes while it is read.
+    """
+    checker = _checker(manifest, checks)
+    return Stretch([*_parts(manifest, checker, span)], checker.above)
+
+
+def put_together(stretches: Iterable[Stretch]) -> Iterator[Part]:
+    """The parts of a manifest whose stretches were read alone, as if it had been read at one go."""
+    above = Above()
+    for stretch in stretches:
+        yield from stretch.below(above)
+        if stretch.above.is_there:
+            above = stretch.above
+
+
+def _checker(manifest: Manifest, checks: Checks) -> Checker:
+    return Checker(
         manifest.canonical,
         checks.order_id,
         checks.strict_tracking,
@@ -213,7 +261,10 @@ def parts_of(manifest: Manifest, checks: Checks) -> Iterator[Part]:
         checks.optional,
         whole_rows=_is_of_edi(manifest),
     )
-    for block in ahead(manifests.blocks(manifest)):
+
+
+def _parts(manifest: Manifest, checker: Checker, span: Span | None = None) -> Iterator[Part]:
+    for block in ahead(manifests.blocks(manifest, span)):
         yield _part(checker.check(block.values, block.misfits), block, manifest)
 
 
@@ -367,7 +418,7 @@ def describe(surveyed: Sequence[Manifest], read: Read) -> list[ManifestRead]:
             sheet=manifest.sheet.name if manifest.sheet else "",
             notes=(*manifest.notes, *_filled_down(filled_down, manifest)),
             argument=manifest.source.argument,
-            tracking_numbers=dict(carriers.most_common()),
+            tracking_numbers=dict(sorted(carriers.items(), key=lambda each: (-each[1], each[0]))),
         )
         for manifest, rows, passed_over, header_rows, filled_down, carriers in zip(
             surveyed,

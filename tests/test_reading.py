@@ -13,6 +13,7 @@ from importer.manifests import layouts
 from importer.manifests.sources import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from importer.fulfillments import Grouping
@@ -138,3 +139,37 @@ def test_a_manifest_with_every_line_in_quotes_as_a_whole_is_told_so(tmp_path: Pa
         "each line stands in quotes as a whole; "
         "take these quotes off, and make two quotes inside them one, or export the manifest again"
     )
+
+
+def test_stretches_that_were_read_alone_make_the_rows_of_the_whole(tmp_path: Path) -> None:
+    lines = [
+        *("x,,A,1,", "x,1001,A,2,TRACK10001", "x,,B,1,", '"a\nb",,C,1,', "x,1002,A,1,", "x,,B,1,", ",,,,"),
+        *("Smith, John,1003,B,5,TRACK10003", "x,,A,1,", "x,1004,A,1,TRACK10004", "total,,,12,", "x,,A,1,"),
+    ]
+    manifest = survey(tmp_path, "day.csv", f"{HEADER}\n" + "".join(f"{line}\r\n" for line in lines))
+    checks = reading.Checks("integer")
+
+    def all_rows(size: int | None) -> dict[str, object]:
+        def parts(_: Sequence[manifests.Manifest], __: reading.Checks) -> Iterator[Iterator[reading.Part]]:
+            spans = [None] if size is None else manifests.spans(manifest, size)
+            yield reading.put_together(reading.stretch_of(manifest, checks, span) for span in spans)
+
+        read = reading.read_all(
+            [manifest], "integer", strict_tracking=False, progress=lambda _rows: None, parts=parts
+        )
+        assert isinstance(read.rows, fulfillments.Rows)
+        numbers = [number for position in read.positions for number in position.rows.tolist()]
+        mentions = (read.rows.orders, read.rows.numbers)
+        found = [[*zip(each.rows.tolist(), each.texts.to_pylist(), strict=True)] for each in mentions]
+        held = fulfillments.group(read.rows, fulfillments.Options()).held_by.tolist()
+        return {
+            "numbers": numbers,
+            "mentions": [sorted(each) for each in found],
+            "held": held,
+            "passed over": read.passed_over,
+        }
+
+    whole = all_rows(None)
+
+    assert whole["held"] == [2, 9]
+    assert [all_rows(size) for size in (1, 20, 60, 1000)] == [whole] * 4

@@ -80,6 +80,12 @@ class Manifest:
         return (*(note for each in found if each for note in each.notes), *self.doubts)
 
     @property
+    def is_splittable(self) -> bool:
+        """Whether stretches of it can be read alone: UTF-8 in which no row depends on those above."""
+        plain = self.format == DELIMITED and self.encoded.encoding == "utf-8"
+        return plain and not _adapter(self).looks_above
+
+    @property
     def headers(self) -> tuple[str, ...]:
         """The headers of the columns that are read."""
         return tuple(self.form.headers[position] for position in self.kept)
@@ -176,8 +182,18 @@ def survey(
     )
 
 
-def blocks(manifest: Manifest) -> Iterator[Block]:
-    """The manifest's data rows in blocks; the same blocks each time.
+def spans(manifest: Manifest, size: int) -> Iterator[delimited.Span]:
+    """Stretches of ``size`` bytes or more whose ``blocks`` are the manifest's; it must be ``is_splittable``.
+
+    Raises:
+        ManifestError: as when it is read.
+    """
+    chunks = encodings.utf8_chunks(manifest.source, manifest.encoded, size=min(size, encodings.CHUNK_BYTES))
+    return delimited.spans(chunks, manifest.form, manifest.name, size)
+
+
+def blocks(manifest: Manifest, span: delimited.Span | None = None) -> Iterator[Block]:
+    """The manifest's data rows in blocks, all or those of a ``span``; the same blocks each time.
 
     Rows that are blank in all cells are left out, and so are rows of totals, footers and repeated headers.
 
@@ -189,7 +205,7 @@ def blocks(manifest: Manifest) -> Iterator[Block]:
         yield from _edi_blocks(manifest.edi)
         return
     adapter = _adapter(manifest)
-    for records, zeros_lost in _records(manifest):
+    for records, zeros_lost in _records(manifest, span):
         block = _block(records, manifest, adapter, zeros_lost)
         if len(block) or block.passed_over or block.header_rows:
             yield block
@@ -243,11 +259,14 @@ def _open_workbook(
     return _Opened(found.encoded, found.form, found.above, where, kind, found.sheet)
 
 
-def _records(manifest: Manifest) -> Iterator[tuple[delimited.Records, dict[int, Mask]]]:
+def _records(
+    manifest: Manifest, span: delimited.Span | None
+) -> Iterator[tuple[delimited.Records, dict[int, Mask]]]:
     """The records below the header, and by column of the file which numbers may have lost leading zeros."""
     if manifest.sheet is None:
-        chunks = encodings.utf8_chunks(manifest.source, manifest.encoded)
-        for records in delimited.read(chunks, manifest.form, manifest.name):
+        within = (span.start, span.stop) if span else None
+        chunks = encodings.utf8_chunks(manifest.source, manifest.encoded, within)
+        for records in delimited.read(chunks, manifest.form, manifest.name, span):
             yield records, {}
         return
     places = {column: manifest.kept[at] for column, at in manifest.columns.items()}
