@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from importer.delivery import Earlier
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
-    from importer.fulfillments.piecewise import Each
     from importer.manifests import Manifest
     from importer.manifests.layouts import Layout
     from importer.manifests.sources import Source
-    from importer.reading import PartsOf, Read
+    from importer.reading import Read, Reader
     from importer.report import Outcomes, Summary
     from importer.spilling import Room
 
@@ -160,9 +159,13 @@ def _to_notify(source: Source, terms: Terms) -> Manifest | None:
 
 
 def read(
-    surveyed: Sequence[Manifest], terms: Terms, console: Console, room: Room, parts: PartsOf = reading.here
+    surveyed: Sequence[Manifest],
+    terms: Terms,
+    console: Console,
+    room: Room,
+    reader: Reader = reading.HERE,
 ) -> Read:
-    """Read and check every row; what memory has no room for is kept in ``room``, and ``parts`` does the work.
+    """Read and check every row; what memory has no room for is kept in ``room``; ``reader`` does the work.
 
     Where the destination takes one fulfillment for several orders, all is kept in memory.
 
@@ -180,12 +183,12 @@ def read(
             takes=terms.destination.takes if terms.destination else (),
             optional=terms.destination.optional if terms.destination else (),
             room=None if several else room,
-            parts=parts,
+            reader=reader,
         )
 
 
-def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = map) -> Batch:
-    """Make fulfillments of the rows; of rows in files, ``each`` may have parts grouped side by side.
+def group(surveyed: Sequence[Manifest], read: Read, terms: Terms) -> Batch:
+    """Make fulfillments of the rows.
 
     Raises:
         CannotGoOn: there are more rows than memory has room for, and none elsewhere.
@@ -193,7 +196,7 @@ def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = m
     grouping = (
         fulfillments.group(read.rows, terms.grouping)
         if isinstance(read.rows, fulfillments.Rows)
-        else group_piecewise(read.rows, terms.grouping, each)
+        else group_piecewise(read.rows, terms.grouping)
     )
     return Batch(terms, surveyed, read, grouping)
 

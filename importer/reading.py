@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -110,8 +110,32 @@ class Stretch:
         return [replace(first, checked=checked), *others]
 
 
-PartsOf: TypeAlias = "Callable[[Sequence[Manifest], Checks], Iterable[Iterable[Part]]]"
-"""What reads manifests: the parts of each, in order."""
+class Reader(Protocol):
+    """Who reads and checks manifests."""
+
+    def partitions(
+        self, surveyed: Sequence[Manifest], takes: tuple[str, ...], room: Room
+    ) -> Partitions | None:
+        """Where the texts are that ``parts`` will leave out, None where they leave out nothing.
+
+        ``takes`` names what may be ``taken``; the rest is to be kept in ``room``.
+        """
+
+    def parts(self, surveyed: Sequence[Manifest], checks: Checks) -> Iterable[Iterable[Part]]:
+        """The parts of each manifest, in order."""
+
+
+class _Here:
+    """Reads one manifest after the other, in this process."""
+
+    def partitions(self, *_: object) -> None:
+        """All is in the parts."""
+
+    def parts(self, surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterator[Part]]:
+        return (parts_of(manifest, checks) for manifest in surveyed)
+
+
+HERE: Final[Reader] = _Here()
 
 
 @dataclass(slots=True)
@@ -243,6 +267,14 @@ def stretch_of(manifest: Manifest, checks: Checks, span: Span | None) -> Stretch
     return Stretch([*_parts(manifest, checker, span)], checker.above)
 
 
+def rows_of(parts: Iterable[Part], manifest: Manifest, takes: tuple[str, ...]) -> Rows:
+    """What parts of a manifest have in them, as columns."""
+    gathered = _Gathered(takes, None, 0)
+    for part in parts:
+        gathered.add(part, manifest)
+    return gathered.taken()
+
+
 def put_together(stretches: Iterable[Stretch]) -> Iterator[Part]:
     """The parts of a manifest whose stretches were read alone, as if it had been read at one go."""
     above = Above()
@@ -289,11 +321,6 @@ def _part(checked: Checked, block: Block, manifest: Manifest) -> Part:
     )
 
 
-def here(surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterator[Part]]:
-    """Read one manifest after the other, in this process."""
-    return (parts_of(manifest, checks) for manifest in surveyed)
-
-
 def read_all(
     surveyed: Sequence[Manifest],
     order_id: str,
@@ -303,25 +330,27 @@ def read_all(
     takes: tuple[str, ...] = (),
     optional: tuple[str, ...] = (),
     room: Room | None = None,
-    parts: PartsOf = here,
+    reader: Reader = HERE,
 ) -> Read:
     """Read and check every row of every manifest; ``progress`` is told how many rows came in.
 
     ``takes`` and ``optional`` are as for a ``Checker``. With ``room``, more rows than it is for are kept in
-    files. ``parts`` does the work.
+    files. ``reader`` does the work.
 
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
         CannotGoOn: there are more rows than memory has room for, and no room for the files.
     """
     gathered = _Gathered(takes, room, _buckets(surveyed))
+    if room and (elsewhere := reader.partitions(surveyed, (*takes, MAIL_ALONE), room)):
+        gathered.in_files = _InFiles(elsewhere, room.appended(np.int64))
     counts: list[int] = []
     passed_over: list[tuple[int, ...]] = []
     header_rows: list[tuple[int, ...]] = []
     filled_down: list[int] = []
     carriers: list[Counter[str]] = []
     checks = Checks(order_id, strict_tracking, takes, optional)
-    for manifest, its_parts in zip(surveyed, parts(surveyed, checks), strict=True):
+    for manifest, its_parts in zip(surveyed, reader.parts(surveyed, checks), strict=True):
         before = gathered.rows
         filled_down.append(0)
         carriers.append(Counter())

@@ -5,6 +5,7 @@ All of it is processes that start with the libraries anew, so that these tests t
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import re
@@ -37,10 +38,10 @@ from tests.clusters import Running
 from tests.program import SECONDS, configuration, end, manifest, settle_in, start, statuses, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from importer.reading import Part
+    from importer.reading import Stretch
     from importer.sandbox.orders import Part as Share
     from importer.sandbox.orders import Refusal
     from tests.postgresql import Server
@@ -83,14 +84,60 @@ def test_workers_check_what_one_process_checks_and_the_report_is_the_same() -> N
     assert without_times("report-2") == without_times("report-1")
 
 
-def test_rows_in_files_are_grouped_by_workers_and_the_report_is_the_same() -> None:
-    files = tuple(str(next((SAMPLES / name).glob("manifest.*"))) for name in ("messy", "first-run"))
-    world = pipeline.World(rows_in_memory=10)
-    for report, engine in (("report-1", None), ("report-2", Cluster(workers=1))):
-        job = pipeline.Job("check", files, None, Path("none.db"), report=Path(report), cluster=engine)
-        assert pipeline.run(job, world).exit_status == 1
+LARGE_ROWS = 3000
+BLOCK_BYTES = 4096
 
-    assert without_times("report-2") == without_times("report-1")
+
+def large(name: str, numbers: Iterable[int]) -> str:
+    """A manifest of many blocks: what is of one order, parcel or row stands in several of them."""
+    lines = [["order_id", "sku", "quantity", "tracking_number", "note"]]
+    for number in numbers:
+        order = "" if number % 97 == 0 else str(1000 + number * 7 % 900)
+        parcel = "" if number % 97 == 0 or number % 211 == 0 else f"TRACK{number * 7 % 900 + number % 3:05}"
+        quantity = "two" if number % 301 == 0 else "900000" if number % 450 == 7 else str(1 + number % 2)
+        lines.append([order, f"SKU{number % 4}", quantity, parcel, f'said "{number}",\nand more'])
+        if number % 500 == 3:
+            lines.append([order, "SKU", "1", parcel, "too", "many"])
+            lines.append([])
+    with Path(name).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(lines)
+    return name
+
+
+def checked(report: str, files: Sequence[str], cluster: Cluster | None, *, in_memory: int = 10_000) -> str:
+    """Check the files; returns where the report is."""
+    job = pipeline.Job("check", (*files,), None, Path("none.db"), report=Path(report), cluster=cluster)
+    assert pipeline.run(job, pipeline.World(rows_in_memory=in_memory)).exit_status == 1
+    return report
+
+
+def test_large_manifests_are_parted_and_grouped_by_workers_and_the_report_is_the_same() -> None:
+    first = large("large.csv", range(LARGE_ROWS))
+    overlapping = large("next.csv", range(LARGE_ROWS - 300, LARGE_ROWS + 300))
+    others = [str(next((SAMPLES / name).glob("manifest.*"))) for name in ("edi-856", "spreadsheet", "messy")]
+    files = [first, *others, overlapping]
+
+    alone = checked("report-1", files, None)
+    together = checked("report-2", files, Cluster(workers=2, block_bytes=BLOCK_BYTES))
+
+    assert without_times(together) == without_times(alone)
+    assert without_times(checked("report-3", files, None, in_memory=100)) == without_times(alone)
+
+
+def test_a_fault_in_a_large_manifest_is_told_as_one_process_tells_it() -> None:
+    good = Path(large("large.csv", range(LARGE_ROWS))).read_text(encoding="utf-8")
+    Path("header.csv").write_text(f'{good}Order Number,Tracking #,SKU,Remarks,x\n{good}"', encoding="utf-8")
+    Path("quote.csv").write_text(f'{good}1,MUG,1,"TRACK', encoding="utf-8")
+    said = []
+    for cluster in (None, Cluster(workers=1, block_bytes=BLOCK_BYTES)):
+        for name in ("header.csv", "quote.csv"):
+            with pytest.raises(ManifestError) as caught:
+                checked("report", [name], cluster)
+            said.append(str(caught.value))
+
+    assert "a second header" in said[0]
+    assert "is never closed" in said[1]
+    assert said[2:] == said[:2]
 
 
 def test_a_manifest_that_turns_out_to_be_none_is_said_to_be_so() -> None:
@@ -111,14 +158,15 @@ def surveyed(name: str) -> manifests.Manifest:
 
 def test_a_worker_that_sees_another_file_or_none_says_so() -> None:
     manifest(Path("there.csv"), "1001,MUG,1,TRACK00001")
-    errand = Reading(surveyed("there.csv"), Checks("string"), shared=True)
+    there = surveyed("there.csv")
+    errand = Reading(there, Checks("string"), there.encoded.sha256)
     copied = Path("there.csv").read_bytes()
     Path("there.csv").unlink()
     where = Path("there.csv").absolute()
     with pytest.raises(ManifestError, match=r"there.csv: can't be read: .* \(on a worker, at .*there.csv; "):
         errand.run(lambda: True)
     where.write_bytes(copied)
-    assert [len(part.rows) for part in errand.run(lambda: True)] == [1]
+    assert [len(part.rows) for part in errand.run(lambda: True).parts] == [1]
     where.write_bytes(copied + b"1002,MUG,1,TRACK00002\n")
     with pytest.raises(ManifestError, match=rf"a worker found another file at {where}: its sha256 is "):
         errand.run(lambda: True)
@@ -138,10 +186,10 @@ class Elsewhere:
     class Done:
         """What has come of it."""
 
-        parts: Sequence[Part]
+        found: Stretch
 
-        def result(self) -> Sequence[Part]:
-            return self.parts
+        def result(self) -> Stretch:
+            return self.found
 
 
 def test_what_only_this_process_has_is_read_by_it_and_the_rest_where_the_user_has_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -13,7 +14,7 @@ from importer.manifests import layouts
 from importer.manifests.sources import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from importer.fulfillments import Grouping
@@ -141,6 +142,19 @@ def test_a_manifest_with_every_line_in_quotes_as_a_whole_is_told_so(tmp_path: Pa
     )
 
 
+@dataclass
+class Read:
+    """What has been read of one manifest."""
+
+    found: Iterator[reading.Part]
+
+    def partitions(self, *_: object) -> None:
+        """All is in the parts."""
+
+    def parts(self, *_: object) -> Iterator[Iterator[reading.Part]]:
+        yield self.found
+
+
 def test_stretches_that_were_read_alone_make_the_rows_of_the_whole(tmp_path: Path) -> None:
     lines = [
         *("x,,A,1,", "x,1001,A,2,TRACK10001", "x,,B,1,", '"a\nb",,C,1,', "x,1002,A,1,", "x,,B,1,", ",,,,"),
@@ -150,12 +164,10 @@ def test_stretches_that_were_read_alone_make_the_rows_of_the_whole(tmp_path: Pat
     checks = reading.Checks("integer")
 
     def all_rows(size: int | None) -> dict[str, object]:
-        def parts(_: Sequence[manifests.Manifest], __: reading.Checks) -> Iterator[Iterator[reading.Part]]:
-            spans = [None] if size is None else manifests.spans(manifest, size)
-            yield reading.put_together(reading.stretch_of(manifest, checks, span) for span in spans)
-
+        spans = [None] if size is None else manifests.spans(manifest, size)
+        parts = reading.put_together(reading.stretch_of(manifest, checks, span) for span in spans)
         read = reading.read_all(
-            [manifest], "integer", strict_tracking=False, progress=lambda _rows: None, parts=parts
+            [manifest], "integer", strict_tracking=False, progress=lambda _rows: None, reader=Read(parts)
         )
         assert isinstance(read.rows, fulfillments.Rows)
         numbers = [number for position in read.positions for number in position.rows.tolist()]

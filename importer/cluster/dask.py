@@ -47,7 +47,7 @@ def joined(cluster: Cluster, scratch: Path, patience: float = _CONNECTING_SECOND
             ) from error
         try:
             _await_a_worker(client, patience)
-            yield Workers(client, shared=cluster.scheduler is not None)
+            yield Workers(client, shared=cluster.scheduler is not None, block_bytes=cluster.block_bytes)
         finally:
             with suppress(Exception):  # one that has lost its scheduler can't say goodbye
                 client.close()

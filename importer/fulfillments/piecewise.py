@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -25,14 +25,10 @@ from importer.fulfillments.spilled import Spilled, first_places
 from importer.spilling import buckets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from importer.fulfillments import Codes, Grouped, Mask, Options, Rows
     from importer.fulfillments.partitions import Partitions
     from importer.spilling import Pieces, Room
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 _JUDGED: Final = pa.schema(
     [("row", pa.int64()), ("first", pa.int64()), ("bad", pa.bool_()), ("repeats", pa.bool_())]
 )
@@ -53,19 +49,17 @@ _HINTS: Final = pa.schema([("first", pa.int64()), ("shared", pa.bool_()), ("torn
 _TOO_LARGE, _SHARED = map(number_of, ("quantity-too-large", "tracking-number-on-several-orders"))
 
 
-def group_piecewise(partitions: Partitions, options: Options, each: Each = map) -> Spilled:
+def group_piecewise(partitions: Partitions, options: Options) -> Spilled:
     """Group the rows; every good row ends in a fulfillment.
 
-    The destination must not take one fulfillment for several orders. ``each`` may have the buckets grouped
-    elsewhere, side by side.
+    The destination must not take one fulfillment for several orders.
 
     Raises:
         CannotGoOn: there is no room for what comes of it.
     """
     alone = replace(options, all_or_nothing=False, partial=options.partial and not options.all_or_nothing)
     judged = _Judged.of(partitions.room)
-    buckets = map(partitions.read, range(partitions.buckets))
-    for found_there in each(partial(_grouped, options=alone), buckets):
+    for found_there in partitions.each(partial(_grouped, options=alone)):
         _keep(found_there, partitions, judged)
     for bucket in range(partitions.buckets):
         _compare_numbers(partitions, bucket, judged)
@@ -77,13 +71,6 @@ def group_piecewise(partitions: Partitions, options: Options, each: Each = map) 
         rows.add(judged, stretch)
     judged.drop()
     return _joined(partitions, options, alone, parcels, rows)
-
-
-class Each(Protocol):
-    """Calls a function with each of some things, as ``map`` does."""
-
-    def __call__(self, function: Callable[[_T], _R], things: Iterable[_T], /) -> Iterator[_R]:
-        """What it returns for each, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from importer.findings import Findings
-    from importer.fulfillments import Codes, Mask, Options
+    from importer.fulfillments import Codes, Mask, Options, Rows
     from importer.fulfillments.partitions import Partitions
     from importer.spilling import Pieces
 
@@ -154,26 +155,29 @@ def _bodies(partitions: Partitions, options: Options) -> Pieces:
     """What is posted of every parcel, by the stretch of the row that its order begins with."""
     room = partitions.room
     bodies = room.pieces(pa.schema(_BODIES))
-    for bucket in range(partitions.buckets):
-        numbers, rows = partitions.read(bucket)
-        grouped = group(rows, options)
-        every = np.arange(len(grouped))
-        places = pc.index_in(rows.order_id, value_set=grouped.orders).fill_null(NOBODY).to_numpy()
-        queue = numbers[first_places(places, len(grouped.orders))][grouped.parts.order]
-        starts = pa.array(grouped.lines.start, pa.int32())
-        columns = [
-            queue,
-            numbers[first_places(grouped.of_row, len(grouped))],
-            grouped.orders.take(pa.array(grouped.parts.order)),
-            grouped.numbers.take(pa.array(grouped.parts.number)),
-            pa.ListArray.from_arrays(starts, grouped.skus.take(pa.array(grouped.lines.sku))),
-            pa.ListArray.from_arrays(starts, pa.array(grouped.lines.quantity)),
-            grouped.partial,
-            grouped.said.notify,
-            *(grouped.said.texts_of(name, every) for name in MANY_SAID),
-        ]
-        bodies.scatter(queue // room.stretch, columns)
+    for columns in partitions.each(partial(_bodies_of, options=options)):
+        bodies.scatter(columns[0] // room.stretch, columns)
     return bodies
+
+
+def _bodies_of(bucket: tuple[Codes, Rows], options: Options) -> list[Any]:
+    """The columns of what is posted of a bucket's parcels."""
+    numbers, rows = bucket
+    grouped = group(rows, options)
+    every = np.arange(len(grouped))
+    places = pc.index_in(rows.order_id, value_set=grouped.orders).fill_null(NOBODY).to_numpy()
+    starts = pa.array(grouped.lines.start, pa.int32())
+    return [
+        numbers[first_places(places, len(grouped.orders))][grouped.parts.order],
+        numbers[first_places(grouped.of_row, len(grouped))],
+        grouped.orders.take(pa.array(grouped.parts.order)),
+        grouped.numbers.take(pa.array(grouped.parts.number)),
+        pa.ListArray.from_arrays(starts, grouped.skus.take(pa.array(grouped.lines.sku))),
+        pa.ListArray.from_arrays(starts, pa.array(grouped.lines.quantity)),
+        grouped.partial,
+        grouped.said.notify,
+        *(grouped.said.texts_of(name, every) for name in MANY_SAID),
+    ]
 
 
 def first_places(codes: Codes, count: int) -> Codes:
