@@ -342,7 +342,8 @@ def read_all(
         CannotGoOn: there are more rows than memory has room for, and no room for the files.
     """
     gathered = _Gathered(takes, room, _buckets(surveyed))
-    if room and (elsewhere := reader.partitions(surveyed, (*takes, MAIL_ALONE), room)):
+    elsewhere = reader.partitions(surveyed, (*takes, MAIL_ALONE), room) if room else None
+    if room and elsewhere is not None:
         gathered.in_files = _InFiles(elsewhere, room.appended(np.int64))
     counts: list[int] = []
     passed_over: list[tuple[int, ...]] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,14 +16,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import distributed
 import pytest
 
-from importer import batches, manifests, pipeline
+from importer import batches, manifests, pipeline, settings
 from importer.batches import Terms
 from importer.cluster import Cluster
 from importer.cluster.dask import joined
@@ -86,6 +88,7 @@ def test_workers_check_what_one_process_checks_and_the_report_is_the_same() -> N
 
 LARGE_ROWS = 3000
 BLOCK_BYTES = 4096
+IN_MEMORY = 500  # rows, so that those of a large manifest stay with the workers
 
 
 def large(name: str, numbers: Iterable[int]) -> str:
@@ -104,11 +107,13 @@ def large(name: str, numbers: Iterable[int]) -> str:
     return name
 
 
-def checked(report: str, files: Sequence[str], cluster: Cluster | None, *, in_memory: int = 10_000) -> str:
-    """Check the files; returns where the report is."""
+def checked(
+    report: str, files: Sequence[str], cluster: Cluster | None = None, in_memory: int = LARGE_ROWS * 9
+) -> dict[str, str]:
+    """Check the files; returns what the report says."""
     job = pipeline.Job("check", (*files,), None, Path("none.db"), report=Path(report), cluster=cluster)
     assert pipeline.run(job, pipeline.World(rows_in_memory=in_memory)).exit_status == 1
-    return report
+    return without_times(report)
 
 
 def test_large_manifests_are_parted_and_grouped_by_workers_and_the_report_is_the_same() -> None:
@@ -117,11 +122,55 @@ def test_large_manifests_are_parted_and_grouped_by_workers_and_the_report_is_the
     others = [str(next((SAMPLES / name).glob("manifest.*"))) for name in ("edi-856", "spreadsheet", "messy")]
     files = [first, *others, overlapping]
 
-    alone = checked("report-1", files, None)
-    together = checked("report-2", files, Cluster(workers=2, block_bytes=BLOCK_BYTES))
+    alone = checked("report-1", files)
+    parted = checked("report-2", files, Cluster(workers=1, block_bytes=BLOCK_BYTES))
+    shared_out = checked("report-3", files, Cluster(workers=2, block_bytes=BLOCK_BYTES), IN_MEMORY)
 
-    assert without_times(together) == without_times(alone)
-    assert without_times(checked("report-3", files, None, in_memory=100)) == without_times(alone)
+    assert parted == alone
+    assert shared_out == alone
+
+
+def test_rows_of_many_manifests_stay_with_the_workers_and_the_report_is_the_same() -> None:
+    files = [str(next((SAMPLES / name).glob("manifest.*"))) for name in ("messy", "first-run", "edi-945")]
+
+    assert checked("report-2", files, Cluster(workers=1), in_memory=3) == checked("report-1", files)
+
+
+def in_the_middle(address: str, do: Callable[[], None]) -> threading.Thread:
+    """Do something as soon as each worker of the scheduler has read some, and has more to read."""
+
+    def watch() -> None:
+        with distributed.Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]  # it has no types
+            wait_until(
+                lambda: all(map(len, client.has_what().values())) and any(client.processing().values())
+            )
+            do()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    return watching
+
+
+def test_what_a_killed_worker_has_read_is_read_again_by_the_others(tmp_path: Path) -> None:
+    files = [large("large.csv", range(LARGE_ROWS))]
+    with Running(tmp_path, WORKERS) as workers:
+        killing = in_the_middle(workers.address, workers.workers[0].kill)
+        together = checked("report-2", files, Cluster(workers.address, block_bytes=BLOCK_BYTES), IN_MEMORY)
+        killing.join()
+        assert workers.workers[0].wait() == -signal.SIGKILL
+
+    assert together == checked("report-1", files)
+
+
+def test_a_scheduler_killed_while_manifests_are_read_is_said_to_be_lost(tmp_path: Path) -> None:
+    files = [large("large.csv", range(LARGE_ROWS))]
+    with Running(tmp_path, WORKERS) as workers:
+        killing = in_the_middle(workers.address, workers.scheduler.kill)
+        with pytest.raises(CannotGoOn, match="the Dask scheduler was lost"):
+            checked("report", files, Cluster(workers.address, block_bytes=BLOCK_BYTES), IN_MEMORY)
+        killing.join()
+
+    assert checked("report-2", files) == checked("report-1", files)
 
 
 def test_a_fault_in_a_large_manifest_is_told_as_one_process_tells_it() -> None:
@@ -132,7 +181,7 @@ def test_a_fault_in_a_large_manifest_is_told_as_one_process_tells_it() -> None:
     for cluster in (None, Cluster(workers=1, block_bytes=BLOCK_BYTES)):
         for name in ("header.csv", "quote.csv"):
             with pytest.raises(ManifestError) as caught:
-                checked("report", [name], cluster)
+                checked("report", [name], cluster, IN_MEMORY)
             said.append(str(caught.value))
 
     assert "a second header" in said[0]
@@ -317,6 +366,33 @@ def test_workers_post_each_fulfillment_once_and_the_same_command_has_nothing_lef
     with Ledger(address, readonly=True) as ledger:
         counts = [sum(ledger.outcomes(run.run_id).values()) for run in ledger.runs()]
     assert counts == [0, len(NAMES)]
+
+
+@posting
+@pytest.mark.postgresql
+def test_a_large_manifest_is_posted_once_although_a_worker_is_killed_while_it_is_read(
+    address: Address, platform: Platform, tmp_path: Path
+) -> None:
+    platform.open.set()
+    parcels = [name.split("/") for name in NAMES]
+    manifest(
+        Path("inbox.csv"), *(f"{order},SKU{sku},1,{number}" for sku in range(20) for order, number in parcels)
+    )
+    target = settings.destination(settings.load(Path("importer.toml"), {}), "adm", os.environ, {})
+    job = pipeline.Job("post", ("inbox.csv",), target, address, report=Path("first"), lease=3.0)
+    world = pipeline.World(rows_in_memory=IN_MEMORY)
+    with Running(tmp_path, WORKERS) as workers:
+        killing = in_the_middle(workers.address, workers.workers[0].kill)
+        cluster = Cluster(workers.address, block_bytes=1024)
+        first = pipeline.run(replace(job, cluster=cluster), world)
+        killing.join()
+
+    assert (first.exit_status, ends("first")) == (0, {"created": len(NAMES)})
+    assert platform.made == Counter(NAMES)
+    assert {len(one.lines) for one in platform.created} == {20}
+    assert pipeline.run(replace(job, report=Path("again")), world).exit_status == 0
+    assert ends("again") == {"skipped": len(NAMES)}
+    assert platform.made == Counter(NAMES)
 
 
 @posting

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 _CONNECTING_SECONDS: Final = 10.0
 # without a dashboard there is its port all the same; what is left is that nothing is shown there
 _NO_DASHBOARD: Final = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+# what workers need is loaded once, in a process that they are forked from
+_FORKED: Final = {"distributed.worker.multiprocessing-method": "forkserver"}
+_LOADED: Final = [
+    "importer.cluster.deaf",
+    "importer.cluster.errands",
+    "importer.cluster.shuffle",
+    "distributed.nanny",
+]
 _NO_PAGES: Final[dict[str, list[str]]] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
@@ -81,10 +89,10 @@ def _scheduler(distributed: Any, cluster: Cluster, scratch: Path) -> Iterator[An
     if cluster.scheduler is not None:
         yield cluster.scheduler
         return
-    pages = importlib.import_module("dask").config.set(_NO_PAGES)
-    with (
-        pages,
-        distributed.LocalCluster(
+    with importlib.import_module("dask").config.set(_NO_PAGES | _FORKED):
+        # it names others the first time
+        importlib.import_module("distributed.utils").get_mp_context().set_forkserver_preload(_LOADED)
+        with distributed.LocalCluster(
             n_workers=cluster.workers,
             threads_per_worker=1,
             processes=True,
@@ -96,6 +104,5 @@ def _scheduler(distributed: Any, cluster: Cluster, scratch: Path) -> Iterator[An
             local_directory=str(scratch),
             silence_logs=logging.CRITICAL,
             preload=["importer.cluster.deaf"],
-        ) as local,
-    ):
-        yield local
+        ) as local:
+            yield local

@@ -41,6 +41,7 @@ _BLOCKS: Final = 4  # a manifest that has no more of them is one worker's
 _MOST_SPANS: Final = 128  # of a manifest; each has a share of each bucket
 _BUCKETS_EACH: Final = 2  # of what can be done at once at least
 _MOST_BUCKETS: Final = 128
+_BYTES_OF_A_ROW: Final = 100  # about
 _BYTES_OF_A_BUCKET: Final = 64 * 1024 * 1024
 _LIVING: Final = frozenset({"running", "paused", "closing_gracefully"})
 _FAULT: Final = "error"
@@ -102,9 +103,9 @@ class Workers:
     def partitions(
         self, surveyed: Sequence[Manifest], takes: tuple[str, ...], room: Room
     ) -> Partitions | None:
-        """Where the texts of rows are, if all are read by workers and there are many; else with the parts."""
+        """With the workers, if they read all and it is about what ``room`` has memory for; else None."""
         size = sum(manifest.encoded.size for manifest in surveyed)
-        if size <= _BLOCKS * self._block_bytes or not all(map(self._is_seen, surveyed)):
+        if size < room.rows * _BYTES_OF_A_ROW or not all(map(self._is_seen, surveyed)):
             return None
         fewest = max(_BUCKETS_EACH * self.count(), size // _BYTES_OF_A_BUCKET)
         self._shuffled = Shuffled(room, min(fewest, _MOST_BUCKETS), takes, self._call, _result)
@@ -154,15 +155,16 @@ class Workers:
             manifest = replace(manifest, source=replace(manifest.source, path=path))
             sha256 = sha256 or manifest.encoded.sha256
         errand = Reading(manifest, checks, sha256, span)
-        return Sharing(errand, self._shuffled.buckets) if self._shuffled else errand
+        return errand if self._shuffled is None else Sharing(errand, self._shuffled.buckets)
 
     def _stretches(self, begun: deque[Any], name: str) -> Iterator[Stretch]:
         while begun:
             future = begun.popleft()
             if isinstance(future, ManifestError):
                 raise future
-            yield self._shuffled.stretch(future, name) if self._shuffled else _result(future, name)
-        if self._shuffled:
+            shuffled = self._shuffled
+            yield _result(future, name) if shuffled is None else shuffled.stretch(future, name)
+        if self._shuffled is not None:
             self._shuffled.end()
 
     def _call(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - the same

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DELIMITED = "delimited"
 _ZEROS_LOST, _GUESSED = "leading-zeros-lost", "encoding-guessed"
 _BOM = "\ufeff"
+_CHUNKS = 8  # of a span, so that it is hardly larger than wished for
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ def spans(manifest: Manifest, size: int) -> Iterator[delimited.Span]:
     Raises:
         ManifestError: as when it is read.
     """
-    chunks = encodings.utf8_chunks(manifest.source, manifest.encoded, size=min(size, encodings.CHUNK_BYTES))
+    chunks = encodings.utf8_chunks(manifest.source, manifest.encoded, size=max(size // _CHUNKS, 1))
     return delimited.spans(chunks, manifest.form, manifest.name, size)
 
 
