@@ -185,3 +185,23 @@ def test_stretches_that_were_read_alone_make_the_rows_of_the_whole(tmp_path: Pat
 
     assert whole["held"] == [2, 9]
     assert [all_rows(size) for size in (1, 20, 60, 1000)] == [whole] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "splittable"),
+    [
+        (f"{HEADER}\nx,1001,A,2,TRACK10001\n", True),
+        (f"{HEADER}\nGröße,1001,A,2,TRACK10001\n", False),
+        (f"{HEADER},import_row\nx,1001,A,2,TRACK10001,2\n", False),
+    ],
+    ids=["UTF-8", "another encoding", "a report, whose rows may be of several manifests"],
+)
+def test_only_a_manifest_whose_rows_do_not_depend_on_others_is_parted(
+    tmp_path: Path, text: str, *, splittable: bool
+) -> None:
+    path = tmp_path / "day.csv"
+    path.write_text(text, encoding="cp1252")
+
+    manifest = manifests.survey(Source("day.csv", path), layouts.load(None), NEEDED, None)
+
+    assert manifest.is_splittable is splittable
