@@ -167,13 +167,10 @@ def read(
 ) -> Read:
     """Read and check every row; what memory has no room for is kept in ``room``; ``reader`` does the work.
 
-    Where the destination takes one fulfillment for several orders, all is kept in memory.
-
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
         CannotGoOn: there is no room.
     """
-    several = terms.grouping.several_orders  # any order may then be linked with any other
     with bar(console, "reading", None) as progress:
         return reading.read_all(
             surveyed,
@@ -182,7 +179,7 @@ def read(
             progress=progress.advance,
             takes=terms.destination.takes if terms.destination else (),
             optional=terms.destination.optional if terms.destination else (),
-            room=None if several else room,
+            room=room,
             reader=reader,
         )
 

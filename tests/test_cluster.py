@@ -108,10 +108,14 @@ def large(name: str, numbers: Iterable[int]) -> str:
 
 
 def checked(
-    report: str, files: Sequence[str], cluster: Cluster | None = None, in_memory: int = LARGE_ROWS * 9
+    report: str,
+    files: Sequence[str],
+    cluster: Cluster | None = None,
+    in_memory: int = LARGE_ROWS * 9,
+    destination: settings.DestinationSettings | None = None,
 ) -> dict[str, str]:
     """Check the files; returns what the report says."""
-    job = pipeline.Job("check", (*files,), None, Path("none.db"), report=Path(report), cluster=cluster)
+    job = pipeline.Job("check", (*files,), destination, Path("none.db"), report=Path(report), cluster=cluster)
     assert pipeline.run(job, pipeline.World(rows_in_memory=in_memory)).exit_status == 1
     return without_times(report)
 
@@ -132,8 +136,12 @@ def test_large_manifests_are_parted_and_grouped_by_workers_and_the_report_is_the
 
 def test_rows_of_many_manifests_stay_with_the_workers_and_the_report_is_the_same() -> None:
     files = [str(next((SAMPLES / name).glob("manifest.*"))) for name in ("messy", "first-run", "edi-945")]
+    several = b'[destinations.adm]\nbody = "by_fulfillment_order"\norder_id = "string"\n'
+    target = settings.destination_for_check(settings.parse(several, Path("importer.toml")), "adm")
 
-    assert checked("report-2", files, Cluster(workers=1), in_memory=3) == checked("report-1", files)
+    together = checked("report-2", files, Cluster(workers=1), 3, target)
+
+    assert together == checked("report-1", files, destination=target)
 
 
 def in_the_middle(address: str, do: Callable[[], None]) -> threading.Thread:

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from importer.ahead import side_by_side
 from importer.findings import Findings, Mentions
-from importer.fulfillments import Rows
+from importer.fulfillments import NOBODY, Rows
 from importer.spilling import buckets_of
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Partitions:
 
     def each(self, function: Callable[[tuple[Codes, Rows]], _R]) -> Iterator[_R]:
         """What the function makes of each bucket as it is read, in their order."""
-        return map(function, map(self.read, range(self.buckets)))
+        return side_by_side(function, map(self.read, range(self.buckets)))
 
 
 def schema_of(takes: Iterable[str]) -> pa.Schema:
@@ -128,7 +129,7 @@ def schema_of(takes: Iterable[str]) -> pa.Schema:
 def rows_of(table: pa.Table, mentions: pa.Table, taken: Container[str]) -> tuple[Codes, Rows]:
     """The rows of a bucket, of which these mention its orders, and what number each has in the run."""
     mentioning = codes_of(mentions["row"])
-    torn = np.setdiff1d(mentioning, codes_of(table["row"]))
+    torn = _not_among(codes_of(table["row"]), np.unique(mentioning))
     if len(torn):
         table = pa.concat_tables([table, _nameless(torn, table.schema)])
         table = table.take(np.argsort(codes_of(table["row"]), kind="stable")).combine_chunks()
@@ -157,6 +158,12 @@ def found(pieces: Pieces, stretch: int) -> Findings:
     """The findings of a stretch that were put there."""
     table = pieces.read(stretch)
     return Findings(*(column.to_numpy() for column in table.columns))
+
+
+def _not_among(known: Codes, rows: Codes) -> Codes:
+    """Those of ``rows`` that are not ``known``, which are sorted."""
+    others: Mask = np.append(known, NOBODY)[np.searchsorted(known, rows)] != rows
+    return rows[others]
 
 
 def _nameless(rows: Codes, schema: pa.Schema) -> pa.Table:
