@@ -69,9 +69,15 @@ def unspaced(cells: Text) -> Text:
 
 def whole_number(cells: Text) -> Text:
     """Without the ``.0`` that a spreadsheet puts after a number."""
-    if pc.any(pc.ends_with(cells, ".0")).as_py():
-        return pc.replace_substring_regex(cells, r"^(\d+)\.0$", r"\1")
-    return cells
+    return replaced(cells, pc.ends_with(cells, ".0"), r"^(\d+)\.0$")
+
+
+def replaced(cells: Text, worth_it: pa.BooleanArray, pattern: str) -> Text:
+    """Only what the pattern has in brackets, of the cells that have it; others are not ``worth_it``."""
+    if not pc.any(worth_it).as_py():
+        return cells
+    found = pc.replace_substring_regex(cells.filter(worth_it), pattern, r"\1")
+    return pc.replace_with_mask(cells, worth_it, found)
 
 
 def text_of(column: Text) -> memoryview:
