@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import repeat
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -31,16 +32,23 @@ _POWERS_OF_TEN: Final = 10 ** np.arange(1, 19)
 class Rows:
     """Rows side by side: string ``columns``, which of them are ``torn``, and what is said of their cells.
 
-    ``marks`` are sorted by row, and count rows from 0.
+    ``marked`` has for each of ``marks`` its row, counted from 0; they are sorted by it.
     """
 
     columns: Sequence[Text]
     torn: npt.NDArray[np.bool_]
     marks: Sequence[Mark]
+    marked: Places
 
     def __len__(self) -> int:
         """How many rows there are."""
         return len(self.torn)
+
+    def within(self, start: int, stop: int) -> Rows:
+        """The rows from ``start`` to before ``stop``."""
+        low, high = np.searchsorted(self.marked, (start, stop)).tolist()
+        columns = [column.slice(start, stop - start) for column in self.columns]
+        return Rows(columns, self.torn[start:stop], self.marks[low:high], self.marked[low:high] - start)
 
 
 class Kept:
@@ -66,14 +74,9 @@ class Kept:
 
     def add(self, rows: Rows) -> None:
         """Keep the rows, but for those that are too long for what is left."""
-        of_marks = np.array([mark.row for mark in rows.marks], dtype=np.int64)
         start = 0
         while start < len(rows) and not self.is_full:
-            stop = min(start + _AT_ONCE, len(rows))
-            low, high = np.searchsorted(of_marks, (start, stop)).tolist()
-            columns = [column.slice(start, stop - start) for column in rows.columns]
-            some = Rows(columns, rows.torn[start:stop], rows.marks[low:high])
-            start += self._add(some, of_marks[low:high] - start)
+            start += self._add(rows.within(start, start + _AT_ONCE))
 
     def have_commas(self, since: int) -> None:
         """The rows from ``since`` on are of a manifest in which a quantity of 2,0 is two."""
@@ -92,17 +95,17 @@ class Kept:
         yield "torn", as_json(self._torn)
         yield "commas", as_json(self._commas)
 
-    def _add(self, rows: Rows, of_marks: Places) -> int:
+    def _add(self, rows: Rows) -> int:
         """Keep these rows up to the first that does not fit; how many need no other look, with that one."""
         seen = [column.look_at(texts) for column, texts in zip(self._columns, rows.columns, strict=True)]
         said = self._said.look_at(pa.array([mark.words for mark in rows.marks], pa.string()))
         cost = np.sum([one.cost for one in seen], axis=0) + _BYTES_OF_A_MARK * rows.torn
-        np.add.at(cost, of_marks, said.cost + _BYTES_OF_A_MARK)
+        np.add.at(cost, rows.marked, said.cost + _BYTES_OF_A_MARK)
         left = self._left - (np.cumsum(cost) - cost)
         fits = (left >= ROOM_FOR_A_ROW) & (cost <= left)
         count = len(fits) if fits.all() else int(fits.argmin())
-        marks = int(np.searchsorted(of_marks, count))
-        told = zip((of_marks + len(self)).tolist(), rows.marks[:marks], said.places.tolist(), strict=False)
+        marks = int(np.searchsorted(rows.marked, count))
+        told = zip((rows.marked + len(self)).tolist(), rows.marks[:marks], said.places.tolist(), strict=False)
         self._marks += [[row, mark.column, place, int(mark.faulty)] for row, mark, place in told]
         self._said.take(said, marks)
         for column, one in zip(self._columns, seen, strict=True):
@@ -141,7 +144,7 @@ class _Texts:
         distinct = texts.dictionary_encode()
         known = distinct.dictionary.to_pylist()
         which = distinct.indices.to_numpy()
-        places = np.array([self._places.get(text, -1) for text in known], dtype=np.int64)
+        places = np.fromiter(map(self._places.get, known, repeat(-1)), np.int64, len(known))
         is_new = places < 0
         new = [text for text, one in zip(known, is_new.tolist(), strict=True) if one]
         places[is_new] = len(self.encoded) + np.arange(len(new))

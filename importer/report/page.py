@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -90,7 +89,7 @@ class WebPage:
         torn = np.isin(rows, [*block.torn])
         since = len(self._kept)
         carriers = _carriers(columns, self._outline.canonical)
-        self._kept.add(Rows([*columns, carriers], torn, _marks_on(rows, block.marks())))
+        self._kept.add(Rows([*columns, carriers], torn, *_marks_on(rows, block.marks())))
         if block.decimal_comma:
             self._kept.have_commas(since)
 
@@ -139,11 +138,11 @@ class WebPage:
         return "{" + ",".join(f'"{name}":{text}' for name, text in members.items()) + "}"
 
 
-def _marks_on(rows: npt.NDArray[np.int64], marks: Iterable[Mark]) -> list[Mark]:
-    """The marks on these rows of a block, sorted by row, counted among them from 0."""
+def _marks_on(rows: npt.NDArray[np.int64], marks: Iterable[Mark]) -> tuple[list[Mark], npt.NDArray[np.int64]]:
+    """The marks on these rows of a block, sorted by row, and which of the rows each is on."""
     place = {row: at for at, row in enumerate(rows.tolist())}
-    mine = (replace(mark, row=place[mark.row]) for mark in marks if mark.row in place)
-    return sorted(mine, key=lambda mark: mark.row)
+    mine = sorted((mark for mark in marks if mark.row in place), key=lambda mark: mark.row)
+    return mine, np.array([place[mark.row] for mark in mine], dtype=np.int64)
 
 
 def _carriers(columns: Sequence[Text], canonical: Mapping[str, int]) -> Text:
