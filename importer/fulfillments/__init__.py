@@ -7,6 +7,7 @@ tracking URL per fulfillment", ADM, Create a Fulfillment). Everything is columns
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby, islice
@@ -341,9 +342,9 @@ class Grouped:
 
 def group(rows: Rows, options: Options) -> Grouped:
     """Group the rows; every good row ends in a fulfillment."""
-    order, orders = _encode(rows.order_id)
-    number, numbers = _encode(rows.tracking_number)
-    sku, skus = _encode(rows.sku)
+    with ThreadPoolExecutor() as threads:
+        encoded = threads.map(_encode, (rows.order_id, rows.tracking_number, rows.sku))
+    (order, orders), (number, numbers), (sku, skus) = encoded
     part, parts = _parts(order, number, several_orders=options.several_orders)
     line = _line_of_each(part, sku, rows.bad)
     counted, repeats, repeated, warnings = _duplicates(line, rows, options.duplicates)
