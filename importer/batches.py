@@ -256,9 +256,16 @@ def write(batch: Batch, outcomes: Outcomes, folder: Path, sinks: Sequence[report
 
 
 def publish(
-    batch: Batch, tables: Tables, facts: Facts, folder: Path, sinks: Sequence[report.Sink] = ()
+    batch: Batch,
+    tables: Tables,
+    facts: Facts,
+    folder: Path,
+    sinks: Sequence[report.Sink] = (),
+    late: Sequence[report.Sink] = (),
 ) -> Summary:
-    """Finish ``sinks``, and write the summary of the report, its last file.
+    """Finish ``sinks``, and write the summary of the report.
+
+    Those of them that are ``late`` can be finished once only, and are when more is known of the run.
 
     Raises:
         CannotGoOn: it can't be written.
@@ -286,7 +293,8 @@ def publish(
         ledger_is_new=facts.ledger_is_new,
     )
     for sink in sinks:
-        sink.finish(summary)
+        if sink not in late:
+            sink.finish(summary)
     report.publish(summary, folder)
     return summary
 

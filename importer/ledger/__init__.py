@@ -9,9 +9,9 @@ rate (``paces``). ``copying`` is for moving from one to the other, ``pruning`` f
 for ever, and ``ledger`` is what callers see of it all, with the values in ``known``.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from importer import later
 from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.places import Address, Location, location
 from importer.ledger.states import (
@@ -58,9 +58,5 @@ __all__ = [
     "verdict",
 ]
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module hands over whatever it is asked for
-    """What needs SQLAlchemy, imported when it is asked for: a dry run without a ledger never does."""
-    if name in {"Ledger", "exists", "obstacle", "utc_now"}:
-        return getattr(importlib.import_module("importer.ledger.ledger"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# they need SQLAlchemy: a dry run without a ledger never does
+__getattr__ = later.names(__name__, dict.fromkeys(("Ledger", "exists", "obstacle", "utc_now"), "ledger"))

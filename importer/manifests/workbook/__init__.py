@@ -42,7 +42,6 @@ _SHOWN = 10
 _MOST_DIGITS = 300  # of a float
 
 format_of = safety.format_of
-MAX_COLUMNS: Final = safety.MAX_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)

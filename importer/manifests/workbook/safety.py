@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from importer.errors import ManifestError
+from importer.manifests.delimited import MAX_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ MAX_UNPACKED_BYTES: Final = 4 * 1024**3
 MAX_RATIO: Final = 200  # a sheet of a million rows is packed to a tenth; deflate itself ends at 1,032
 RATIO_MATTERS_FROM_BYTES: Final = 16 * 1024**2
 MAX_ROWS: Final = 1_048_576  # all that a spreadsheet program shows
-MAX_COLUMNS: Final = 1_000
 MAX_CELLS: Final = 50_000_000  # of the rectangle around all cells that are filled, which is held in memory
 PIECE_BYTES: Final = 4 * 1024**2
 
