@@ -21,6 +21,9 @@ import pyarrow  # noqa: ICN001 - pa is pandera here
 import pyarrow.compute as pc
 from pandera.api.base.checks import CheckResult
 from pandera.backends.pandas.checks import PandasCheckBackend
+from pandera.backends.pandas.components import ColumnBackend
+from pandera.backends.pandas.container import DataFrameSchemaBackend
+from pandera.errors import FailureCaseMetadata
 
 from schemas.formulas import MARKS
 
@@ -300,8 +303,34 @@ class _RuleBackend(PandasCheckBackend):
         )
 
 
+class _FewWords:
+    """Counts and tabulates nothing of what failed: of many rules that takes longer than the rules."""
+
+    def failure_cases_metadata(self, *_: object) -> FailureCaseMetadata:
+        """Leave it to who reads the errors."""
+        return FailureCaseMetadata(failure_cases=None, message={}, error_counts={})
+
+
+class _Judged(pa.Column):
+    """A column whose errors are read one by one."""
+
+
+class _Schema(pa.DataFrameSchema):
+    """The same of several columns."""
+
+
+class _JudgedBackend(_FewWords, ColumnBackend):
+    pass
+
+
+class _SchemaBackend(_FewWords, DataFrameSchemaBackend):
+    pass
+
+
 Rule.register_backend(pd.Series, _RuleBackend)
 Rule.register_backend(pd.DataFrame, _RuleBackend)  # pandera hands a column over as (frame, name)
+_Judged.register_backend(pd.DataFrame, _JudgedBackend)
+_Schema.register_backend(pd.DataFrame, _SchemaBackend)
 
 
 def judged(columns: Collection[str], takes: Collection[str], optional: Collection[str]) -> dict[str, bool]:
@@ -338,9 +367,9 @@ def schema(columns: Collection[str], *, order_id: str, optional: Collection[str]
 
     ``order_id`` is as for ``rules``. Cells of the ``optional`` columns may be blank.
     """
-    return pa.DataFrameSchema(
+    return _Schema(
         {
-            name: pa.Column(TEXT, [_rule(*rule, optional=name in optional) for rule in found])
+            name: _Judged(TEXT, [_rule(*rule, optional=name in optional) for rule in found])
             for name, found in rules(columns, order_id=order_id).items()
         }
     )
