@@ -129,6 +129,7 @@ _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "page": (_page, "rows"),
     "dask": (dask_engine.measure, "rows"),
     "memory": (memory.measure, "rows"),
+    "memory-several": (memory.measure_several, "rows"),
     "start": (start.measure, "rows"),
     "rows": (growth.measure, "rows"),
     "ledger": (ledger.measure, "past"),

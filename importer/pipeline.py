@@ -24,6 +24,7 @@ from importer import (
     reading,
     report,
 )
+from importer.ahead import side_by_side
 from importer.batches import Facts, Terms
 from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
@@ -174,7 +175,7 @@ class _Run:
             parts = self._workers.parts if self._workers else reading.here
             read = batches.read(surveyed, terms, self._world.console, room, parts)
             stack.enter_context(report.made(self._folder))
-            batch = batches.group(surveyed, read, terms, self._workers.map if self._workers else map)
+            batch = batches.group(surveyed, read, terms, self._workers.map if self._workers else side_by_side)
             if ledger is None or self._job.destination is None or self._job.command != "post":
                 return self._check(batch, ledger)
             ledger.start_run(self._record(known, batch.terms, self._job.destination))

@@ -24,7 +24,7 @@ NOT_FOR_A_DRY_RUN = {
 }
 OURS_NOT_FOR_A_CSV = {
     *("importer.destinations.adm", "importer.destinations.shoplazza", "importer.posts.posting"),
-    *("importer.watching.pings", "importer.manifests.workbook"),
+    *("importer.watching.pings", "importer.manifests.workbook", "importer.report.drawing"),
     *("importer.answering", "importer.manifests.edi.manifest", "importer.manifests.edi.acks"),
     *("importer.sandbox.server", "importer.sandbox.shops", "importer.sandbox.faults"),
 }

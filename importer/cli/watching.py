@@ -19,7 +19,6 @@ from importer.errors import ImporterError
 from importer.settings import DEFAULT_KIND, Secret
 from importer.watching import traces
 from importer.watching.telling import TellOn
-from importer.watching.unreported import Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from importer.watching.messages import Message, Troubles
     from importer.watching.pings import Pings
     from importer.watching.traces import Tracing
+    from importer.watching.unreported import Note
 
 _T = TypeVar("_T")
 _BROKEN, _INTERRUPTED = 4, 130
@@ -243,6 +243,8 @@ def _of_ledger(place: Location | None, question: Callable[[Ledger], _T]) -> _T |
 
 def note_of(about: str) -> Note:
     """The note that people were told of such a run which has no report."""
+    from importer.watching.unreported import Note  # noqa: PLC0415 - few ask for it
+
     return Note(default_ledger().parent / "unreported", about)
 
 
