@@ -9,7 +9,7 @@ import socket
 import ssl
 import urllib.request
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -102,7 +102,6 @@ class Client:
             self._is_stock = self._is_stock or proxy is not None
             self._client = _WithoutCookies(
                 transport=self._stock_transport(proxy) if self._is_stock else self._transport(),
-                timeout=None,
                 follow_redirects=False,
                 trust_env=False,
                 event_hooks={"response": [_note]},
@@ -156,6 +155,17 @@ class _WithoutCookies(httpx.AsyncClient):
         """Keep none."""
 
 
+class _NoAuth(httpx.Auth):
+    """Leaves requests as they are; to find that out by itself takes httpx as long as to send one."""
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        yield request
+
+
+_NO_AUTH: Final = _NoAuth()
+_NO_TIMEOUT: Final = httpx.Timeout(None).as_dict()
+
+
 class _NoCookies(httpx.Cookies):
     def extract_cookies(self, response: httpx.Response) -> None:
         """Leave them."""
@@ -176,12 +186,15 @@ class _Exchange:
 
     async def run(self, client: httpx.AsyncClient, auth: Mapping[str, str], *, stock: bool) -> Answer:
         try:
-            response = await client.send(self._prepared(auth, stock=stock), stream=True)
+            response = await client.send(self._prepared(auth, stock=stock), stream=True, auth=_NO_AUTH)
         except httpx.RemoteProtocolError:
             if self.begun is None:
                 raise
             # httpx reads the Location of a redirect even if it does not follow it, and this one leads nowhere
             return self.begun
+        if (body := response.extensions.get("body")) is not None and len(body) <= REPLY_LIMIT:
+            self.received += body  # and nothing is left to be closed
+            return self._answer(response, complete=True)
         try:
             complete = await self._read(response)
         finally:
@@ -219,7 +232,8 @@ class _Exchange:
             "Content-Length": str(len(body)),
             **auth,
         }
-        extensions = {"exchange": self, **({"trace": self._see} if stock else {"progress": self._get})}
+        extensions: dict[str, Any] = {"exchange": self, "timeout": _NO_TIMEOUT}  # there is one for it all
+        extensions |= {"trace": self._see} if stock else {"progress": self._get}
         stream = _Body(self._begin_body, body) if stock else httpx.ByteStream(body)
         return httpx.Request(self.request.method, url, headers=headers, stream=stream, extensions=extensions)
 
@@ -234,9 +248,6 @@ class _Exchange:
         self.progress = Progress.WRITTEN
 
     async def _read(self, response: httpx.Response) -> bool:
-        if (body := response.extensions.get("body")) is not None and len(body) <= REPLY_LIMIT:
-            self.received += body
-            return True
         async for chunk in cast("httpx.AsyncByteStream", response.stream):  # as an AsyncClient has it
             self.received += chunk
             if len(self.received) > REPLY_LIMIT:
