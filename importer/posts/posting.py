@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from importer.model import (
 )
 from importer.posts.breaker import Breaker
 from importer.posts.budget import Budget
-from importer.posts.halt import Halt, Halted
+from importer.posts.halt import CutShort, Halt, Halted
 from importer.posts.pace import CommonPace, Pace
 from importer.posts.parcels import Order, Parcel
 from importer.posts.retries import (
@@ -148,7 +149,6 @@ class _Posting:
         self._budget = Budget()
         self._breaker = Breaker(halt, rules.give_up, clock=clock, rest=self._rest, says=says)
         self._commits = Commits()
-        self._tasks = asyncio.TaskGroup()
         self._lasting: dict[str, Answer | NoAnswer] = {}
         self._first_ended = asyncio.Event()
         self._asked_to_wait = False
@@ -161,9 +161,10 @@ class _Posting:
             for limit in (self._end_in_time(), self._drain(), self._breaker.keep_time(self._sleep))
         ]
         try:
-            async with self._tasks:
+            async with asyncio.TaskGroup() as tasks:
                 for number in range(self._rules.concurrency):
-                    self._tasks.create_task(self._work(turns, connect, leads=number == 0))
+                    tasks.create_task(self._work(turns, connect, leads=number == 0))
+            await self._commits.all_done()
         finally:
             for limit in limits:
                 limit.cancel()
@@ -231,13 +232,13 @@ class _Posting:
         except Halted:
             parcel.interrupt(self._halt.reason)
         if recording is not None:
-            self._tasks.create_task(self._tell_once_recorded(parcel, recording))
+            self._commits.then(recording, partial(self._tell_recorded, parcel, recording))
         elif parcel.outcome is not None:
             self._tell(parcel, parcel.outcome)
 
-    async def _tell_once_recorded(self, parcel: Parcel, recording: Future[Outcome]) -> None:
+    def _tell_recorded(self, parcel: Parcel, recording: Future[Outcome]) -> None:
         try:
-            outcome = await self._commits.wait(recording)
+            outcome = recording.result()
             parcel.recorded = True
             self._tell(parcel, outcome)
         except Exception as error:  # noqa: BLE001 - raised again, as a worker's
@@ -435,10 +436,9 @@ class _Posting:
     async def _send(self, order: Order, request: Request) -> Answer | NoAnswer:
         order.requests += 1
         try:
-            async with asyncio.timeout(None) as end:
-                with self._halt.in_flight(end):
-                    return await order.connection.send(request)
-        except TimeoutError:
+            with self._halt.in_flight():
+                return await order.connection.send(request)
+        except CutShort:
             words = f"cut short while its answer was awaited: {self._halt.reason}"
             return NoAnswer(order.connection.reach, words)
 

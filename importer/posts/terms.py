@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from importer.ledger import Claimed, Taken
@@ -108,23 +109,42 @@ class Commits:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._done: deque[asyncio.Future[None]] = deque()
+        self._done: deque[Callable[[], None]] = deque()
+        self._under_way = 0
+        self._idle: asyncio.Future[None] | None = None
 
     async def wait(self, future: Future[_T]) -> _T:
         """Return what ``future`` holds, or raise what it failed with; cancelling this leaves it alone."""
         if not future.done():
             waiting = self._loop.create_future()
-            future.add_done_callback(lambda _: self._end(waiting))
+            self.then(future, partial(_go_on, waiting))
             await waiting
         return future.result()
 
-    def _end(self, waiting: asyncio.Future[None]) -> None:
-        self._done.append(waiting)
+    def then(self, future: Future[_T], call: Callable[[], None]) -> None:
+        """Have ``call`` be called in the event loop once ``future`` is done; it raises nothing."""
+        self._under_way += 1
+        future.add_done_callback(lambda _: self._end(call))
+
+    async def all_done(self) -> None:
+        """Wait for whatever is waited for."""
+        if self._under_way:
+            self._idle = self._loop.create_future()
+            await self._idle
+
+    def _end(self, call: Callable[[], None]) -> None:
+        self._done.append(call)
         if len(self._done) == 1 and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         while self._done:
-            waiting = self._done.popleft()
-            if not waiting.done():  # it is when it was cancelled
-                waiting.set_result(None)
+            self._done.popleft()()
+            self._under_way -= 1
+        if self._idle is not None and not self._under_way:
+            _go_on(self._idle)
+
+
+def _go_on(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():  # it is when it was cancelled
+        waiting.set_result(None)
