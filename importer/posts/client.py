@@ -122,12 +122,12 @@ class Client:
         )
 
     def _reason(self, exchange: "_Exchange", error: Exception) -> str:
-        if exchange.reach is Reach.NEVER_SENT and exchange.response is None:
+        if exchange.reach is Reach.NEVER_SENT and exchange.head is None:
             return self._reason_unsent(exchange.request.url, error)
         late = f" within {self._timeout:g} s" if isinstance(error, _LATE) else ""
-        if exchange.response is not None:
+        if exchange.head is not None:
             cut = f"no end of the reply came{late}" if late else "the reply was cut off"
-            return f"HTTP {exchange.response.status_code}, but {cut} after {len(exchange.received)} bytes"
+            return f"HTTP {exchange.head[0]}, but {cut} after {len(exchange.received)} bytes"
         if late:
             return f"no reply{late}"
         if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
@@ -163,6 +163,7 @@ class _NoAuth(httpx.Auth):
 
 
 _NO_AUTH: Final = _NoAuth()
+_NOTHING: Final = httpx.ByteStream(b"")
 _NO_TIMEOUT: Final = httpx.Timeout(None).as_dict()
 
 
@@ -180,7 +181,7 @@ class _Exchange:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.progress = Progress.NOT_CONNECTED
-        self.response: httpx.Response | None = None
+        self.head: tuple[int, httpx.Headers] | None = None
         self.received = bytearray()
         self._stream: httpcore.AsyncNetworkStream | None = None
 
@@ -193,13 +194,15 @@ class _Exchange:
             # httpx reads the Location of a redirect even if it does not follow it, and this one leads nowhere
             return self.begun
         if (body := response.extensions.get("body")) is not None and len(body) <= REPLY_LIMIT:
-            self.received += body  # and nothing is left to be closed
-            return self._answer(response, complete=True)
-        try:
-            complete = await self._read(response)
-        finally:
-            await response.aclose()
-        return self._answer(response, complete=complete)
+            self.received += body
+            complete = True  # and nothing is left to be closed
+        else:
+            try:
+                complete = await self._read(response)
+            finally:
+                await response.aclose()
+        response.stream = _NOTHING  # httpx's own has the response: a cycle, for the garbage collector
+        return self._answer(response.status_code, response.headers, complete=complete)
 
     @property
     def reach(self) -> Reach:
@@ -209,12 +212,12 @@ class _Exchange:
     @property
     def begun(self) -> Answer | None:
         """What has come of the reply, once its head is there."""
-        return self._answer(self.response, complete=False) if self.response is not None else None
+        return self._answer(*self.head, complete=False) if self.head is not None else None
 
-    def _answer(self, response: httpx.Response, *, complete: bool) -> Answer:
-        headers = dict(response.headers.items())
-        body, whole = _decoded(headers.get("content-encoding", ""), bytes(self.received))
-        return Answer(response.status_code, headers, body, whole and complete)
+    def _answer(self, status: int, headers: httpx.Headers, *, complete: bool) -> Answer:
+        values = dict(headers.items())
+        body, whole = _decoded(values.get("content-encoding", ""), bytes(self.received))
+        return Answer(status, values, body, whole and complete)
 
     async def close(self) -> None:
         """Close a connection that was cut short in its TLS handshake, which httpcore 1.0 leaves open."""
@@ -269,7 +272,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 async def _note(response: httpx.Response) -> None:
-    response.request.extensions["exchange"].response = response
+    response.request.extensions["exchange"].head = response.status_code, response.headers
 
 
 def _decoded(coding: str, body: bytes) -> tuple[bytes, bool]:

@@ -232,7 +232,7 @@ class _Posting:
         except Halted:
             parcel.interrupt(self._halt.reason)
         if recording is not None:
-            self._commits.then(recording, partial(self._tell_recorded, parcel, recording))
+            self._commits.then(recording, partial(self._tell_recorded, parcel))
         elif parcel.outcome is not None:
             self._tell(parcel, parcel.outcome)
 

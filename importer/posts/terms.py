@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from importer.ledger import Claimed, Taken
 from importer.model import Answer, Fulfillment, Happening, Intent, NoAnswer, Outcome, Reach, Request
@@ -109,7 +109,7 @@ class Commits:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._done: deque[Callable[[], None]] = deque()
+        self._done: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
         self._under_way = 0
         self._idle: asyncio.Future[None] | None = None
 
@@ -117,14 +117,14 @@ class Commits:
         """Return what ``future`` holds, or raise what it failed with; cancelling this leaves it alone."""
         if not future.done():
             waiting = self._loop.create_future()
-            self.then(future, partial(_go_on, waiting))
+            self.then(future, lambda _: _go_on(waiting))
             await waiting
         return future.result()
 
-    def then(self, future: Future[_T], call: Callable[[], None]) -> None:
-        """Have ``call`` be called in the event loop once ``future`` is done; it raises nothing."""
+    def then(self, future: Future[_T], call: Callable[[Future[_T]], None]) -> None:
+        """Have ``call`` be called with ``future`` in the event loop once that is done; it raises nothing."""
         self._under_way += 1
-        future.add_done_callback(lambda _: self._end(call))
+        future.add_done_callback(partial(self._end, call))  # which the future keeps: no call may have it
 
     async def all_done(self) -> None:
         """Wait for whatever is waited for."""
@@ -132,14 +132,15 @@ class Commits:
             self._idle = self._loop.create_future()
             await self._idle
 
-    def _end(self, call: Callable[[], None]) -> None:
-        self._done.append(call)
+    def _end(self, call: Callable[[Any], None], future: Future[Any]) -> None:
+        self._done.append((future, call))
         if len(self._done) == 1 and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         while self._done:
-            self._done.popleft()()
+            future, call = self._done.popleft()
+            call(future)
             self._under_way -= 1
         if self._idle is not None and not self._under_way:
             _go_on(self._idle)
