@@ -220,7 +220,8 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger is read-only.
         """
-        return self._writing().submit(Start(intent, accept_doubt, self._now(), tuple(before), sent))
+        keys = keys_of(intent)
+        return self._writing().submit(Start(intent, keys, accept_doubt, self._now(), tuple(before), sent))
 
     def record(
         self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening] = ()
@@ -239,7 +240,8 @@ class Ledger:
         """
         if State(outcome.status) not in NEXT[State.SENDING]:
             raise ValueError(outcome.status)
-        return self._writing().submit(End(intent, outcome, outcome.at or self._now(), tuple(before)))
+        at = outcome.at or self._now()
+        return self._writing().submit(End(intent, keys_of(intent), outcome, at, tuple(before)))
 
     def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
         """Write down what became known of ``intent`` that changes nothing; its history has it, once done.

@@ -24,10 +24,11 @@ from importer.model import Entry, Event, Happening, Intent, Outcome, State
 class Start:
     """The fulfillment of ``intent`` is about to be sent, or, if it is not ``sent``, to end unsent.
 
-    ``before`` became known since the last change of it.
+    ``keys`` are those of its entries; ``before`` became known since the last change of it.
     """
 
     intent: Intent
+    keys: Sequence[Key]
     accept_doubt: bool
     at: datetime
     before: tuple[Happening, ...] = ()
@@ -51,17 +52,13 @@ class Start:
         words = entry.message if entry.code else ""  # else there is nothing to say but that
         return (*self.before, Happening(self.at, entry.run_id, Event.SENDING, 0, entry.code, words))
 
-    @property
-    def keys(self) -> list[Key]:
-        """The keys of its entries, one for each order in the parcel."""
-        return keys_of(self.intent)
-
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The fulfillment of ``intent`` has come to ``outcome``; ``before`` became known before that."""
+    """The fulfillment of ``intent`` has come to ``outcome``; the rest is as for a ``Start``."""
 
     intent: Intent
+    keys: Sequence[Key]
     outcome: Outcome
     at: datetime
     before: tuple[Happening, ...] = ()
@@ -81,11 +78,6 @@ class End:
     def happened(self, entry: Entry) -> tuple[Happening, ...]:
         """What its history gets, where that of one order's share is ``entry`` now."""
         return (*self.before, _as_happening(entry, _EVENTS[entry.state]))
-
-    @property
-    def keys(self) -> list[Key]:
-        """The keys of its entries, one for each order in the parcel."""
-        return keys_of(self.intent)
 
 
 @dataclass(frozen=True, slots=True)
