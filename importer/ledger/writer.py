@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from importer.errors import CannotGoOn, ImporterError
 from importer.ledger import history, leases, store
 from importer.ledger.leases import Claim, Release
 from importer.ledger.places import Guard, Place
+from importer.ledger.promise import Promise
 from importer.ledger.states import TransitionRefused, ended, found_out, settled, started
 from importer.ledger.tables import Key
 from importer.model import Entry, Event, Happening, Intent, Outcome, State
@@ -132,13 +132,6 @@ def keys_of(intent: Intent) -> list[Key]:
     return [(intent.destination, order_id, intent.tracking_number) for order_id in intent.order_ids]
 
 
-class _Promise(Future[Any]):
-    """A future of what is queued, which can't be taken back."""
-
-    def cancel(self) -> bool:
-        return False
-
-
 class Writer:
     """The thread and its queue; it closes ``connection``, which was opened at ``place``, in the end.
 
@@ -153,7 +146,7 @@ class Writer:
         self._place = place
         self._connection = connection
         self._guard = guard
-        self._queued: list[tuple[Operation, Future[Any]]] = []
+        self._queued: list[tuple[Operation, Promise[Any]]] = []
         self._waking = threading.Condition()
         self._closing = False
         self._broken: BaseException | None = None
@@ -165,13 +158,13 @@ class Writer:
         """What messages call the ledger."""
         return self._place.name
 
-    def submit(self, operation: Operation) -> Future[Any]:
+    def submit(self, operation: Operation) -> Promise[Any]:
         """Queue ``operation``; the future holds what it returned, once that is on the disk.
 
         The future fails with ``TransitionRefused`` if the entries do not allow the change (nothing else of
         its transaction is touched by that), with ``CannotGoOn`` if nothing more can be written.
         """
-        future = _Promise()
+        future: Promise[Any] = Promise()
         with self._waking:
             if not self._closing:
                 self._queued.append((operation, future))
@@ -195,14 +188,14 @@ class Writer:
         with suppress(SQLAlchemyError):  # all that was promised is on the disk already
             self._connection.close()
 
-    def _next_group(self) -> Sequence[tuple[Operation, Future[Any]]]:
+    def _next_group(self) -> Sequence[tuple[Operation, Promise[Any]]]:
         with self._waking:
             while not self._queued and not self._closing:
                 self._waking.wait()
             group, self._queued = self._queued, []
             return group
 
-    def _write(self, group: Sequence[tuple[Operation, Future[Any]]]) -> None:
+    def _write(self, group: Sequence[tuple[Operation, Promise[Any]]]) -> None:
         results: list[Any] = []
         if self._broken is None:
             try:

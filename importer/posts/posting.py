@@ -4,7 +4,6 @@ import asyncio
 import random as chance
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from importer.destinations import Destination
+from importer.ledger import Promise
 from importer.model import (
     Answer,
     Entry,
@@ -226,7 +226,7 @@ class _Posting:
         )
         if earlier is not None:
             parcel.settles_at = self._clock() + self._grace(earlier.at)
-        recording: Future[Outcome] | None = None
+        recording: Promise[Outcome] | None = None
         try:
             recording = await self._attempts(parcel, order)
         except Halted:
@@ -236,7 +236,7 @@ class _Posting:
         elif parcel.outcome is not None:
             self._tell(parcel, parcel.outcome)
 
-    def _tell_recorded(self, parcel: Parcel, recording: Future[Outcome]) -> None:
+    def _tell_recorded(self, parcel: Parcel, recording: Promise[Outcome]) -> None:
         try:
             outcome = recording.result()
             parcel.recorded = True
@@ -257,7 +257,7 @@ class _Posting:
             run_id=self._rules.run_id,
         )
 
-    async def _attempts(self, parcel: Parcel, order: Order) -> Future[Outcome] | None:
+    async def _attempts(self, parcel: Parcel, order: Order) -> Promise[Outcome] | None:
         """Try until it has ended; what is returned is done once that is recorded, None if it is."""
         spent = 0
         while True:
@@ -429,7 +429,7 @@ class _Posting:
         attempts = len(parcel.history)
         return Outcome(end.status, end.code, end.message, end.http_status, attempts, self._now())
 
-    def _record(self, parcel: Parcel, outcome: Outcome) -> Future[Outcome]:
+    def _record(self, parcel: Parcel, outcome: Outcome) -> Promise[Outcome]:
         parcel.sending = False
         return self._ledger.record(parcel.intent, outcome, before=parcel.pass_on())
 
