@@ -142,6 +142,7 @@ _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "page": (_page, "rows"),
     "dask": (dask_engine.measure, "rows"),
     "memory": (memory.measure, "rows"),
+    "memory-several": (memory.measure_several, "rows"),
     "post-memory": (post_memory.measure, "posts"),
     "start": (start.measure, "rows"),
     "rows": (growth.measure, "rows"),

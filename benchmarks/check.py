@@ -24,7 +24,7 @@ def measure(folder: Path, rows: int, repeat: int) -> None:
     for name, faulty in (("few", manifest.FEW), ("half", manifest.HALF)):
         path = folder / f"check-{name}.csv"
         manifest.write(path, rows, faulty)
-        costs = interleaved(_commands(folder, path, name, rows), repeat)
+        costs = interleaved(commands(folder, path, name, rows), repeat)
         _see_that_they_agree(folder, name)
         size = path.stat().st_size / MIB
         show(f"check {rows:,} rows, {size:.1f} MiB, {faulty:.1%} faulty", costs, rows, "rows")
@@ -34,7 +34,11 @@ def measure(folder: Path, rows: int, repeat: int) -> None:
     print("  {:17} {:7.2f}    {:7.2f}".format("half to few", *ratio))
 
 
-def _commands(folder: Path, path: Path, name: str, rows: int) -> dict[str, Callable[[int], list[str]]]:
+def commands(folder: Path, path: Path, name: str, rows: int) -> dict[str, Callable[[int], list[str]]]:
+    """What checks the manifest at ``path`` of so many ``rows``: the importer, and its peers.
+
+    What they write goes to ``folder``, under ``name``, which is also how many rows are faulty.
+    """
     commands: dict[str, Callable[[int], list[str]]] = {
         "importer check": lambda run: [
             *("importer", "-q", "check", str(path), "--to", "adm"),

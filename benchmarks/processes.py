@@ -4,11 +4,12 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 MIB = 1024 * 1024
+_COSTING = Path(__file__).with_name("costing.py")
 _FINISHED = frozenset({0, 1})  # 1: some rows need attention, as they are meant to
 
 
@@ -42,14 +43,16 @@ def median(costs: list[Cost]) -> Cost:
 def cost_of(module_and_arguments: list[str]) -> Cost:
     """What one run of a module costs; a run that fails ends the benchmark."""
     environment = os.environ | {"BENCHMARK_TOKEN": "benchmark"}
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", *module_and_arguments], env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in _FINISHED:
-        sys.exit(f"{' '.join(module_and_arguments)}: exit status {process.returncode}")
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    reading, writing = os.pipe()
+    costing = [sys.executable, "-I", "-S", str(_COSTING), str(writing)]
+    command = [sys.executable, "-m", *module_and_arguments]
+    with os.fdopen(reading) as told:
+        subprocess.run([*costing, *command], env=environment, pass_fds=[writing], check=True)
+        os.close(writing)
+        status, *figures = told.read().split()
+    if int(status) not in _FINISHED:
+        sys.exit(f"{' '.join(module_and_arguments)}: exit status {status}")
+    return Cost(*map(float, figures))
 
 
 def show(title: str, costs: dict[str, Cost], count: int, unit: str) -> None:

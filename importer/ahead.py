@@ -1,17 +1,20 @@
-"""Work that is done in a second thread, one piece at a time: Arrow and NumPy leave the first one free."""
+"""Work that is done in other threads, piece by piece: Arrow and NumPy leave them free of each other."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
     from types import TracebackType
 
 Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+_AT_ONCE: Final = 2  # each takes memory
 
 
 def ahead(things: Iterable[Thing]) -> Generator[Thing]:
@@ -30,6 +33,22 @@ def ahead(things: Iterable[Thing]) -> Generator[Thing]:
     finally:
         if isinstance(maker, Generator):
             maker.close()  # in this thread, when the other one has ended
+
+
+def side_by_side(function: Callable[[Thing], Result], things: Iterable[Thing], /) -> Iterator[Result]:
+    """What ``function`` returns for each of ``things``, in their order; two are worked on at a time.
+
+    Raises:
+        Exception: whatever ``function`` raises, in the place of what it would have returned.
+    """
+    under_way: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        for thing in things:
+            if len(under_way) == _AT_ONCE:
+                yield under_way.popleft().result()
+            under_way.append(threads.submit(function, thing))
+        while under_way:
+            yield under_way.popleft().result()
 
 
 class Behind:

@@ -94,11 +94,6 @@ def remember(surveyed: Sequence[Manifest], ledger: Ledger, run_id: str, now: dat
     )
 
 
-def is_spoken(surveyed: Sequence[Manifest]) -> bool:
-    """Whether one of the manifests is EDI, so that its partner expects an answer."""
-    return any(manifest.edi is not None for manifest in surveyed)
-
-
 def _key(unit: Unit) -> _Key:
     return str(unit.standard), unit.sender, unit.receiver, unit.control
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from importer import fulfillments, manifests, reading, report
+from importer.ahead import side_by_side
 from importer.errors import ManifestError
 from importer.fulfillments.piecewise import group_piecewise
 from importer.model import FINE, STATUSES, Status
@@ -164,13 +165,10 @@ def read(
 ) -> Read:
     """Read and check every row; what memory has no room for is kept in ``room``, and ``parts`` does the work.
 
-    Where the destination takes one fulfillment for several orders, all is kept in memory.
-
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
         CannotGoOn: there is no room.
     """
-    several = terms.grouping.several_orders  # any order may then be linked with any other
     with bar(console, "reading", None) as progress:
         return reading.read_all(
             surveyed,
@@ -179,12 +177,12 @@ def read(
             progress=progress.advance,
             takes=terms.destination.takes if terms.destination else (),
             optional=terms.destination.optional if terms.destination else (),
-            room=None if several else room,
+            room=room,
             parts=parts,
         )
 
 
-def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = map) -> Batch:
+def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = side_by_side) -> Batch:
     """Make fulfillments of the rows; of rows in files, ``each`` may have parts grouped side by side.
 
     Raises:
@@ -256,9 +254,16 @@ def write(batch: Batch, outcomes: Outcomes, folder: Path, sinks: Sequence[report
 
 
 def publish(
-    batch: Batch, tables: Tables, facts: Facts, folder: Path, sinks: Sequence[report.Sink] = ()
+    batch: Batch,
+    tables: Tables,
+    facts: Facts,
+    folder: Path,
+    sinks: Sequence[report.Sink] = (),
+    late: Sequence[report.Sink] = (),
 ) -> Summary:
-    """Finish ``sinks``, and write the summary of the report, its last file.
+    """Finish ``sinks``, and write the summary of the report.
+
+    Those of them that are ``late`` can be finished once only, and are when more is known of the run.
 
     Raises:
         CannotGoOn: it can't be written.
@@ -286,7 +291,8 @@ def publish(
         ledger_is_new=facts.ledger_is_new,
     )
     for sink in sinks:
-        sink.finish(summary)
+        if sink not in late:
+            sink.finish(summary)
     report.publish(summary, folder)
     return summary
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
 
-from importer import destinations
+from importer import destinations, posts
 from importer.errors import CannotGoOn
 from importer.ledger import DONE, OUTCOME_UNKNOWN, SETTLED, TAKEN_AT_ITS_WORD, Verdict, verdict
 from importer.model import PARTIAL, STATUSES, Outcome, State, Status
-from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS, Others, Rules, Told, post_all
+from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS, Rules, Told
 from importer.posts.loop import run
 from schemas.codes import code_of
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from importer.fulfillments import Grouping
     from importer.ledger import Claimed, Ledger, Promise, Taken
     from importer.model import Entry, Fulfillment, Happening, Intent
-    from importer.posts import Connection, Deadline, Halt, Judge, Memory
+    from importer.posts import Connection, Deadline, Halt, Judge, Memory, Others
     from importer.posts.client import Client
     from importer.report import Outcomes
     from importer.settings import DestinationSettings
@@ -352,7 +352,7 @@ def deliver(
 
     async def post() -> str:
         with interruption.listening(asyncio.get_running_loop()):
-            return await post_all(
+            return await posts.post_all(
                 queues,
                 destinations.make(settings),
                 ledger,
@@ -455,7 +455,7 @@ def beside_others(
 
     identity = destination.identity
     claims = _Claims(ledger, identity, holder or run_id)
-    return _left(queues, ledger, identity, judge), Others(claims, judge, _CommonRate(ledger, identity))
+    return _left(queues, ledger, identity, judge), posts.Others(claims, judge, _CommonRate(ledger, identity))
 
 
 def beginning(run_id: str) -> float:

@@ -33,7 +33,7 @@ from importer.posts.loop import run
 from importer.report.phrases import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from importer.ledger import Location
     from importer.model import Entry, NoAnswer, Request
@@ -75,7 +75,8 @@ class Check:
 class Asked:
     """What is to be checked.
 
-    ``to`` is the only destination to look at, None for all that are configured. ``report`` is the folder that
+    ``to`` is the only destination to look at, None for those that the ``plan`` uses, or all that are
+    configured. ``report`` is the folder that
     reports go to, ``layouts`` are those of the user's own. ``plan`` is what a nightly run goes by, and
     ``faults`` is what is wrong with it.
     """
@@ -104,11 +105,13 @@ class World:
 def examine(asked: Asked, world: World) -> Iterator[Check]:
     """Make all checks, one after the other."""
     targets: list[DestinationSettings] = []
+    told: set[str] = set()
     for check, target in _configuration(asked, world):
         yield check
+        told.add(check.found)
         targets += [target] if target is not None else []
     if asked.plan is not None:
-        yield from _plan(asked.plan, asked.faults)
+        yield from _plan(asked.plan, asked.faults, told)
     for target in targets:
         yield from _reached(target, world)
         yield from _asked(target, world)
@@ -134,7 +137,7 @@ def _configuration(asked: Asked, world: World) -> Iterator[tuple[Check, Destinat
         yield Check("configuration", Verdict.WRONG, str(error), "correct the file"), None
         return
     yield _file(known, asked), None
-    for name in (asked.to,) if asked.to else known.destinations:
+    for name in _wanted(known, asked):
         try:
             target = settings.destination(known, name, world.environment, {})
         except SetupError as error:
@@ -142,6 +145,16 @@ def _configuration(asked: Asked, world: World) -> Iterator[tuple[Check, Destinat
         else:
             found = f"{target.kind} at {target.base_url}; the token is there"
             yield Check(f"{name}: configuration", Verdict.FINE, found), target
+
+
+def _wanted(known: Settings, asked: Asked) -> Sequence[str]:
+    """The destinations to look at; of those that a plan uses, what is none is a fault of the plan."""
+    if asked.to:
+        return (asked.to,)
+    if asked.plan is None:
+        return tuple(known.destinations)
+    used = {job.to for job in (*asked.plan.jobs, *asked.plan.nameless)}
+    return tuple(name for name in known.destinations if name in used)
 
 
 def _file(known: Settings, asked: Asked) -> Check:
@@ -158,12 +171,19 @@ def _file(known: Settings, asked: Asked) -> Check:
 # --- the plan ------------------------------------------------------------------------------------------
 
 
-def _plan(plan: Plan, faults: Sequence[Fault]) -> Iterator[Check]:
-    for fault in faults:
-        yield Check("plan", Verdict.WRONG, f"{plan.path}: {fault}", "correct the plan, or what it names")
-    if not faults:
-        yield Check("plan", Verdict.FINE, f"{plan.path}: {counted(len(plan.jobs), 'job')}")
-    for job in plan.jobs:
+def _plan(plan: Plan, faults: Sequence[Fault], told: Collection[str]) -> Iterator[Check]:
+    """What is wrong with the plan, but for what was told already; and the folders of jobs that are fine."""
+    faulty = {name for fault in faults for name in fault.jobs}
+    new = [fault for fault in faults if fault.words not in told]
+    for fault in new:
+        advice = "correct the plan, or what it names" if fault is new[-1] else ""
+        yield Check("plan", Verdict.WRONG, f"{plan.path}: {fault}", advice)
+    if not new:
+        names = ", ".join(job.name for job in plan.jobs if job.name in faulty)
+        words = f"; {names} can't be begun for what was told above" if faulty else ""
+        verdict = Verdict.WRONG if faulty else Verdict.FINE
+        yield Check("plan", verdict, f"{plan.path}: {counted(len(plan.jobs), 'job')}{words}")
+    for job in (job for job in plan.jobs if job.name not in faulty):
         folders = [Path(name) for name in job.manifests if Path(name).is_dir()]
         yield from (_inbox(job, folder) for folder in folders)
         for key in FOLDERS:

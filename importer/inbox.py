@@ -13,7 +13,7 @@ from importer import batches, manifests
 from importer.errors import ManifestError, SetupError
 from importer.manifests import archives, sources
 from importer.model import FINE, STATUSES, Status
-from importer.report import Filed
+from importer.report import LEFT_ALONE, Filed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -197,7 +197,7 @@ class Inbox:
         return list(zip(parts, surveyed, strict=True))
 
     def _leave(self, name: str, why: str) -> None:
-        self._left.append(Filed(name, "", f"left alone: {why}"))
+        self._left.append(Filed(name, "", f"{LEFT_ALONE}{why}"))
 
     def _file(self, file: _Taken, counts: Sequence[Mapping[Status, int]]) -> Filed:
         total = {status: sum(count[status] for count in counts) for status in STATUSES}

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.text import Text
 
 from importer import (
-    answering,
     batches,
     delivery,
     destinations,
@@ -25,7 +24,7 @@ from importer import (
     reading,
     report,
 )
-from importer.answering import Answers
+from importer.ahead import side_by_side
 from importer.batches import Facts, Terms
 from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from importer.answering import Answers
     from importer.batches import Batch, Tables
     from importer.cluster import Cluster
     from importer.cluster.workers import Work, Workers
@@ -171,15 +171,15 @@ class _Run:
             surveyed, known = self._survey(terms, scratch)
             ledger = stack.enter_context(self._ledger())
             self._world.interruption.orderly = True  # from here on every row can be reported
-            surveyed = answering.refuse_repeated(surveyed, ledger)
+            surveyed = self._once(surveyed, ledger)
             parts = self._workers.parts if self._workers else reading.here
             read = batches.read(surveyed, terms, self._world.console, room, parts)
             stack.enter_context(report.made(self._folder))
-            batch = batches.group(surveyed, read, terms, self._workers.map if self._workers else map)
+            batch = batches.group(surveyed, read, terms, self._workers.map if self._workers else side_by_side)
             if ledger is None or self._job.destination is None or self._job.command != "post":
                 return self._check(batch, ledger)
             ledger.start_run(self._record(known, batch.terms, self._job.destination))
-            answering.remember(surveyed, ledger, self._id, self._started_at)
+            self._remember(surveyed, ledger)
             return self._post(batch, ledger, destinations.make(self._job.destination))
 
     def _begin_log(self) -> None:
@@ -217,6 +217,20 @@ class _Run:
         # the report is made of the manifests after the last post, which may be hours later
         used = sources.keep(found, scratch) if self._job.command == "post" else found
         return found, batches.survey(used, terms)
+
+    def _once(self, surveyed: list[Manifest], ledger: Ledger | None) -> list[Manifest]:
+        """The manifests, in which each interchange of EDI counts once."""
+        if not _is_edi(surveyed):
+            return surveyed
+        from importer import answering  # noqa: PLC0415 - where EDI is spoken
+
+        return answering.refuse_repeated(surveyed, ledger)
+
+    def _remember(self, surveyed: list[Manifest], ledger: Ledger) -> None:
+        if _is_edi(surveyed):
+            from importer import answering  # noqa: PLC0415 - as above
+
+            answering.remember(surveyed, ledger, self._id, self._started_at)
 
     @contextmanager
     def _ledger(self) -> Iterator[Ledger | None]:
@@ -269,7 +283,7 @@ class _Run:
             stopped = self._deliver(batch, earlier, send, delivery.NO_LEDGER, outcomes, heard)
             outcomes.put_all(send & ~heard.ended, Status.NOT_SENT, "run-stopped", f"not looked up: {stopped}")
         mails = batch.grouping.mails(send & (outcomes.status == report.NUMBER_OF[Status.READY]))
-        answers = self._answers(batch, answering.numbers(ledger), preview=True) if self._job.acks else ()
+        answers = self._previewed(batch, ledger) if self._job.acks else ()
         return self._report(batch, outcomes, stopped, mails, answers)
 
     def _post(self, batch: Batch, ledger: Ledger, destination: Destination) -> Summary:
@@ -410,12 +424,21 @@ class _Run:
             queues, ledger, to, self._id, earlier, told, accept_doubt=accept, max_attempts=most
         )
 
+    def _previewed(self, batch: Batch, ledger: Ledger | None) -> tuple[Answers, ...]:
+        if not _is_edi(batch.surveyed):
+            return ()
+        from importer.answering import numbers  # noqa: PLC0415 - as above
+
+        return self._answers(batch, numbers(ledger), preview=True)
+
     def _answers(
         self, batch: Batch, number: Callable[[str], int], *, preview: bool = False
     ) -> tuple[Answers, ...]:
         """What writes the acknowledgments, where a manifest is EDI."""
-        if not answering.is_spoken(batch.surveyed):
+        if not _is_edi(batch.surveyed):
             return ()
+        from importer.answering import Answers  # noqa: PLC0415 - as above
+
         return (Answers(batch.surveyed, self._folder, number, self._world.now(), preview=preview),)
 
     def _report(
@@ -425,12 +448,13 @@ class _Run:
             sinks = (*made, *answers)
             tables = batches.write(batch, outcomes, self._folder, sinks)
             facts = self._facts(tables, stopped, mails)
-            summary = batches.publish(batch, tables, facts, self._folder, sinks)
-            *_, page = made
-            return self._filed(summary, tables, self._inbox, page) if self._inbox else summary
+            *workbooks, page = made
+            late = workbooks if self._inbox else ()
+            summary = batches.publish(batch, tables, facts, self._folder, sinks, late)
+            return self._filed(summary, tables, self._inbox, (page, *late)) if self._inbox else summary
 
-    def _filed(self, summary: Summary, tables: Tables, inbox: Inbox, page: report.Sink) -> Summary:
-        """Move the files, only now that they are reported, and say so in the summary and on the page."""
+    def _filed(self, summary: Summary, tables: Tables, inbox: Inbox, sinks: Sequence[report.Sink]) -> Summary:
+        """Move the files, only now that they are reported, and say so in the summary and in ``sinks``."""
         files = inbox.file(tables.by_manifest)
         is_fault = inbox.has_faulty or any(file.is_fault for file in files)
         status = summary.exit_status or (_ATTENTION if is_fault else 0)
@@ -438,7 +462,8 @@ class _Run:
         attention = report.attention_with(summary.attention, unread)
         summary = replace(summary, files=files, exit_status=status, attention=attention)
         report.publish(summary, self._folder)
-        page.finish(summary)
+        for sink in sinks:
+            sink.finish(summary)
         return summary
 
     def _facts(self, tables: Tables, stopped: str, mails: int) -> Facts:
@@ -509,6 +534,11 @@ class _Run:
             f"{why}; what was posted is in the ledger, and 'importer runs {self._id}{place} --report DIR' "
             "writes the report later, from the ledger and the manifests"
         )
+
+
+def _is_edi(surveyed: Sequence[Manifest]) -> bool:
+    """Whether one of the manifests is EDI, so that its partner expects an answer."""
+    return any(manifest.edi is not None for manifest in surveyed)
 
 
 def _both(trouble: str, another: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from importer.ahead import Behind, ahead
+from importer.ahead import Behind, ahead, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,3 +111,21 @@ def test_an_error_here_counts_more_than_one_there() -> None:
 
     with pytest.raises(ValueError, match="wrong here"):
         go_wrong()
+
+
+def test_results_come_in_order_and_two_are_worked_on_at_a_time() -> None:
+    together = threading.Barrier(2, timeout=60)
+
+    def doubled(number: int) -> int:
+        together.wait()
+        return number * 2
+
+    assert [*side_by_side(doubled, range(6))] == [0, 2, 4, 6, 8, 10]
+
+
+def test_an_error_in_a_piece_comes_in_the_place_of_its_result() -> None:
+    results = side_by_side(lambda number: 6 // number, [1, 2, 0, 3])
+
+    assert [next(results), next(results)] == [6, 3]
+    with pytest.raises(ZeroDivisionError):
+        next(results)

@@ -21,7 +21,7 @@ from importer.ledger import Address, Ledger
 from importer.model import Intent, Outcome, Status
 from importer.plans import plan
 from importer.sandbox import Sandbox, Shop, Store
-from tests.program import Platform, configuration, here, settle_in
+from tests.program import Ended, Platform, configuration, here, settle_in
 from tests.receivers import free_port
 
 if TYPE_CHECKING:
@@ -449,6 +449,8 @@ def test_a_plan_its_inboxes_and_the_folders_that_files_go_to(
         f"nightly.toml: line 12: job globex, manifests: in/globex/: {no_folder}",
         f"nightly.toml: line 13: job globex, to: {unknown}; there is {known}",
     ]
+    advice = [check["advice"] for check in json.loads(ended.out) if check["what"] == "plan"]
+    assert advice == ["", "correct the plan, or what it names"]
     assert found["job acme: inbox"]["found"] == "in/acme: 1 file waiting for adm"
     assert found["job acme: archive"]["verdict"] == "fine"
     assert found["ledger"]["found"] == "night.db: none yet; the first run makes it"
@@ -465,6 +467,50 @@ def test_a_plan_where_all_is_well() -> None:
 
     assert checks["plan"] == Check("plan", Verdict.FINE, "nightly.toml: 1 job")
     assert checks["job a: inbox"] == Check("job a: inbox", Verdict.FINE, "in: 0 files waiting for adm")
+
+
+def test_of_the_destinations_those_that_the_plan_uses_are_looked_at(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADM_TOKEN", TOKEN)
+    Path("in/acme").mkdir(parents=True)
+    Path("nightly.toml").write_text(PLAN.partition('[[job]]\nname = "globex"')[0])
+    with Platform() as platform:
+        configuration(CONFIG, platform.url)
+        CONFIG.write_text(CONFIG.read_text() + '[destinations.old]\nkind = "adm"\n')
+        planned = here(capsys, "doctor", "--plan", "nightly.toml", "--json")
+        named = here(capsys, "doctor", "--plan", "nightly.toml", "--to", "old", "--json")
+
+    assert (planned.status, of_destinations(planned)) == (0, {"adm"})
+    assert (named.status, of_destinations(named)) == (2, {"old"})
+
+
+def of_destinations(ended: Ended) -> set[str]:
+    return {what.split(":")[0] for check in ended.summary if "configuration" in (what := check["what"])} - {
+        "configuration"
+    }
+
+
+def test_what_is_wrong_already_is_not_told_again_of_the_jobs_it_keeps(capsys: Output) -> None:
+    Path("in/acme").mkdir(parents=True)
+    Path("nightly.toml").write_text(PLAN.partition('[[job]]\nname = "globex"')[0])
+    configuration(CONFIG, "https://api.example.com")
+
+    ended = here(capsys, "doctor", "--plan", "nightly.toml", "--json")
+
+    lacks = "the environment variable ADM_TOKEN is not set or empty, expected the token"
+    assert [
+        (check["what"], check["found"], check["advice"])
+        for check in ended.summary
+        if check["verdict"] == "wrong" or check["what"].startswith("job")
+    ] == [
+        (
+            "adm: configuration",
+            "importer.toml: [destinations.adm] token_env: " + lacks,
+            "correct it",
+        ),
+        ("plan", "nightly.toml: 1 job; acme can't be begun for what was told above", ""),
+    ]
 
 
 def test_files_are_not_carried_to_another_disk() -> None:

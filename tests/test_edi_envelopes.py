@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from importer.manifests.edi import envelopes, segments
 from importer.manifests.edi.lines import Line
 from importer.manifests.edi.partners import DEFAULT
-from importer.manifests.edi.units import Fault, Interchange, Place, Standard, Survey
+from importer.manifests.edi.standards import Standard
+from importer.manifests.edi.units import Fault, Interchange, Place, Survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

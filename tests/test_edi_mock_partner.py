@@ -16,7 +16,7 @@ from importer.manifests.edi import despatch_advices, envelopes, segments, ship_n
 from importer.manifests.edi.acks import Answered, Rejection, acknowledge
 from importer.manifests.edi.lines import Line
 from importer.manifests.edi.partners import DEFAULT
-from importer.manifests.edi.units import Standard
+from importer.manifests.edi.standards import Standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

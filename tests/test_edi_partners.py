@@ -11,7 +11,7 @@ import pytest
 from importer.errors import SetupError
 from importer.manifests import layouts
 from importer.manifests.edi.partners import DEFAULT, PIECES, Partner, Partners, Places
-from importer.manifests.edi.units import READ
+from importer.manifests.edi.standards import READ
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,10 @@ from importer.manifests.edi.segments import (
     Delimiters,
     Segment,
     Stretch,
-    begins_edi,
     read,
 )
-from importer.manifests.edi.units import Fault, Place, Standard
+from importer.manifests.edi.standards import Standard, begins_edi
+from importer.manifests.edi.units import Fault, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -916,7 +916,29 @@ def test_an_address_with_something_around_it_is_refused_and_not_taken_for_a_new_
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("where", [" ledger.db", '"ledger.db"', "a:b", "./postgresql:/h"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "host=db dbname=importer",
+        "dbname = importer",
+        "'user=importer password=secret host=db'",
+        "service=ledger",
+    ],
+)
+def test_keywords_and_values_of_libpq_are_refused_and_not_taken_for_a_new_file(where: str) -> None:
+    with pytest.raises(SetupError) as refused:
+        location(where)
+    assert str(refused.value) == (
+        "ledger: found a connection string of keywords and values, expected an address that begins with "
+        "postgresql://; write postgresql://USER@HOST:PORT/DBNAME, and what else there is behind it as "
+        "?KEYWORD=VALUE&KEYWORD=VALUE: as a new file it would have all sent again"
+    )
+
+
+@pytest.mark.parametrize(
+    "where",
+    [" ledger.db", '"ledger.db"', "a:b", "./postgresql:/h", "./host=db", "year=2026/ledger.db", "host"],
+)
 def test_what_is_no_address_is_the_path_of_a_file(where: str) -> None:
     assert location(where) == Path(where)
 

@@ -133,6 +133,13 @@ def test_nothing_is_forgotten_while_a_run_posts(old: Home) -> None:
         assert ledger.prunable(CUT) == ledger.prune(CUT)
 
 
+def test_nothing_is_forgotten_under_a_first_run_that_has_sent_nothing_yet(old: Home) -> None:
+    with Ledger(at(old)) as ledger, Ledger(at(old)) as other:
+        with other.lock("adm another", run_id="run-4"), pytest.raises(RunInProgress):
+            ledger.prune(CUT)
+        assert ledger.prunable(CUT) == ledger.prune(CUT)
+
+
 def test_a_long_past_is_forgotten_bit_by_bit_and_takes_less_room(home: Home) -> None:
     fill(home, ADM, 50_000)
     remember(home, LATER, {1: CREATED}, 0)

@@ -150,6 +150,7 @@ runs = st.lists(st.one_of(good_rows, good_rows, good_rows, bad_rows, torn_rows),
 )
 all_options = st.builds(
     Options,
+    several_orders=st.booleans(),
     partial=st.booleans(),
     all_or_nothing=st.sampled_from((False, False, True)),
     duplicates=st.sampled_from(Duplicates),
@@ -194,6 +195,18 @@ def test_a_number_on_orders_of_different_buckets_is_told_of_and_held_together(tm
         shared = grouping.warnings.codes == number_of("tracking-number-on-several-orders")
         assert grouping.held_by.tolist() == [10] * 10
         assert grouping.warnings.rows[shared].tolist() == [*range(10)]
+
+
+def test_orders_that_a_chain_of_parcels_links_are_one_list_however_the_chain_lies(tmp_path: Path) -> None:
+    row = Row("1", "A", "x", 1, False, False, 0, NOTHING_SAID)  # noqa: FBT003 - as the fields are
+    parcels = [(at * 7 % 60, number) for at in range(60) for number in (at * 7 % 60, at * 7 % 60 + 1)]
+    rows = [row._replace(order=f"O{order}", number=f"N{number}") for order, number in parcels]
+    with in_files(tmp_path, rows, Options(several_orders=True), 7, 10) as grouping:
+        lists = [[parcel.index for parcel in queue] for queue in grouping.by_order(grouping.ready)]
+        assert (lists, grouping.shares.tolist()) == (
+            [[*range(61)]],
+            group(columns(rows), Options(several_orders=True)).shares.tolist(),
+        )
 
 
 def test_texts_get_the_same_bucket_wherever_they_stand() -> None:

@@ -1,6 +1,6 @@
 """A plan: its faults, its jobs side by side, what is told of them, and what ends them.
 
-Each job is a process of its own, so that this file needs half a minute.
+Each job is a process of its own, so that this file needs a minute.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from urllib.parse import quote
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from importer.cli.planned import examined
-from importer.cli.posting import post
-from importer.plans import ended, places, plan
+from importer.cli.common import Common
+from importer.cli.examining import examined
+from importer.cli.posting import Judge, post
+from importer.plans import ended, parent, places, plan
 from importer.plans.interruption import Interruption
 from importer.plans.plan import Fault
 from importer.plans.processes import Processes, Ran, Task, Unstarted
@@ -38,6 +39,7 @@ from tests.program import (
     created,
     end,
     here,
+    launch,
     manifest,
     settle_in,
     start,
@@ -46,7 +48,7 @@ from tests.program import (
 from tests.receivers import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.postgresql import Server
 
@@ -132,11 +134,24 @@ strict_tracking = "yes"
 
 [[job]]
 name = "umbrella corp"
+quarantine = ["bad"]
 
 [[job]]
 name = "hooli"
 manifests = "-"
 manifest = "in"
+duplicates = "maybe"
+stop_at = "late"
+timeout = "soon"
+
+[[job]]
+name = "vehement"
+manifests = "in/vehement/"
+to = "adm"
+concurrency = 0
+max_attempts = 0
+layout = "none.toml"
+give_up = "never"
 """
     )
     with Platform() as platform:
@@ -147,6 +162,10 @@ manifest = "in"
     expected = 'requests a second above 0, as in 5, or with a burst of 1 or more, as in "2/40"'
     own, way = "give each job its own", "each manifest goes one way"
     name = "a name of letters, digits, '-' and '_', as its report's folder is called"
+    to = "the name of a destination in the configuration"
+    hours = "a time of day from 00:00 to 23:59, such as 06:00"
+    lasting = "a duration such as 2h, 90m, 45s, 1h30m, or seconds"
+    inbox_ = 'a folder, a file or a glob, or a list of them, as in ["inbox/"]'
     assert (ended.status, ended.out, platform.seen) == (2, "", [])
     assert ended.err.splitlines() == [
         "importer: --plan nightly.toml: nothing was read or sent; correct this:",
@@ -158,10 +177,21 @@ manifest = "in"
         f"  line 15: job globex, rate: found 'fast', expected {expected}",
         "  line 21: job initech, layout: --layout initech.toml: can't be read: No such file or directory",
         '  line 22: job initech, strict_tracking: found "yes", expected true or false',
+        f"  line 24: job 4, manifests: missing, expected {inbox_}",
+        f"  line 24: job 4, to: missing, expected {to}",
         f'  line 25: job 4, name: found "umbrella corp", expected {name}',
-        "  line 27: job hooli, to: missing, expected the name of a destination in the configuration",
-        "  line 29: job hooli, manifests: a job has no standard input; name a file, a folder or a glob",
-        "  line 30: job hooli: manifest: unknown key; did you mean manifests?",
+        '  line 26: job 4, quarantine: found ["bad"], expected text or a number',
+        f"  line 28: job hooli, to: missing, expected {to}",
+        "  line 30: job hooli, manifests: a job has no standard input; name a file, a folder or a glob",
+        "  line 31: job hooli: manifest: unknown key; did you mean manifests?",
+        "  line 32: job hooli, duplicates: found 'maybe', expected sum, drop or error",
+        f"  line 33: job hooli, stop_at: found 'late', expected {hours}",
+        "  line 34: job hooli, timeout: found 'soon', expected a number",
+        f"  line 38: job vehement, manifests: in/vehement/: there is no folder {folder}/in/vehement; {do}",
+        "  line 40: job vehement, concurrency: found 0, expected a whole number from 1 to 256",
+        "  line 41: job vehement, max_attempts: found 0, expected a whole number from 1 to 100",
+        "  line 42: job vehement, layout: --layout none.toml: can't be read: No such file or directory",
+        f"  line 43: job vehement, give_up: found 'never', expected {lasting}",
     ]
     assert not Path("reports").exists()
 
@@ -204,6 +234,7 @@ def test_what_one_job_files_or_takes_is_no_other_jobs() -> None:
         ('job = [{name = "a"}, 7]', "\n  job 2: found 7, expected [[job]], a table for each inbox\n"),
         ('reports = ""\n[[job]]\nname = "a"', 'line 1: reports: found "", expected text'),
         ('ledger = 3\n[[job]]\nname = "a"', "line 1: ledger: found 3, expected text"),
+        ('ledger = "host=db"\n[[job]]\nname = "a"', "line 1: ledger: found a connection string of keywords"),
         (
             'at_once = 0\n[[job]]\nname = "a"',
             "line 1: at_once: found 0, expected a whole number of 1 or more",
@@ -212,7 +243,11 @@ def test_what_one_job_files_or_takes_is_no_other_jobs() -> None:
         ('job = [{name = "a", manifests = [3]}]', "\n  job a, manifests: found [3], expected a folder"),
         (
             '[[job]]\nname = "a"\nmanifests = ".."\nto = "adm"\nnotify = true',
-            "--notify: no destination mails",
+            "notify: no destination mails",
+        ),
+        (
+            '[[job]]\nname = "a"\nmanifests = ".."\nto = "adm"\nconcurrency = "many"',
+            "line 5: job a, concurrency: found 'many', expected a whole number\n",
         ),
     ],
 )
@@ -225,6 +260,32 @@ def test_a_plan_that_cannot_be_followed_is_refused(capsys: Output, text: str, wo
     assert ended.status == 2
     assert (
         words.replace("no destination mails", "the destination adm, as it is configured, mails") in ended.err
+    )
+
+
+def test_what_the_configuration_lacks_is_told_once_for_all_jobs_that_need_it(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ADM_TOKEN")
+    destinations(adm="https://api.example.com")
+    planned(
+        {"name": "a", "manifests": "a.csv", "to": "adm"},
+        {"name": "b", "manifests": "b.csv", "to": "adm", "rate": 0},
+        {"name": "c", "manifests": "c.csv", "to": "shoplazza"},
+    )
+
+    ended = here(capsys, "post", "--plan", FILE)
+    no_file = here(capsys, "--config", "none.toml", "post", "--plan", FILE)
+
+    _, lacks, rate, shop, *_ = ended.err.splitlines()
+    assert lacks == (
+        "  line 5: jobs a, b, to: importer.toml: [destinations.adm] token_env: the environment variable "
+        "ADM_TOKEN is not set or empty, expected the token"
+    )
+    assert rate.startswith("  line 11: job b, rate: found '0', expected requests a second above 0")
+    assert shop.startswith("  line 16: job c, to: importer.toml: [destinations.shoplazza] base_url: missing")
+    assert no_file.err.splitlines()[1] == (
+        "  line 5: jobs a, b, c, to: none.toml: no such file, expected the configuration"
     )
 
 
@@ -300,7 +361,7 @@ def test_what_is_said_for_all_jobs_goes_before_what_a_job_says() -> None:
     )
     given = {"rate": Rate(2.0, 40), "stop_at": TimeOfDay(6), "partial": True, "give_up": 90.5, "xlsx": False}
 
-    found = examined(FILE, post, given, lambda _: None)
+    found = examined(FILE, post, given, Judge(Common(None, verbose=False, quiet=False), "post"))
 
     names = ("to", "manifests", *given, "drain")
     assert found.faults == ()
@@ -315,13 +376,16 @@ def test_what_is_said_for_all_jobs_goes_before_what_a_job_says() -> None:
 def test_a_line_is_only_told_where_it_is_sure() -> None:
     FILE.write_text('ledger = """\n[[job]]\n"""\n[[job]]\nnam = "a"\n')
 
-    assert plan.read(FILE).faults == (
-        Fault(
-            0,
-            "job 1, name",
-            "missing, expected a name of letters, digits, '-' and '_', as its report's folder is called",
-        ),
+    faults = plan.read(FILE).faults
+
+    assert {fault.line for fault in faults} == {0}
+    assert faults[0] == Fault(
+        0,
+        "job 1, name",
+        "missing, expected a name of letters, digits, '-' and '_', as its report's folder is called",
+        ("1",),
     )
+    assert [fault.where for fault in faults[1:]] == ["job 1", "job 1, manifests", "job 1, to"]
 
 
 # --- a night -------------------------------------------------------------------------------------------
@@ -375,6 +439,44 @@ def test_jobs_to_two_destinations_go_side_by_side_and_end_with_one_summary(capsy
         "initech": ("one", 0, {}),
         "umbrella": ("one", 0, None),
     }
+
+
+def test_what_happened_with_files_that_are_no_manifests_is_told_of_each_job(capsys: Output) -> None:
+    inbox("globex", "1001,MUG,1,TRACK1")
+    for name in ("acme", "globex", "initech"):
+        Path("in", name).mkdir(parents=True, exist_ok=True)
+        Path("in", name, f"{name}.csv.part").touch()
+    note = Path("in/initech/note.txt")
+    note.write_text("call me\n")
+    empty = manifest(inbox("hooli") / "empty.csv")
+    for old in (note, empty):
+        os.utime(old, (time.time() - 60, time.time() - 60))
+    jobs = [{"name": name, "manifests": f"in/{name}", "to": "adm"} for name in ("acme", "globex", "initech")]
+    jobs.append({"name": "hooli", "manifests": "in/hooli", "to": "adm"})
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned(
+            *({**job, "archive": f"done/{job['name']}", "quarantine": f"bad/{job['name']}"} for job in jobs)
+        )
+        ended = here(capsys, "post", "--plan", FILE, "--report", "night")
+
+    writing = "left alone: still being written, as its name ends in .part"
+    note_ = (
+        "row 1: does not look like a manifest: one column of text in the first 50 rows; remove it, or let "
+    )
+    assert ended.status == 1
+    assert [line.rstrip() for line in ended.out.splitlines()[3:13]] == [
+        "job      destination  rows                                   exit  report",
+        "acme     adm          1 file left alone                      0     acme/report.html",
+        "globex   adm          1 created, 1 file left alone           0     globex/report.html",
+        "initech  adm          1 file no manifest, 1 file left alone  1     initech/report.html",
+        "hooli    adm          no data row                            0     hooli/report.html",
+        "",
+        f"acme: in/acme/acme.csv.part: {writing}",
+        f"globex: in/globex/globex.csv.part: {writing}",
+        f"initech: no manifest: in/initech/note.txt, {note_}--quarantine take it (now bad/initech/note.txt)",
+        f"initech: in/initech/initech.csv.part: {writing}",
+    ]
 
 
 def test_a_job_that_fails_leaves_the_others_alone_and_all_who_watch_hear_of_them_once(capsys: Output) -> None:
@@ -479,6 +581,28 @@ def test_a_plan_that_is_wrong_is_told_to_who_watches(capsys: Output) -> None:
     assert by_job("importer_exit_status") == {"a": 2}
 
 
+def test_a_plan_that_cannot_be_read_has_figures_and_forgets_no_last_success(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+        fine = here(capsys, "post", "--plan", FILE, "--metrics", "m.prom")
+        success = by_job("importer_last_success_timestamp_seconds")
+        FILE.rename("moved.toml")
+        gone = here(capsys, "post", "--plan", FILE, "--metrics", "m.prom")
+
+        assert (fine.status, gone.status) == (0, 2)
+        assert by_job("importer_exit_status") == {"": 2}
+        assert by_job("importer_last_success_timestamp_seconds") == success
+        assert [*by_job("importer_last_run_timestamp_seconds")] == [""]
+
+        Path("moved.toml").rename(FILE)
+        again = here(capsys, "post", "--plan", FILE, "--metrics", "m.prom")
+
+    assert again.status == 0
+    assert by_job("importer_exit_status") == {"acme": 0}
+
+
 def test_a_dry_run_of_a_plan_moves_and_sends_nothing_and_needs_no_token(
     capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -564,6 +688,96 @@ def test_a_job_that_is_killed_is_told_and_the_others_go_on() -> None:
     )
 
 
+def test_the_jobs_of_a_plan_that_is_killed_end_in_order_and_plan_json_does_not_look_finished() -> None:
+    asked, goes_on = threading.Semaphore(0), threading.Event()
+
+    def hold(seen: Seen) -> Reply:
+        asked.release()
+        goes_on.wait(SECONDS)
+        return created(seen)
+
+    for name in ("acme", "globex", "initech", "umbrella"):
+        inbox(name, "1001,MUG,1,TRACK1", "1002,MUG,1,TRACK2")
+    with Platform() as one, Platform(hold) as other, Platform(hold) as third:
+        destinations(one=one.url, other=other.url, third=third.url)
+        planned(
+            {"name": "acme", "manifests": "in/acme/", "to": "one"},
+            {"name": "globex", "manifests": "in/globex/", "to": "other"},
+            {"name": "initech", "manifests": "in/initech/", "to": "other"},
+            {"name": "umbrella", "manifests": "in/umbrella/", "to": "third"},
+        )
+        process = start("post", "--plan", FILE, "--json", "--report", "night", "--log", "-")
+        for _ in range(2):
+            assert asked.acquire(timeout=SECONDS)
+        jobs = [child_of(process.pid, f"in/{name}/") for name in ("globex", "umbrella")]
+        wait_for(lambda: half()["acme"][1] == 0)
+        process.kill()
+        ended = end(process)
+        time.sleep(3)  # for the jobs to see it; earlier is as good, only nothing would be held back then
+        goes_on.set()
+        wait_for(lambda: not any(Path(f"/proc/{job}").exists() for job in jobs))
+
+    assert (ended.status, ended.out) == (-signal.SIGKILL, "")
+    assert half() == {
+        "acme": ("one", 0, {"created": 2}),
+        "globex": ("other", None, None),
+        "initech": ("other", None, None),
+        "umbrella": ("third", None, None),
+    }
+    told = json.loads(Path("night/plan.json").read_text())
+    assert (told["exit_status"], told["finished_at"], told["seconds"], told["rows"]["created"]) == (
+        *(None, None, None),
+        2,
+    )
+    assert [(job["started_at"] is not None, job["report"]) for job in told["jobs"]] == [
+        (True, "night/acme"),
+        (True, "night/globex"),
+        (False, ""),
+        (True, "night/umbrella"),
+    ]
+    for name in ("globex", "umbrella"):
+        summary = json.loads(Path("night", name, "summary.json").read_text())
+        assert (summary["exit_status"], summary["stopped_because"]) == (143, "interrupted by SIGTERM")
+        assert statuses(Path("night", name, "rows.csv")) == {
+            "1001/TRACK1": "created",
+            "1002/TRACK2": "not-sent",
+        }
+    assert (len(other.seen), len(third.seen)) == (1, 1)
+
+
+def half() -> dict[str, tuple[str, int, dict[str, int] | None]]:
+    """What plan.json has of each job."""
+    return outcome(json.loads(Path("night/plan.json").read_text()))
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+FOLLOW = "import os; from importer.plans import parent; parent.follow(os.environ)"
+
+
+def test_a_job_whose_plan_died_before_it_looked_ends_at_once() -> None:
+    plan_ = end(launch([sys.executable, "-c", "import os; print(os.getpid())"]))
+    told = {parent.VARIABLE: plan_.out.strip()}
+
+    job = launch([sys.executable, "-c", f"{FOLLOW}; import time; time.sleep({SECONDS})"], env=told)
+
+    assert end(job).status == -signal.SIGTERM
+
+
+def test_a_job_whose_plan_lives_goes_on_and_what_it_starts_is_no_job() -> None:
+    told = {parent.VARIABLE: str(os.getpid()), "HOME": "/root"}
+
+    job = launch([sys.executable, "-c", f"{FOLLOW}; print(os.environ['HOME'], *os.environ)"], env=told)
+
+    ended = end(job)
+    assert (ended.status, ended.out[:6], parent.VARIABLE in ended.out) == (0, "/root ", False)
+
+
 def test_a_log_that_nobody_reads_any_more_ends_no_job() -> None:
     inbox("acme", "1001,MUG,1,TRACK1")
     read, write = os.pipe()
@@ -615,6 +829,7 @@ def test_outside_of_the_jobs_the_first_signal_is_noted_and_the_second_ends_the_r
 
 def test_a_summary_that_cannot_be_written_is_printed_all_the_same() -> None:
     def stand_in_the_way(seen: Seen) -> Reply:
+        Path("night/plan.json").unlink()
         Path("night/plan.json").mkdir()
         return created(seen)
 
@@ -630,6 +845,21 @@ def test_a_summary_that_cannot_be_written_is_printed_all_the_same() -> None:
         "the reports of its jobs are in it\n"
     )
     assert outcome(ended.summary) == {"acme": ("adm", 0, {"created": 1})}
+
+
+def test_where_no_summary_can_be_written_no_job_is_begun(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    Path("night").touch()
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+        ended = here(capsys, "post", "--plan", FILE, "--json", "--report", "night/first")
+
+    assert (ended.status, ended.out, platform.seen) == (4, "", [])
+    assert ended.err == (
+        "importer: the plan's summary can't be written to night/first: Not a directory; "
+        "nothing was read or sent; let this user write there, make room, or name another --report\n"
+    )
 
 
 def child_of(parent: int, argument: str) -> int:

@@ -495,3 +495,12 @@ def test_rows_and_fulfillments_are_counted_by_status(tmp_path: Path) -> None:
     nothing = dict.fromkeys(map(str, Status), 0)
     assert rows == nothing | {"ready": 1, "invalid": 1, "held": 1, "total": 3}
     assert fulfillments == rows
+
+
+def test_only_the_blocks_that_have_some_of_the_rows_are_looked_at() -> None:
+    told = account([READY] * 9, manifests=((0, "a.csv"), (3, "empty.csv"), (3, "b.csv"), (6, "c.csv")))
+
+    assert [
+        [block.manifest for block in told.blocks_of(np.array(rows, dtype=np.int64))]
+        for rows in ([], [2], [3, 5], [0, 1, 8], [*range(9)])
+    ] == [[], ["a.csv"], ["b.csv"], ["a.csv", "c.csv"], ["a.csv", "b.csv", "c.csv"]]

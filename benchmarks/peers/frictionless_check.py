@@ -24,12 +24,11 @@ _RULES = {
 
 
 def main(manifest: str) -> None:
-    """Validate, and count the errors by type."""
+    """Validate, and find every error."""
     with system.use_context(trusted=True):  # the manifest has an absolute path
-        report = Resource(path=manifest, schema=Schema(fields=[*map(_field, HEADERS)])).validate(
+        Resource(path=manifest, schema=Schema(fields=[*map(_field, HEADERS)])).validate(
             Checklist(), limit_errors=sys.maxsize
         )
-    print(report.stats["errors"])
 
 
 def _field(name: str) -> Field:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     metavar="NAME",
-    help="Look at this [destinations.NAME] of the config file only  [default: at all of them]",
+    help="Look at this [destinations.NAME] of the config file only  [default: those of the plan, or all]",
 )
 @LEDGER
 @click.option(
@@ -87,9 +86,10 @@ def _with_plan(
 ) -> Asked:
     """What is to be looked at, with the plan, and what the plan says of ledger and reports."""
     from importer.cli import planned  # noqa: PLC0415 - --help needs none of it
-    from importer.cli.posting import examine, post  # noqa: PLC0415 - the same
+    from importer.cli.examining import examined  # noqa: PLC0415 - the same
+    from importer.cli.posting import Judge, post  # noqa: PLC0415 - the same
 
-    found = planned.examined(path, post, {}, partial(examine, common, "post"))
+    found = examined(path, post, {}, Judge(common, "post"))
     return replace(
         asked,
         ledger=planned.ledger_of(found.plan, ledger),

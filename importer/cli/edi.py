@@ -53,11 +53,12 @@ def show(common: Common, file: str, layout: str | None, segment: int | None, lin
     from importer.manifests import layouts, sources  # noqa: PLC0415 - --help needs none of it
     from importer.manifests.edi import manifest as reading  # noqa: PLC0415 - --help needs none of it
     from importer.manifests.edi import tree  # noqa: PLC0415 - --help needs none of it
+    from importer.manifests.edi.standards import standard_of  # noqa: PLC0415 - --help needs none of it
 
     partners = layouts.load(layout).edi
     with sources.scratch() as scratch, printing():
         source = _only(file, scratch)
-        standard = reading.standard_of(source)
+        standard = standard_of(source)
         if standard is None:
             raise ManifestError(
                 f"{source.name}: no EDI; expected a file that begins with ISA (X12), or UNA or UNB (EDIFACT)"

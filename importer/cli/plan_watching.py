@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from importer.cli.watching import (
+    is_over,
+    keep,
     last_runs,
+    note_of,
     oldest_in_doubt,
     opened_log,
+    pings_to,
     refuse_contradictions,
     send,
     told,
@@ -21,7 +25,6 @@ from importer.cli.watching import (
 from importer.watching import messages, metrics
 from importer.watching.ending import Ending
 from importer.watching.logs import Level, Log
-from importer.watching.pings import Pings
 from importer.watching.telling import TellOn
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from importer.plans.ended import PlanEnded
     from importer.settings import DestinationSettings
     from importer.watching.messages import Message
+    from importer.watching.pings import Pings
+    from importer.watching.unreported import Note
 
 
 @dataclass(slots=True)
@@ -53,8 +58,7 @@ class PlanWatch:
     pings: Pings | None = field(init=False)
 
     def __post_init__(self) -> None:
-        ping = self.options["ping"]
-        self.pings = Pings(ping, warn) if ping else None
+        self.pings = pings_to(self.options["ping"])
 
     def begin(self, plan_id: str, jobs: Sequence[str]) -> None:
         """Write into the log that the jobs begin."""
@@ -111,7 +115,9 @@ class PlanWatch:
     def _write_metrics(self, jobs: Mapping[str, Ending]) -> None:
         path = self.options["metrics"]
         try:
-            if path is not None and jobs:
+            if path is not None and not jobs:
+                metrics.write_unread(path, self._unread(utc_now()))
+            elif path is not None:
                 oldest = {
                     name: oldest_in_doubt(self.ledger, self.jobs[name][1], ending.finished_at)
                     for name, ending in jobs.items()
@@ -121,21 +127,38 @@ class PlanWatch:
             warn(f"--metrics {path}: can't be written: {error.strerror or error}")
 
     def _tell_people(self, jobs: Mapping[str, Ending]) -> None:
+        if not self.options["tell"]:
+            return
         when = TellOn(self.options["tell_on"])
         runs = last_runs(self.ledger)
+        notes = {name: self._note(f"job {name}") for name in jobs}
         wanted = [
             messages.is_wanted(when, ending, partial(messages.earlier, runs, job=name))
+            or is_over(when, ending, notes[name])
             for name, ending in jobs.items()
         ]
-        if self.options["tell"] and (any(wanted) or self.summary is None):
+        of_all = self._note("all jobs")
+        if any(wanted) or self.summary is None or (when is TellOn.CHANGE and of_all.is_there):
             send(self.options["tell"], self._message(jobs))
+        if self.summary is None:
+            of_all.put()
+            return
+        of_all.take_away()
+        for name, ending in jobs.items():
+            keep(notes[name], ending)
+
+    def _note(self, of: str) -> Note:
+        return note_of(f"{self.command} --plan {self.options['plan'].absolute()}, {of}")
 
     def _message(self, jobs: Mapping[str, Ending]) -> Message:
         title = f"{self.command} --plan {self.options['plan']}"
         if self.summary is not None:
             return messages.compose_all(title, jobs, self.exit_status)
-        now = utc_now()
-        return messages.compose(Ending(title, "", self.started_at, now, self.exit_status, None, self.trouble))
+        return messages.compose(replace(self._unread(utc_now()), command=title))
+
+    def _unread(self, now: datetime) -> Ending:
+        """How a plan ended that no job was begun of."""
+        return Ending(self.command, "", self.started_at, now, self.exit_status, None, self.trouble)
 
 
 @contextmanager

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import secrets
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -21,32 +19,29 @@ from rich.text import Text
 from importer import destinations, limits, report
 from importer.cli import plan_watching, watching
 from importer.cli.common import complain, default_ledger, printing
-from importer.errors import ImporterError, SetupError
+from importer.cli.examining import examined, flags, options_of
+from importer.errors import CannotGoOn, SetupError
 from importer.ledger import Address, location
 from importer.plans import ended as endings
-from importer.plans import places, reports, terminal
-from importer.plans.ended import JobEnded, PlanEnded
+from importer.plans import parent, places, reports, terminal
+from importer.plans.ended import JobEnded, JobOpen, PlanEnded, PlanUnderway
 from importer.plans.interruption import Interruption
-from importer.plans.plan import read
 from importer.plans.processes import Processes, Task, Unstarted
 from importer.printing import printable
-from importer.settings import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from importer.cli.common import Common
+    from importer.cli.examining import Examined, Judge
     from importer.ledger import Location
-    from importer.plans.plan import Fault, Job, Plan
+    from importer.plans.plan import Job, Plan
     from importer.plans.processes import Ran
     from importer.posts import Deadline
     from importer.report import Summary
-    from importer.settings import DestinationSettings
 
     Options = dict[str, Any]
-    Examine = Callable[[Options], DestinationSettings | None]
-    """Finds out where a run with these options posts to, or what is wrong with them, which it raises."""
 
 _OF_A_JOB: Final = ("to", "layout", "sheet", "encoding", "archive", "quarantine")
 _OF_THE_PLAN: Final = frozenset(
@@ -55,53 +50,9 @@ _OF_THE_PLAN: Final = frozenset(
 _HAS_A_REPORT: Final = frozenset({0, 1, 6})
 _BROKEN: Final = 4
 _MOST_SAID: Final = 2000  # characters
-_ABOUT: Final = re.compile(r"--([a-z-]+)|\[destinations\.")
-"""What a message is about: the option that it names, or the destination."""
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A plan with the options of each job by its name, and where it posts to; and all that is wrong."""
-
-    plan: Plan
-    options: Mapping[str, Options]
-    targets: Mapping[str, DestinationSettings | None]
-    faults: tuple[Fault, ...]
-
-    def refuse_faults(self) -> None:
-        """See that nothing is wrong.
-
-        Raises:
-            SetupError: something is, and all of it is told.
-        """
-        if self.faults:
-            lines = "".join(f"\n  {fault}" for fault in self.faults)
-            raise SetupError(f"--plan {self.plan.path}: nothing was read or sent; correct this:{lines}")
-
-
-def examined(path: Path, command: click.Command, given: Mapping[str, object], examine: Examine) -> Examined:
-    """Read the plan and see what is wrong with it; ``given`` holds for all jobs, whatever they say.
-
-    Raises:
-        SetupError: the file can't be read as a plan.
-    """
-    plan = read(path)
-    faults = [*plan.faults, *places.faults(plan.jobs)]
-    options: dict[str, Options] = {}
-    targets: dict[str, DestinationSettings | None] = {}
-    for job in (job for job in plan.jobs if job.to and job.manifests):
-        try:
-            flags = {"to": job.to, **_options(job, command), **given}
-            arguments = [*_flags(flags), "--", *job.manifests]
-            with command.make_context(str(command.name), arguments) as parsed:
-                options[job.name] = parsed.params
-            targets[job.name] = examine(parsed.params)
-        except (click.ClickException, ImporterError) as error:
-            faults.append(_fault(job, error))
-    return Examined(plan, options, targets, tuple(sorted(faults, key=lambda fault: fault.line)))
-
-
-def run(common: Common, command: str, options: Options, examine: Examine) -> int:
+def run(common: Common, command: str, options: Options, judge: Judge) -> int:
     """Do what the plan says, and return the most serious exit status of its jobs.
 
     Raises:
@@ -110,7 +61,7 @@ def run(common: Common, command: str, options: Options, examine: Examine) -> int
     given = _given(options)
     interruption = Interruption()
     with interruption.watching(), plan_watching.watched_plan(command, options) as watch:
-        found = examined(options["plan"], click.get_current_context().command, given, examine)
+        found = examined(options["plan"], click.get_current_context().command, given, judge)
         watch.jobs = {job.name: (job.to, found.targets.get(job.name)) for job in found.plan.jobs}
         found.refuse_faults()
         night = _Night(common, command, options, given, found, watch, interruption)
@@ -156,10 +107,19 @@ class _Night:
         self.folder: Path = options["report"] or found.plan.reports / self._id
         self._ledger = ledger_of(found.plan, options["ledger"])
         watch.ledger = self._ledger
+        self._jobs: dict[str, JobEnded | JobOpen] = {
+            job.name: JobOpen(job.name, job.to) for job in found.plan.jobs
+        }
 
     def run(self) -> PlanEnded:
-        """Run all jobs, and say what came of each."""
+        """Run all jobs, and say what came of each.
+
+        Raises:
+            SetupError: there is something in the folder for the reports.
+            CannotGoOn: plan.json can't be written there; nothing was begun.
+        """
         report.refuse_existing(self.folder)
+        endings.publish(self._underway, self.folder)
         plan = self._found.plan
         processes = Processes(
             _environment(self._ledger),
@@ -167,23 +127,19 @@ class _Night:
             _utc_now,
             self._interruption,
             hear=self._hear,
-            begun=self._say_begun,
-            ended=self._say_ended,
+            begun=self._job_begun,
+            ended=self._job_ended,
         )
         self._watch.begin(self._id, [job.name for job in plan.jobs])
-        ran = processes.run([self._task(job) for job in plan.jobs])
-        jobs = tuple(self._ended(job, ran[job.name]) for job in plan.jobs)
+        processes.run([self._task(job) for job in plan.jobs])
+        jobs = tuple(job for job in self._jobs.values() if isinstance(job, JobEnded))
         status = self._interruption.exit_status or endings.most_serious(job.exit_status for job in jobs)
-        return PlanEnded(
-            self._id,
-            self._command,
-            str(plan.path),
-            jobs,
-            self._begun_at,
-            _utc_now(),
-            status,
-            str(self.folder),
-        )
+        return self._underway.ended(jobs, _utc_now(), status)
+
+    @property
+    def _underway(self) -> PlanUnderway:
+        jobs, plan = tuple(self._jobs.values()), str(self._found.plan.path)
+        return PlanUnderway(self._id, self._command, plan, jobs, self._begun_at, str(self.folder))
 
     def _task(self, job: Job) -> Task:
         options, target = self._found.options[job.name], self._found.targets[job.name]
@@ -201,8 +157,8 @@ class _Night:
         if stops is not None and left is not None and left <= 0:
             return Unstarted(f"not begun: {stops.words}", _BROKEN)
         longest = min((each for each in (left, options["max_time"]) if each is not None), default=None)
-        flags = {
-            **_options(job, click.get_current_context().command),
+        said = {
+            **options_of(job, click.get_current_context().command),
             **self._given,
             "to": job.to,
             "max_time": longest,
@@ -213,7 +169,7 @@ class _Night:
         config = ["--config", str(self._common.config)] if self._common.config else []
         # -P: a folder that is called as the package is, and lies here, is not the program
         program = [sys.executable, "-P", "-m", "importer", *config, "--quiet", self._command]
-        return [*program, *_flags(flags), "--", *manifests]
+        return [*program, *flags(said), "--", *manifests]
 
     def _hear(self, job: str, line: str) -> None:
         if str(self._options["log"]) == watching.STANDARD_ERROR and line.startswith("{"):
@@ -222,19 +178,27 @@ class _Night:
         elif line.strip():
             complain(f"importer: {job}: {line.removeprefix('importer: ')}")
 
-    def _say_begun(self, job: str) -> None:
+    def _job_begun(self, job: str) -> None:
         self._say(f"{job}: begun")
+        self._note(replace(self._jobs[job], started_at=_utc_now(), report=str(self.folder / job)))
 
-    def _say_ended(self, job: str, ran: Ran) -> None:
+    def _job_ended(self, job: str, ran: Ran) -> None:
         self._say(f"{job}: {ran.unstarted or f'ended with exit status {ran.exit_status}'}")
         self._watch.job_ended(job, ran.exit_status, str(self.folder / job))
+        self._note(self._ended(self._jobs[job], ran))
+
+    def _note(self, job: JobEnded | JobOpen) -> None:
+        """Write into plan.json how far the job has come, for the case that nobody comes to write more."""
+        self._jobs[job.name] = job
+        with suppress(CannotGoOn):  # it is written once more, and then told
+            endings.publish(self._underway, self.folder)
 
     def _say(self, words: str) -> None:
         if self._common.progress.is_terminal:
             with suppress(OSError):  # that the terminal went away is no reason to end a run
                 self._common.progress.print(Text(printable(words), "dim"), soft_wrap=True)
 
-    def _ended(self, job: Job, ran: Ran) -> JobEnded:
+    def _ended(self, job: JobEnded | JobOpen, ran: Ran) -> JobEnded:
         folder = self.folder / job.name
         summary = _summary(folder)
         status, trouble = ran.exit_status, ran.unstarted or _trouble(ran.said)
@@ -244,7 +208,7 @@ class _Night:
             status, trouble = _BROKEN, trouble or f"ended with exit status {status} and without a report"
         return JobEnded(
             job.name,
-            job.to,
+            job.destination,
             status,
             ran.started_at,
             ran.finished_at,
@@ -285,46 +249,17 @@ def _given(options: Options) -> dict[str, object]:
     return {name: value for name, value in said.items() if name not in _OF_THE_PLAN}
 
 
-def _options(job: Job, command: click.Command) -> dict[str, object]:
-    """What the job says, as far as it is for this command: a dry run moves no files."""
-    known = {each.name for each in command.params}
-    return {name: value for name, value in job.options.items() if name in known}
-
-
-def _flags(options: Mapping[str, object]) -> Iterator[str]:
-    for name, value in options.items():
-        option = f"--{name.replace('_', '-')}"
-        if value is True:
-            yield option
-        elif value is False:
-            yield from ("--no-notify",) if name == "notify" else ()
-        elif value is not None:
-            yield f"{option}={_text(value)}"
-
-
-def _text(value: object) -> str:
-    """A value of an option as it is written."""
-    if isinstance(value, Rate):
-        return f"{value.per_second:g}/{value.burst}"
-    if isinstance(value, TimeOfDay):
-        return value.isoformat("seconds")
-    return f"{value:f}" if isinstance(value, float) else str(value)
-
-
-def _fault(job: Job, error: Exception) -> Fault:
-    words = error.message if isinstance(error, click.ClickException) else str(error)
-    param = error.param if isinstance(error, click.BadParameter) else None
-    named = _ABOUT.search(words)
-    key = param.name if param else (named[1] or "to").replace("-", "_") if named else ""
-    return job.fault(key if key in {"to", *job.options} else "", words)
-
-
 def _environment(ledger: Location) -> dict[str, str]:
     """The jobs' environment: what it says of options was heard here, and who watches is told from here."""
     names = ("IMPORTER_POST_", "IMPORTER_CHECK_", "IMPORTER_CONFIG")
     told = {name: value for name, value in os.environ.items() if not name.startswith(names)}
     place = ledger.reveal() if isinstance(ledger, Address) else str(ledger)
-    return {**told, "IMPORTER_POST_LEDGER": place, "IMPORTER_CHECK_LEDGER": place}
+    return {
+        **told,
+        "IMPORTER_POST_LEDGER": place,
+        "IMPORTER_CHECK_LEDGER": place,
+        parent.VARIABLE: str(os.getpid()),
+    }
 
 
 def _summary(folder: Path) -> Summary | None:

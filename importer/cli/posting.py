@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from contextlib import ExitStack
-from dataclasses import replace
-from functools import partial
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,16 +16,20 @@ from importer.cli import watching
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing, user_and_host
 from importer.cli.watching import Watch, watched
 from importer.cluster import Cluster
+from importer.errors import ImporterError
 from importer.ledger import LEASE_SECONDS
 from importer.model import Duplicates
+from importer.plans import parent
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
 from importer.posts.signals import Interruption
-from importer.sandbox import REHEARSALS, Sandbox, rehearsal, stock
+from importer.sandbox import REHEARSALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from importer import pipeline
+    from importer.cli.examining import Wrong
+    from importer.sandbox import Sandbox
 
 T = TypeVar("T")
 
@@ -266,6 +269,7 @@ def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click han
     """  # noqa: D301 - click takes \b for text to be left as it is
     if options["plan"] is not None:
         return _planned(common, "check", options)
+    parent.follow(os.environ)
     with watched("check", options) as watch, ExitStack() as stack:
         _refuse_contradictions("check", options)
         target = _reached(common, options, stack) if options["ask"] else _judged(common, options)
@@ -308,6 +312,7 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
     """  # noqa: D301 - click takes \b for text to be left as it is
     if options["plan"] is not None:
         return _planned(common, "post", options)
+    parent.follow(os.environ)
     with watched("post", options) as watch, ExitStack() as stack:
         _refuse_contradictions("post", options)
         target = _reached(common, options, stack)
@@ -317,26 +322,63 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
 def _planned(common: Common, command: str, options: dict[str, Any]) -> int:
     from importer.cli import planned  # noqa: PLC0415 - --help needs none of it
 
-    return planned.run(common, command, options, partial(examine, common, command))
+    return planned.run(common, command, options, Judge(common, command))
 
 
-def examine(common: Common, command: str, options: dict[str, Any]) -> settings.DestinationSettings | None:
-    """Where a run with these options posts to; nothing is read or sent.
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Judges what a run of the command would be told to do; nothing is read or sent."""
 
-    Raises:
-        click.UsageError: the options contradict each other.
-        SetupError: the destination is not configured as it should be, or there is no such layout.
-    """
-    _refuse_contradictions(command, options)
-    if options["sandbox"] is None and (command == "post" or options["ask"]):
-        target: settings.DestinationSettings | None = _sent_to(common, options)
-    else:
-        target = _judged(common, options)
-    from importer.manifests import layouts  # noqa: PLC0415 - --help needs none of it
+    common: Common
+    command: str
 
-    _job(common, command, target, options)
-    layouts.load(options["layout"])
-    return target
+    def options(self, options: dict[str, Any]) -> list[Wrong]:
+        """What is wrong with the options, wherever the run posts to."""
+        from importer.manifests import layouts  # noqa: PLC0415 - --help needs none of it
+
+        wrong: list[Wrong] = []
+        with _collected(wrong):
+            _refuse_contradictions(self.command, options)
+        with _collected(wrong):
+            layouts.load(options["layout"])
+        return wrong
+
+    def target(self, options: dict[str, Any]) -> tuple[settings.DestinationSettings | None, list[Wrong]]:
+        """Where it posts to, None if that can't be told or needs no telling, and what is wrong with that."""
+        wrong: list[Wrong] = []
+        target = None
+        with _collected(wrong):
+            target = self._target(options)
+        if wrong:
+            return None, self._each_wrong(options)
+        with _collected(wrong):
+            _notify(target, options["notify"])
+        with _collected(wrong):
+            _fill_carrier(target, asked=options["fill_carrier"])
+        return target, wrong
+
+    def _target(self, options: dict[str, Any]) -> settings.DestinationSettings | None:
+        if options["sandbox"] is None and (self.command == "post" or options["ask"]):
+            return _sent_to(self.common, options)
+        return _judged(self.common, options)
+
+    def _each_wrong(self, options: dict[str, Any]) -> list[Wrong]:
+        """What is wrong with the destination, or with each of the options that override it."""
+        wrong: list[Wrong] = []
+        without = options | dict.fromkeys(_overrides(options))
+        for override in ({}, *({name: value} for name, value in _overrides(options).items())):
+            with _collected(wrong):
+                self._target(without | override)
+        return [*{str(error): error for error in wrong}.values()]
+
+
+@contextmanager
+def _collected(wrong: list[Wrong]) -> Iterator[None]:
+    """Put what is raised into ``wrong``."""
+    try:
+        yield
+    except (click.ClickException, ImporterError) as error:
+        wrong.append(error)
 
 
 def _judged(common: Common, options: dict[str, Any]) -> settings.DestinationSettings | None:
@@ -368,6 +410,8 @@ def _refuse_to_ask(options: dict[str, Any], kind: str) -> None:
 
 def _sandbox(common: Common, options: dict[str, Any]) -> tuple[Sandbox, settings.DestinationSettings]:
     """The sandbox, not started yet, and how to post to it but for its port."""
+    from importer.sandbox import Sandbox, rehearsal, stock  # noqa: PLC0415 - few ask for it
+
     target = settings.sandbox_destination(
         common.settings(), options["to"], "http://127.0.0.1", _overrides(options)
     )

@@ -1,17 +1,16 @@
 """What one API wants and means: a fulfillment → a request, an answer → its meaning. Pure, no I/O.
 
-A further API is one more module here, one more entry in ``_KINDS``, and its keys in settings.py.
+A further API is one more module here, one more entry in ``_KINDS``, and its keys in settings.py. It is
+imported where it is posted to.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Final, Protocol
 
-from importer.destinations.adm import Adm
-from importer.destinations.shoplazza import Shoplazza
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from importer.model import Fulfillment, Plan, Write
     from importer.settings import DestinationSettings
@@ -76,10 +75,10 @@ class Destination(Protocol):
 
 def make(settings: DestinationSettings) -> Destination:
     """The destination that the settings describe."""
-    return _KINDS[settings.kind](settings)
+    name = _KINDS[settings.kind]
+    made: Destination = getattr(importlib.import_module(f"{__name__}.{settings.kind}"), name)(settings)
+    return made
 
 
-_KINDS: Final[Mapping[str, Callable[[DestinationSettings], Destination]]] = {
-    "adm": Adm,
-    "shoplazza": Shoplazza,
-}
+_KINDS: Final[Mapping[str, str]] = {"adm": "Adm", "shoplazza": "Shoplazza"}
+"""The class of each kind, which is in the module of its name."""

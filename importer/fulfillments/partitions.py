@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer.findings import Findings, Mentions
-from importer.fulfillments import Rows
+from importer.fulfillments import NOBODY, Rows
 from importer.spilling import buckets_of
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Partitions:
         """
         table, mentions = self.rows.read(bucket), self.orders.read(bucket)
         mentioning = codes_of(mentions["row"])
-        torn = np.setdiff1d(mentioning, codes_of(table["row"]))
+        torn = _not_among(codes_of(table["row"]), np.unique(mentioning))
         if len(torn):
             table = pa.concat_tables([table, _nameless(torn, table.schema)])
             table = table.take(np.argsort(codes_of(table["row"]), kind="stable")).combine_chunks()
@@ -139,6 +139,12 @@ def found(pieces: Pieces, stretch: int) -> Findings:
     """The findings of a stretch that were put there."""
     table = pieces.read(stretch)
     return Findings(*(column.to_numpy() for column in table.columns))
+
+
+def _not_among(known: Codes, rows: Codes) -> Codes:
+    """Those of ``rows`` that are not ``known``, which are sorted."""
+    others: Mask = np.append(known, NOBODY)[np.searchsorted(known, rows)] != rows
+    return rows[others]
 
 
 def _nameless(rows: Codes, schema: pa.Schema) -> pa.Table:

@@ -2,7 +2,8 @@
 
 Rows are in buckets by their order, and are grouped bucket by bucket. What crosses orders is a tracking number
 alone: that several orders have it, or that a torn row names it and no order. So every parcel's number goes
-into a bucket of numbers, and what is found there goes back to the parcel. Parcels are known by the row that
+into a bucket of numbers, and what is found there goes back to the parcel; where a parcel may be of several
+orders, what each has in it goes there, and is put together there. Parcels are known by the row that
 they begin with until all are there; then they are numbered, and what was found of rows, parcels and findings
 is put in order, stretch by stretch of the rows.
 """
@@ -21,7 +22,8 @@ import pyarrow.compute as pc
 from importer.findings import Findings, number_of
 from importer.fulfillments import NOBODY, SCOPES, Scope, group
 from importer.fulfillments.partitions import FINDINGS, codes_of, found, mask_of, put
-from importer.fulfillments.spilled import Spilled, first_places
+from importer.fulfillments.shares import SHARES, Links, put_together
+from importer.fulfillments.spilled import Spilled, beginnings, first_places
 from importer.spilling import buckets_of
 
 if TYPE_CHECKING:
@@ -44,11 +46,12 @@ _PARCELS: Final = pa.schema(
         ("filled", pa.bool_()),
         ("partial", pa.bool_()),
         ("notify", pa.bool_()),
-        ("name", pa.string()),
         ("told", pa.string()),
+        ("name", pa.string()),
     ]
 )
 _NUMBERS: Final = pa.schema([("number", pa.string()), ("first", pa.int64())])
+_OF_PARCELS: Final = pa.schema([("share", pa.int64()), ("parcel", pa.int64())])
 _HINTS: Final = pa.schema([("first", pa.int64()), ("shared", pa.bool_()), ("torn", pa.int64())])
 _TOO_LARGE, _SHARED = map(number_of, ("quantity-too-large", "tracking-number-on-several-orders"))
 
@@ -56,19 +59,28 @@ _TOO_LARGE, _SHARED = map(number_of, ("quantity-too-large", "tracking-number-on-
 def group_piecewise(partitions: Partitions, options: Options, each: Each = map) -> Spilled:
     """Group the rows; every good row ends in a fulfillment.
 
-    The destination must not take one fulfillment for several orders. ``each`` may have the buckets grouped
-    elsewhere, side by side.
+    ``each`` may have the buckets grouped elsewhere, side by side.
 
     Raises:
         CannotGoOn: there is no room for what comes of it.
     """
-    alone = replace(options, all_or_nothing=False, partial=options.partial and not options.all_or_nothing)
-    judged = _Judged.of(partitions.room)
+    several = options.several_orders
+    alone = replace(
+        options,
+        several_orders=False,
+        all_or_nothing=False,
+        partial=options.partial and not options.all_or_nothing,
+    )
+    judged = _Judged.of(partitions.room, several_orders=several)
+    links = Links(partitions.room, partitions.buckets, len(partitions))
     buckets = map(partitions.read, range(partitions.buckets))
-    for found_there in each(partial(_grouped, options=alone), buckets):
+    for found_there in each(partial(_grouped, options=alone, several_orders=several), buckets):
         _keep(found_there, partitions, judged)
     for bucket in range(partitions.buckets):
-        _compare_numbers(partitions, bucket, judged)
+        numbers = judged.numbers.read(bucket)
+        if several:
+            numbers = _put_together(numbers, partitions, judged, links, bucket)
+        _compare_numbers(numbers, partitions, bucket, judged)
     parcels = _Parcels(partitions, alone)
     for stretch in partitions.stretches:
         parcels.add(judged, stretch)
@@ -76,7 +88,7 @@ def group_piecewise(partitions: Partitions, options: Options, each: Each = map) 
     for stretch in partitions.stretches:
         rows.add(judged, stretch)
     judged.drop()
-    return _joined(partitions, options, alone, parcels, rows)
+    return _joined(partitions, options, alone, parcels, rows, links)
 
 
 class Each(Protocol):
@@ -91,49 +103,64 @@ class _Judged:
     """What is found bucket by bucket: of ``rows``, parcels and findings, by the stretch of a row.
 
     A parcel's is the row that it begins with, which is also how it is known. ``numbers`` are the parcels'
-    tracking numbers, in buckets, and ``hints`` what is found there: which numbers several orders have, and
-    the first row that has the number and no order.
+    tracking numbers, in buckets, or what each order has in a parcel; and ``hints`` what is found there:
+    which numbers several orders have, and the first row that has the number and no order. ``shares`` say of
+    the row that what an order has in a parcel begins with, which parcel that is.
     """
 
     rows: Pieces
     parcels: Pieces
     numbers: Pieces
     hints: Pieces
+    shares: Pieces
     findings: Pieces
     warnings: Pieces
 
     @classmethod
-    def of(cls, room: Room) -> _Judged:
-        schemas = (_JUDGED, _PARCELS, _NUMBERS, _HINTS, FINDINGS, FINDINGS)
+    def of(cls, room: Room, *, several_orders: bool) -> _Judged:
+        numbers = SHARES if several_orders else _NUMBERS
+        schemas = (_JUDGED, _PARCELS, numbers, _HINTS, _OF_PARCELS, FINDINGS, FINDINGS)
         return cls(*map(room.pieces, schemas))
 
     def drop(self) -> None:
         """Give back the room of all that was put in order."""
-        for pieces in (self.rows, self.parcels, self.numbers, self.hints, self.findings, self.warnings):
+        for pieces in (self.rows, self.parcels, self.numbers, self.hints, self.shares):
             pieces.drop()
+        self.findings.drop()
+        self.warnings.drop()
 
 
 @dataclass(frozen=True, slots=True)
 class _Bucket:
-    """What is found in a bucket: columns of its rows, of its parcels and their numbers, and findings."""
+    """What is found in a bucket: columns of its rows, of its parcels and their numbers, and findings.
+
+    Where parcels may be of several orders, there is nothing of parcels, and ``numbers`` has their shares.
+    """
 
     rows: list[Any]
     parcels: list[Any]
-    numbers: Any
+    numbers: list[Any]
     findings: Findings
     warnings: Findings
 
 
-def _grouped(bucket: tuple[Codes, Rows], options: Options) -> _Bucket:
+def _grouped(bucket: tuple[Codes, Rows], options: Options, *, several_orders: bool) -> _Bucket:
     """Group the orders of a bucket."""
     numbers, rows = bucket
     grouped = group(rows, options)
     first = numbers[first_places(grouped.of_row, len(grouped))]
     mine = np.flatnonzero(grouped.of_row >= 0)
+    number = grouped.numbers.take(pa.array(grouped.parts.number))
+    known = [first, *_columns(grouped, numbers)]
+    if several_orders:
+        orders = grouped.orders.take(pa.array(grouped.parts.order))
+        parcels, of_numbers = [], [number, *known, orders, beginnings(numbers, rows, grouped)]
+    else:
+        parcels, of_numbers = [*known, grouped.names()], [number, first]
     return _Bucket(
         rows=[numbers[mine], first[grouped.of_row[mine]], grouped.bad[mine], grouped.repeats[mine]],
-        parcels=[first, *_columns(grouped, numbers)],
-        numbers=grouped.numbers.take(pa.array(grouped.parts.number)),
+        parcels=parcels,
+        numbers=of_numbers,
         findings=_of_run(grouped.findings, numbers),
         # a bucket does not know of the numbers of all orders
         warnings=_of_run(_but(grouped.warnings, _SHARED), numbers),
@@ -141,25 +168,24 @@ def _grouped(bucket: tuple[Codes, Rows], options: Options) -> _Bucket:
 
 
 def _keep(bucket: _Bucket, partitions: Partitions, judged: _Judged) -> None:
-    stretch, first = partitions.room.stretch, bucket.parcels[0]
+    stretch = partitions.room.stretch
     judged.rows.scatter(bucket.rows[0] // stretch, bucket.rows)
-    judged.parcels.scatter(first // stretch, bucket.parcels)
-    judged.numbers.scatter(buckets_of(bucket.numbers, partitions.buckets), [bucket.numbers, first])
+    if bucket.parcels:
+        judged.parcels.scatter(bucket.parcels[0] // stretch, bucket.parcels)
+    judged.numbers.scatter(buckets_of(bucket.numbers[0], partitions.buckets), bucket.numbers)
     put(judged.findings, bucket.findings)
     put(judged.warnings, bucket.warnings)
 
 
 def _columns(grouped: Grouped, numbers: Codes) -> list[Any]:
     """What is known of each parcel."""
-    told = pa.nulls(len(grouped), pa.string()) if grouped.said.told is None else grouped.said.told
     return [
         np.append(numbers, NOBODY)[grouped.held_by],
         grouped.scope,
         grouped.filled,
         grouped.partial,
         grouped.said.notify,
-        grouped.names(),
-        told,
+        pa.nulls(len(grouped), pa.string()) if grouped.said.told is None else grouped.said.told,
     ]
 
 
@@ -179,9 +205,20 @@ def _of_run(findings: Findings, numbers: Codes) -> Findings:
     return Findings(numbers[findings.rows], findings.columns, findings.codes, details)
 
 
-def _compare_numbers(partitions: Partitions, bucket: int, judged: _Judged) -> None:
+def _put_together(
+    shares: pa.Table, partitions: Partitions, judged: _Judged, links: Links, bucket: int
+) -> pa.Table:
+    """Make parcels of what orders have of a bucket's numbers; returns each number with its one parcel."""
+    stretch = partitions.room.stretch
+    parcels = put_together(shares, len(partitions), links, bucket)
+    judged.parcels.scatter(parcels.columns[0] // stretch, parcels.columns)
+    judged.shares.scatter(parcels.share // stretch, [parcels.share, parcels.parcel])
+    return pa.table([parcels.numbers, parcels.columns[0]], schema=_NUMBERS)
+
+
+def _compare_numbers(parcels: pa.Table, partitions: Partitions, bucket: int, judged: _Judged) -> None:
     """Find the numbers of a bucket that several orders have, or a row that names no order."""
-    parcels, torn = judged.numbers.read(bucket), partitions.numbers.read(bucket)
+    torn = partitions.numbers.read(bucket)
     encoded = parcels["number"].combine_chunks().dictionary_encode()
     code = encoded.indices.to_numpy()
     meant = pc.index_in(torn["text"], value_set=encoded.dictionary).fill_null(NOBODY).to_numpy()
@@ -220,6 +257,8 @@ class _Parcels:
         table = table.take(pa.array(np.argsort(codes_of(table["first"]), kind="stable")))
         first = codes_of(table["first"])
         self.of_row[first] = np.arange(self.count, self.count + len(first))
+        shares = judged.shares.read(stretch)
+        self.of_row[codes_of(shares["share"])] = self.of_row[codes_of(shares["parcel"])]
         self.count += len(first)
         held_by, scope = codes_of(table["held_by"]).copy(), table["scope"].to_numpy().copy()
         filled, shared = mask_of(table["filled"]), np.zeros(len(first), dtype=bool)
@@ -321,7 +360,7 @@ class _Found:
 
 
 def _joined(
-    partitions: Partitions, options: Options, alone: Options, parcels: _Parcels, rows: _Rows
+    partitions: Partitions, options: Options, alone: Options, parcels: _Parcels, rows: _Rows, links: Links
 ) -> Spilled:
     findings, warnings = rows.found()
     held_by, scope = parcels.held_by.column(), parcels.scope.column()
@@ -344,6 +383,7 @@ def _joined(
         _names=parcels.names(),
         _partitions=partitions,
         _options=alone,
+        _links=links,
     )
 
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from importer.findings import Findings
-    from importer.fulfillments import Codes, Mask, Options
+    from importer.fulfillments import Codes, Grouped, Mask, Options, Rows
     from importer.fulfillments.partitions import Partitions
+    from importer.fulfillments.shares import Links
     from importer.spilling import Pieces
 
 _WINDOW = 4096
@@ -33,7 +34,6 @@ _BODIES: Final = [
     ("number", pa.string()),
     ("skus", pa.list_(pa.string())),
     ("quantities", pa.list_(pa.int64())),
-    ("partial", pa.bool_()),
     ("notify", pa.bool_()),
     *((name, pa.string()) for name in MANY_SAID),
 ]
@@ -61,6 +61,7 @@ class Spilled:
     _names: pa.Array[Any]
     _partitions: Partitions
     _options: Options
+    _links: Links
     _bodies: list[Pieces] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -80,7 +81,7 @@ class Spilled:
     @property
     def shares(self) -> Codes:
         """How many orders each fulfillment is of."""
-        return np.broadcast_to(np.int64(1), len(self))
+        return self._links.shares(self.of_row, len(self))
 
     def mails(self, chosen: Mask) -> int:
         """How many of the chosen fulfillments' customers are to be mailed."""
@@ -109,14 +110,14 @@ class Spilled:
     def by_order(self, chosen: Mask, begin: float = 0.0) -> Iterator[list[Fulfillment]]:
         """The chosen fulfillments in lists that may be posted side by side; within one, in manifest order.
 
-        A list has the fulfillments of one order; they must be filled. The first list is of the stretch of
-        rows after this share of all, from 0 to 1; those before it come last.
+        A list has the fulfillments of one order, or of several that share parcels; they must be filled. The
+        first list is of the stretch of rows after this share of all, from 0 to 1; those before it come last.
 
         Raises:
             CannotGoOn: there is no room for what is posted.
         """
         if not self._bodies:
-            self._bodies.append(_bodies(self._partitions, self._options))
+            self._bodies.append(_bodies(self._partitions, self._options, self._links.queues()))
         stretches = self._partitions.stretches
         first = int(begin * len(stretches))
         return self._queues(chosen, (*stretches[first:], *stretches[:first]))
@@ -124,42 +125,57 @@ class Spilled:
     def _queues(self, chosen: Mask, stretches: Iterable[int]) -> Iterator[list[Fulfillment]]:
         for stretch in stretches:
             table = self._bodies[0].read(stretch)
-            queues, index = codes_of(table["queue"]), self.of_row[codes_of(table["first"])]
-            picked = np.flatnonzero(chosen[index])
-            picked = picked[np.lexsort((index[picked], queues[picked]))]
+            first = codes_of(table["first"])
+            queues, index = codes_of(table["queue"]), self.of_row[first]
+            has_lines = codes_of(pc.list_value_length(table["skus"])) > 0
+            picked = np.flatnonzero(chosen[index] & has_lines)
+            picked = picked[np.lexsort((first[picked], index[picked], queues[picked]))]
             self.let_go()
-            parcels = zip(queues[picked].tolist(), _made(table, index, picked), strict=True)
-            for _, queue in groupby(parcels, key=lambda one: one[0]):
-                yield [parcel for _, parcel in queue]
+            for _, shares in groupby(self._shares(table, index, picked), key=lambda share: share["queue"]):
+                yield [_made(group) for _, group in groupby(shares, key=lambda share: share["index"])]
+
+    def _shares(self, table: pa.Table, index: Codes, picked: Codes) -> Iterator[dict[str, Any]]:
+        """What is posted of each order in each parcel: the columns of _BODIES, and the parcel's own."""
+        for start in range(0, len(picked), _WINDOW):
+            some = picked[start : start + _WINDOW]
+            partial = self.partial[index[some]].tolist()
+            shares = table.take(pa.array(some)).to_pylist()
+            for share, at, part in zip(shares, index[some].tolist(), partial, strict=True):
+                yield {**share, "index": at, "partial": part}
 
 
-def _made(table: pa.Table, index: Codes, picked: Codes) -> Iterator[Fulfillment]:
-    for start in range(0, len(picked), _WINDOW):
-        some = picked[start : start + _WINDOW]
-        for at, row in zip(index[some].tolist(), table.take(some).to_pylist(), strict=True):
-            lines = zip(row["skus"], row["quantities"], strict=True)
-            items = tuple(LineItem(sku, quantity) for sku, quantity in lines if sku and quantity)
-            said = {name: row[name] for name in MANY_SAID if name != MAIL_ALONE}
-            yield Fulfillment(
-                at,
-                "" if row[MAIL_ALONE] else row["number"],
-                (OrderPart(row["order"], items),),
-                partial=row["partial"],
-                notify=row["notify"],
-                **said,
-            )
+def _made(shares: Iterable[dict[str, Any]]) -> Fulfillment:
+    first, *others = shares
+    said = {name: first[name] for name in MANY_SAID if name != MAIL_ALONE}
+    return Fulfillment(
+        first["index"],
+        "" if first[MAIL_ALONE] else first["number"],
+        tuple(OrderPart(share["order"], _items(share)) for share in (first, *others)),
+        partial=first["partial"],
+        notify=first["notify"],
+        **said,
+    )
 
 
-def _bodies(partitions: Partitions, options: Options) -> Pieces:
-    """What is posted of every parcel, by the stretch of the row that its order begins with."""
+def _items(share: dict[str, Any]) -> tuple[LineItem, ...]:
+    lines = zip(share["skus"], share["quantities"], strict=True)
+    return tuple(LineItem(sku, quantity) for sku, quantity in lines if sku and quantity)
+
+
+def _bodies(partitions: Partitions, options: Options, linked: Codes | None) -> Pieces:
+    """What is posted of every order in every parcel, by the stretch of the row that its queue begins with.
+
+    That is the row that its order begins with, or what ``linked`` has instead.
+    """
     room = partitions.room
     bodies = room.pieces(pa.schema(_BODIES))
     for bucket in range(partitions.buckets):
         numbers, rows = partitions.read(bucket)
         grouped = group(rows, options)
         every = np.arange(len(grouped))
-        places = pc.index_in(rows.order_id, value_set=grouped.orders).fill_null(NOBODY).to_numpy()
-        queue = numbers[first_places(places, len(grouped.orders))][grouped.parts.order]
+        queue = beginnings(numbers, rows, grouped)
+        if linked is not None:
+            queue = linked[queue]
         starts = pa.array(grouped.lines.start, pa.int32())
         columns = [
             queue,
@@ -168,12 +184,17 @@ def _bodies(partitions: Partitions, options: Options) -> Pieces:
             grouped.numbers.take(pa.array(grouped.parts.number)),
             pa.ListArray.from_arrays(starts, grouped.skus.take(pa.array(grouped.lines.sku))),
             pa.ListArray.from_arrays(starts, pa.array(grouped.lines.quantity)),
-            grouped.partial,
             grouped.said.notify,
             *(grouped.said.texts_of(name, every) for name in MANY_SAID),
         ]
         bodies.scatter(queue // room.stretch, columns)
     return bodies
+
+
+def beginnings(numbers: Codes, rows: Rows, grouped: Grouped) -> Codes:
+    """For each parcel the row that its order begins with; ``numbers`` are those of the rows in the run."""
+    places = pc.index_in(rows.order_id, value_set=grouped.orders).fill_null(NOBODY).to_numpy()
+    return numbers[first_places(places, len(grouped.orders))][grouped.parts.order]
 
 
 def first_places(codes: Codes, count: int) -> Codes:

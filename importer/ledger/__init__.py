@@ -3,16 +3,16 @@
 ``states`` says which state may follow which, as a table; ``tables`` are those of the database, and ``schema``
 makes them. ``store`` keeps fulfillments and runs in them, ``history`` what became known of each fulfillment,
 ``interchanges`` what EDI needs to have remembered; ``writer`` makes changes durable, many with one commit,
-each a ``promise`` until then. A ledger is at one of the ``places``: a file (``sqlite``), where a ``lock`` lets
-one run at a time post to a destination, or a server (``postgresql``), where runs share the work, each with a
-lease (``leases``), at one rate (``paces``). ``copying`` is for moving from one to the other, ``pruning`` for
-what need not be remembered for ever, and ``ledger`` is what callers see of it all, with the values in
-``known``.
+each a ``promise`` until then. A ledger is at one of the ``places``: a file (``sqlite``), where a ``lock``
+lets one run at a time post to a destination, or a server (``postgresql``), where runs share the work, each
+with a lease (``leases``), at one rate (``paces``). ``copying`` is for moving from one to the other,
+``pruning`` for what need not be remembered for ever, and ``ledger`` is what callers see of it all, with the
+values in ``known``.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from importer import later
 from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.places import Address, Location, location
 from importer.ledger.promise import Promise
@@ -61,9 +61,5 @@ __all__ = [
     "verdict",
 ]
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module hands over whatever it is asked for
-    """What needs SQLAlchemy, imported when it is asked for: a dry run without a ledger never does."""
-    if name in {"Ledger", "exists", "obstacle", "utc_now"}:
-        return getattr(importlib.import_module("importer.ledger.ledger"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# they need SQLAlchemy: a dry run without a ledger never does
+__getattr__ = later.names(__name__, dict.fromkeys(("Ledger", "exists", "obstacle", "utc_now"), "ledger"))

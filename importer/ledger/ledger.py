@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -373,12 +373,7 @@ class Ledger:
                 return refusal
             return copying.copy(connection, source, self._place.plainly)
 
-        with ExitStack() as stack:
-            known = self.destinations()
-            for destination in known:
-                stack.enter_context(self.lock(destination))
-            if isinstance(self._place, File):  # the destination of a first run is in no table yet
-                stack.enter_context(no_run(self._place, known))
+        with self._alone():
             done: Promise[dict[str, int]] = reading.submit(hand_over)
             return done.result()
 
@@ -401,9 +396,7 @@ class Ledger:
             CannotGoOn: the ledger can't be written, or it is read-only.
         """
         writer, then = self._writing(), text_of(before)
-        with ExitStack() as stack:
-            for destination in self.destinations():
-                stack.enter_context(self.lock(destination))
+        with self._alone():
             self._expect_nobody()
             gone, after = 0, 0
             while portion := writer.submit(partial(pruning.delete_events, before=then, after=after)).result():
@@ -490,6 +483,21 @@ class Ledger:
             CannotGoOn: the ledger can't be read.
         """
         return self._read(checkup.examine)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep runs with this ledger on this host from posting.
+
+        Raises:
+            RunInProgress: one is posting.
+        """
+        with ExitStack() as stack:
+            known = self.destinations()
+            for destination in known:
+                stack.enter_context(self.lock(destination))
+            if isinstance(self._place, File):  # the destination of a first run is in no table yet
+                stack.enter_context(no_run(self._place, known))
+            yield
 
     def _expect_nobody(self) -> None:
         if self.shared and (runs := self._read(leases.alive)):

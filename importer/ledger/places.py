@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _SCHEMES: Final = ("postgresql", "postgres")
 _BEGINNINGS: Final = tuple(f"{scheme}://" for scheme in _SCHEMES)
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")  # a Path has turned "://" into ":/"
+_KEYWORDS: Final = re.compile(
+    r"(host|hostaddr|port|dbname|user|password|passfile|service|sslmode|options|application_name)\s*=",
+    re.ASCII,
+)  # what libpq's other form of a connection string begins with; a file of that name is ./host=...
 _AROUND: Final = " \t\r\n'\"`"
 _USER: Final = re.compile(r"(?<=://)([^:@/?]*):.+@")  # up to the last @, which a password may have, too
 _PAIR: Final = re.compile(r"(?<=[?&])([^=&]*)=[^&]*")
@@ -71,7 +75,8 @@ def location(text: str | Location) -> Location:
     """Return the path or the address that ``text`` is.
 
     Raises:
-        SetupError: it is an address of something else than PostgreSQL, or has anything around it.
+        SetupError: it is an address of something else than PostgreSQL, has anything around it, or is written
+            as libpq's keywords and values.
     """
     if isinstance(text, Address):
         return text
@@ -80,6 +85,8 @@ def location(text: str | Location) -> Location:
         return Address(text)
     found = _SCHEME.match(written.strip(_AROUND))
     if found is None and "://" not in written:
+        if _KEYWORDS.match(written.strip(_AROUND)):
+            raise SetupError(_NO_PAIRS)
         return Path(text)
     if found is None or (found[1] in _SCHEMES and not written.startswith(found[1])):
         raise SetupError(
@@ -90,6 +97,13 @@ def location(text: str | Location) -> Location:
         f"ledger: found an address that begins with {found[1]}://, expected the path of a file, or "
         "postgresql://user@host/database"
     )
+
+
+_NO_PAIRS: Final = (
+    "ledger: found a connection string of keywords and values, expected an address that begins with "
+    "postgresql://; write postgresql://USER@HOST:PORT/DBNAME, and what else there is behind it as "
+    "?KEYWORD=VALUE&KEYWORD=VALUE: as a new file it would have all sent again"
+)
 
 
 class Guard(Protocol):

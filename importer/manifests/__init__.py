@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from importer.cells import unguarded
 from importer.errors import ManifestError
-from importer.manifests import adapting, delimited, encodings, layouts, nodata, recognition, workbook
-from importer.manifests.edi import manifest as edi
+from importer.manifests import adapting, delimited, encodings, layouts, nodata, recognition
+from importer.manifests.edi import standards
 from schemas.manifest import COLUMNS
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from importer.manifests import workbook
+    from importer.manifests.edi import manifest as edi
     from importer.manifests.sources import Source
 
     Text: TypeAlias = pa.Array[Any]
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 DELIMITED = "delimited"
 _ZEROS_LOST, _GUESSED = "leading-zeros-lost", "encoding-guessed"
 _BOM = "\ufeff"
+_PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # zip, and what Microsoft had before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +140,10 @@ def survey(
     Raises:
         ManifestError: the file is no manifest; the message says where, what was found and what to do.
     """
-    standard = edi.standard_of(source)
+    standard = standards.standard_of(source)
     if standard is not None:
         return _of_edi(source, standard, layout)
-    kind = workbook.format_of(source)
+    kind = _workbook_format(source)
     opened = (
         _open_workbook(source, kind, layout, needed, sheet)
         if kind
@@ -195,7 +198,9 @@ def blocks(manifest: Manifest) -> Iterator[Block]:
             yield block
 
 
-def _of_edi(source: Source, standard: edi.Standard, layout: layouts.Layout) -> Manifest:
+def _of_edi(source: Source, standard: standards.Standard, layout: layouts.Layout) -> Manifest:
+    from importer.manifests.edi import manifest as edi  # noqa: PLC0415 - few manifests are EDI
+
     if layout.detect:
         layout = layouts.load("edi")
     found = edi.survey(source, standard, layout.edi)
@@ -213,6 +218,8 @@ def _of_edi(source: Source, standard: edi.Standard, layout: layouts.Layout) -> M
 
 
 def _edi_blocks(found: edi.Found) -> Iterator[Block]:
+    from importer.manifests.edi import manifest as edi  # noqa: PLC0415 - the same
+
     for records, rows, short in edi.read(found):
         cells = records.columns
         values = {column: cells[at] for at, column in enumerate(edi.COLUMNS) if column in COLUMNS}
@@ -226,18 +233,33 @@ def _open_delimited(
     text = delimited.head(encodings.utf8_chunks(source, encoded))
     form = delimited.detect(text, layout, needed)
     above = "\n".join(text.splitlines()[: form.offset + form.header_row - 1])
-    if len(form.headers) > workbook.MAX_COLUMNS:
+    if len(form.headers) > delimited.MAX_COLUMNS:
         raise ManifestError(
             f"{source.name}, row {form.header_row}: the header has {len(form.headers):,} columns, expected "
-            f"at most {workbook.MAX_COLUMNS:,}; delete those that are not needed"
+            f"at most {delimited.MAX_COLUMNS:,}; delete those that are not needed"
         )
     delimited.check_header(encodings.utf8_chunks(source, encoded), form, source.name)
     return _Opened(encoded, form, above, f"{source.name}, row {form.header_row}")
 
 
+def _workbook_format(source: Source) -> str:
+    """Its format where it is a workbook, else ""."""
+    try:
+        with source.path.open("rb") as file:
+            if not file.read(len(max(_PACKED, key=len))).startswith(_PACKED):
+                return ""
+    except OSError as error:
+        raise ManifestError(f"{source.name}: can't be read: {error.strerror or error}") from error
+    from importer.manifests import workbook  # noqa: PLC0415 - many runs read none
+
+    return workbook.format_of(source)
+
+
 def _open_workbook(
     source: Source, kind: str, layout: layouts.Layout, needed: Sequence[str], sheet: str | None
 ) -> _Opened:
+    from importer.manifests import workbook  # noqa: PLC0415 - as above
+
     found = workbook.survey(source, kind, layout, needed, sheet)
     where = f"{source.name}, sheet {found.sheet.name}, row {found.form.header_row}"
     return _Opened(found.encoded, found.form, found.above, where, kind, found.sheet)
@@ -250,6 +272,8 @@ def _records(manifest: Manifest) -> Iterator[tuple[delimited.Records, dict[int, 
         for records in delimited.read(chunks, manifest.form, manifest.name):
             yield records, {}
         return
+    from importer.manifests import workbook  # noqa: PLC0415 - as above
+
     places = {column: manifest.kept[at] for column, at in manifest.columns.items()}
     names = frozenset(places[column] for column in workbook.NAMES if column in places)
     reading = workbook.Reading(names, places.get("quantity"))
@@ -296,10 +320,14 @@ def _block(
     }
     values = adapter.values(filled.cells)
     if manifest.encoded.is_guessed:
-        doubts |= {
-            (_GUESSED, column): _is_odd(values[column]) for column in workbook.NAMES if column in values
-        }
+        doubts |= _guessed(values)
     return Block(cells, rows, misfits, passed_over, header_rows, values, doubts, filled.rows)
+
+
+def _guessed(values: Mapping[str, Text]) -> dict[tuple[str, str], Mask]:
+    from importer.manifests.workbook import NAMES  # noqa: PLC0415 - as above
+
+    return {(_GUESSED, column): _is_odd(values[column]) for column in NAMES if column in values}
 
 
 def _headers(records: delimited.Records, manifest: Manifest) -> Mask:

@@ -35,6 +35,7 @@ pa.enable_signal_handlers(False)  # noqa: FBT003 - it takes no keyword
 
 DELIMITERS = (",", ";", "\t", "|")
 HEADER_SEARCHED = layouts.HEADER_SEARCHED
+MAX_COLUMNS = 1_000  # of a file, or of a sheet of a workbook
 _HEAD_CHARACTERS = 262_144
 _ROW_BY_ROW_BYTES = 256 * 1024
 _RECORD_LIMIT = 64 * 1024 * 1024

@@ -57,7 +57,7 @@ _DATA = re.compile(DATA)
 def fold(header: str) -> str:
     """A header without case, accents, spaces and punctuation: ``Order #`` and ``ORDER`` are one."""
     text = unicodedata.normalize("NFKD", header).casefold().translate(_STROKES)
-    return "".join(character for character in text if character.isalnum())
+    return "".join(filter(str.isalnum, text))
 
 
 _STROKES = str.maketrans("łøđı", "lodi")  # letters that NFKD does not take apart
@@ -187,7 +187,8 @@ def _known(name: str, where: str) -> str:
     raise SetupError(f"{where}{name}: unknown{guess}; known are {', '.join(names())}, or name a .toml file")
 
 
-def _files() -> dict[str, Traversable]:
+@cache
+def _files() -> Mapping[str, Traversable]:
     folder = resources.files("schemas").joinpath("layouts")
     return {
         entry.name.removesuffix(".toml"): entry for entry in folder.iterdir() if entry.name.endswith(".toml")
@@ -427,7 +428,7 @@ def _parse(text: str, where: str) -> Layout:
         fill_down=_fill_down(document, where),
         fill_down_within=_within(document, where),
         void=_void(document, where),
-        edi=partners.parse(document.get("edi", {}), f"layout {where}"),
+        edi=partners.parse(document["edi"], f"layout {where}") if "edi" in document else Partners(),
     )
 
 

@@ -1,4 +1,4 @@
-"""What came of a plan: a line for each job, one exit status for all."""
+"""What came of a plan: a line for each job, one exit status for all; and how far it has come until then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importer.model import STATUSES
 from importer.report.files import finish, sync, unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -58,6 +58,58 @@ class JobEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class JobOpen:
+    """A job that has not ended; ``started_at``, in UTC, is None and ``report`` "" while it is not begun."""
+
+    name: str
+    destination: str
+    started_at: datetime | None = None
+    report: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in plan.json: what is not known yet is null."""
+        return {
+            "name": self.name,
+            "destination": self.destination,
+            "exit_status": None,
+            "trouble": "",
+            "run_id": "",
+            "rows": None,
+            "fulfillments": None,
+            "stopped_because": "",
+            "started_at": self.started_at and _time(self.started_at),
+            "finished_at": None,
+            "report": self.report,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PlanUnderway:
+    """A run of a plan that has not come to its end; its fields are as those of ``PlanEnded``."""
+
+    plan_id: str
+    command: str
+    plan: str
+    jobs: tuple[JobEnded | JobOpen, ...]
+    started_at: datetime
+    report: str
+
+    @property
+    def left(self) -> str:
+        """What there is all the same where plan.json can't be written."""
+        return "nothing was read or sent; let this user write there, make room, or name another --report"
+
+    def as_json(self) -> str:
+        """One JSON object, as of a plan that has ended, but for what is not known yet, which is null."""
+        return _document(self, None, None, None)
+
+    def ended(self, jobs: tuple[JobEnded, ...], finished_at: datetime, exit_status: int) -> PlanEnded:
+        """The same run when it has come to its end."""
+        beginning = (self.plan_id, self.command, self.plan, jobs, self.started_at)
+        return PlanEnded(*beginning, finished_at, exit_status, self.report)
+
+
+@dataclass(frozen=True, slots=True)
 class PlanEnded:
     """A whole run of a plan; times are UTC. ``report`` is its folder, in which each job has its own."""
 
@@ -71,35 +123,23 @@ class PlanEnded:
     report: str
 
     @property
+    def left(self) -> str:
+        """What there is all the same where plan.json can't be written."""
+        return "the reports of its jobs are in it"
+
+    @property
     def seconds(self) -> float:
         """How long it took."""
         return round((self.finished_at - self.started_at).total_seconds(), 3)
 
     def as_json(self) -> str:
         """One JSON object, indented, in ASCII."""
-        document = {
-            "plan_id": self.plan_id,
-            "command": self.command,
-            "plan": self.plan,
-            "jobs": [job.as_json() for job in self.jobs],
-            "rows": self._total("rows"),
-            "fulfillments": self._total("fulfillments"),
-            "started_at": _time(self.started_at),
-            "finished_at": _time(self.finished_at),
-            "seconds": self.seconds,
-            "exit_status": self.exit_status,
-            "report": self.report,
-        }
-        return json.dumps(document, indent=2)
+        return _document(self, self.finished_at, self.seconds, self.exit_status)
 
     @property
     def rows(self) -> dict[str, int]:
         """Rows by status, of all jobs."""
-        return self._total("rows")
-
-    def _total(self, what: str) -> dict[str, int]:
-        counts = [getattr(job.summary, what) for job in self.jobs if job.summary]
-        return {name: sum(count[name] for count in counts) for name in (*map(str, STATUSES), "total")}
+        return _total(self.jobs, "rows")
 
 
 def most_serious(statuses: Iterable[int]) -> int:
@@ -107,7 +147,7 @@ def most_serious(statuses: Iterable[int]) -> int:
     return min(statuses, key=MOST_SERIOUS_FIRST.index, default=0)
 
 
-def publish(ended: PlanEnded, folder: Path) -> None:
+def publish(plan: PlanEnded | PlanUnderway, folder: Path) -> None:
     """Write plan.json, whole or not at all.
 
     Raises:
@@ -117,14 +157,41 @@ def publish(ended: PlanEnded, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with unfinished(path).open("w", encoding="utf-8") as file:
-            file.write(ended.as_json() + "\n")
+            file.write(plan.as_json() + "\n")
             sync(file)
         finish(path)
     except OSError as error:
         raise CannotGoOn(
-            f"the plan's summary can't be written to {folder}: {error.strerror or error}; "
-            "the reports of its jobs are in it"
+            f"the plan's summary can't be written to {folder}: {error.strerror or error}; {plan.left}"
         ) from error
+
+
+def _document(
+    plan: PlanEnded | PlanUnderway,
+    finished_at: datetime | None,
+    seconds: float | None,
+    exit_status: int | None,
+) -> str:
+    document = {
+        "plan_id": plan.plan_id,
+        "command": plan.command,
+        "plan": plan.plan,
+        "jobs": [job.as_json() for job in plan.jobs],
+        "rows": _total(plan.jobs, "rows"),
+        "fulfillments": _total(plan.jobs, "fulfillments"),
+        "started_at": _time(plan.started_at),
+        "finished_at": finished_at and _time(finished_at),
+        "seconds": seconds,
+        "exit_status": exit_status,
+        "report": plan.report,
+    }
+    return json.dumps(document, indent=2)
+
+
+def _total(jobs: Sequence[JobEnded | JobOpen], what: str) -> dict[str, int]:
+    summaries = [job.summary for job in jobs if isinstance(job, JobEnded) and job.summary]
+    counts = [getattr(summary, what) for summary in summaries]
+    return {name: sum(count[name] for count in counts) for name in (*map(str, STATUSES), "total")}
 
 
 def _time(at: datetime) -> str:

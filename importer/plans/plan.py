@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from importer.errors import SetupError
+from importer.ledger import location
 from importer.manifests.remote import is_url
 
 if TYPE_CHECKING:
@@ -43,11 +44,15 @@ STANDARD_INPUT: Final = "-"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong in a plan: ``line`` is 0 where that can't be told, ``where`` the job and the key."""
+    """What is wrong in a plan: ``line`` is 0 where that can't be told, ``where`` the job and the key.
+
+    ``jobs`` are the names of those that can't be begun for it, none where it is no job's.
+    """
 
     line: int
     where: str
     words: str
+    jobs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (f"line {self.line}" if self.line else "", self.where, self.words)))
@@ -70,13 +75,14 @@ class Job:
     def fault(self, key: str, words: str) -> Fault:
         """A fault of this job, with the line of ``key``, or else its first one."""
         line = self.lines.get(key, self.lines.get("", 0))
-        return Fault(line, f"job {self.name}" + (f", {key}" if key else ""), words)
+        return Fault(line, f"job {self.name}" + (f", {key}" if key else ""), words, (self.name,))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A plan as it stands in ``path``, with what is wrong in it; its jobs are those with a name.
 
+    ``nameless`` are the others, called by their number, so that all that is wrong in them can be told.
     ``reports`` is the folder in which each run of the plan makes its own, ``ledger`` a path or an address, ""
     where the plan names none.
     """
@@ -87,6 +93,7 @@ class Plan:
     reports: Path = Path("reports")
     ledger: str = ""
     at_once: int = AT_ONCE
+    nameless: tuple[Job, ...] = ()
 
 
 def read(path: Path) -> Plan:
@@ -124,30 +131,38 @@ class _Reading:
         self._refuse_no_tables()
         if self._document.get("job", []) == []:
             self._fault(0, "", "no [[job]] in it; expected one for each inbox, with name, manifests and to")
-        reports, ledger = self._text_of_all("reports"), self._text_of_all("ledger")
+        reports, ledger = self._text_of_all("reports"), self._ledger()
         at_once = self._at_once()
-        jobs = [job for at, table in enumerate(self._tables, 1) if (job := self._job(at, table))]
+        read = [self._job(at, table) for at, table in enumerate(self._tables, 1)]
+        jobs = [job for job, is_named in read if is_named]
         self._refuse_same_names(jobs)
         return Plan(
             self._path,
             tuple(jobs),
             tuple(sorted(self._faults, key=lambda fault: fault.line)),
             Path(self._placed(reports)) if reports else Path("reports"),
-            ledger if not ledger or "://" in ledger else self._placed(ledger),
+            ledger,
             at_once,
+            tuple(job for job, is_named in read if not is_named),
         )
 
     def _fault(self, line: int, where: str, words: str) -> None:
         self._faults.append(Fault(line, where, words))
 
     def _refuse_unknown(
-        self, where: str, table: Collection[str], known: Sequence[str], lines: Mapping[str, int]
+        self,
+        where: str,
+        table: Collection[str],
+        known: Sequence[str],
+        lines: Mapping[str, int],
+        jobs: tuple[str, ...] = (),
     ) -> None:
         for key in table:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
                 more = f"; did you mean {near[0]}?" if near else f"; known is {', '.join(known)}"
-                self._fault(lines.get(key, lines.get("", 0)), where, f"{_shown(key)}: unknown key{more}")
+                line = lines.get(key, lines.get("", 0))
+                self._faults.append(Fault(line, where, f"{_shown(key)}: unknown key{more}", jobs))
 
     def _refuse_no_tables(self) -> None:
         entries, expected = self._document.get("job", []), "expected [[job]], a table for each inbox"
@@ -167,6 +182,14 @@ class _Reading:
         self._fault(self._lines[0].get(key, 0), key, f"found {_found(value)}, expected text")
         return ""
 
+    def _ledger(self) -> str:
+        text = self._text_of_all("ledger")
+        try:
+            return self._placed(text) if text and isinstance(location(text), Path) else text
+        except SetupError as error:
+            self._fault(self._lines[0].get("ledger", 0), "ledger", str(error).removeprefix("ledger: "))
+            return ""
+
     def _at_once(self) -> int:
         value = self._document.get("at_once", AT_ONCE)
         if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
@@ -175,21 +198,19 @@ class _Reading:
         self._fault(self._lines[0].get("at_once", 0), "at_once", words)
         return AT_ONCE
 
-    def _job(self, at: int, table: Mapping[str, Any]) -> Job | None:
+    def _job(self, at: int, table: Mapping[str, Any]) -> tuple[Job, bool]:
+        """What stands in the table, and whether it has a name; else its number is its name."""
         lines = self._lines[at] if at < len(self._lines) else {}
         name = table.get("name")
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            words = "missing" if name is None else f"found {_found(name)}"
-            expected = "a name of letters, digits, '-' and '_', as its report's folder is called"
-            self._fault(
-                lines.get("name", lines.get("", 0)), f"job {at}, name", f"{words}, expected {expected}"
-            )
-            return None
-        job = Job(name, self._manifests(name, table, lines), self._to(name, table, lines), {}, lines)
-        self._refuse_unknown(f"job {name}", table, KEYS, lines)
-        return replace(job, options=dict(self._options(job, table)))
+        is_named = isinstance(name, str) and _NAME.fullmatch(name) is not None
+        job = Job(str(name) if is_named else str(at), (), "", {}, lines)
+        if not is_named:
+            self._faults.append(job.fault("name", f"{_missing(name)}, expected {_EXPECTED_NAME}"))
+        self._refuse_unknown(f"job {job.name}", table, KEYS, lines, jobs=(job.name,))
+        manifests, to = self._manifests(job, table), self._to(job, table)
+        return replace(job, manifests=manifests, to=to, options=dict(self._options(job, table))), is_named
 
-    def _manifests(self, name: str, table: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[str, ...]:
+    def _manifests(self, job: Job, table: Mapping[str, Any]) -> tuple[str, ...]:
         value = table.get("manifests")
         listed = [value] if isinstance(value, str) else value
         if isinstance(listed, list) and listed and all(isinstance(each, str) and each for each in listed):
@@ -198,17 +219,16 @@ class _Reading:
             words = "a job has no standard input; name a file, a folder or a glob"
         else:
             expected = 'a folder, a file or a glob, or a list of them, as in ["inbox/"]'
-            words = f"{'missing' if value is None else f'found {_found(value)}'}, expected {expected}"
-        self._fault(lines.get("manifests", lines.get("", 0)), f"job {name}, manifests", words)
+            words = f"{_missing(value)}, expected {expected}"
+        self._faults.append(job.fault("manifests", words))
         return ()
 
-    def _to(self, name: str, table: Mapping[str, Any], lines: Mapping[str, int]) -> str:
+    def _to(self, job: Job, table: Mapping[str, Any]) -> str:
         value = table.get("to")
         if isinstance(value, str) and value:
             return value
-        words = "missing" if value is None else f"found {_found(value)}"
-        expected = "the name of a destination in the configuration"
-        self._fault(lines.get("to", lines.get("", 0)), f"job {name}, to", f"{words}, expected {expected}")
+        words = f"{_missing(value)}, expected the name of a destination in the configuration"
+        self._faults.append(job.fault("to", words))
         return ""
 
     def _options(self, job: Job, table: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
@@ -241,6 +261,7 @@ class _Reading:
 
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,49}")
+_EXPECTED_NAME: Final = "a name of letters, digits, '-' and '_', as its report's folder is called"
 _HEADER: Final = re.compile(r"\s*\[\[\s*job\s*\]\]")
 _KEY: Final = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
 
@@ -262,6 +283,10 @@ def _lines(text: str, jobs: int) -> list[dict[str, int]]:
         elif key := _KEY.match(line):
             found[-1].setdefault(key[1], number)
     return found if len(found) == jobs + 1 else [{}]
+
+
+def _missing(value: object) -> str:
+    return "missing" if value is None else f"found {_found(value)}"
 
 
 def _found(value: object) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from importer.plans.ended import JobEnded, PlanEnded
+    from importer.report import Filed
 
 _ROWS_ALONE: Final = frozenset({0, 1, 6})  # such a job has come to its end
 
@@ -39,7 +40,9 @@ def show(console: Console, ended: PlanEnded) -> None:
     for job in ended.jobs:
         for words in _troubles(job):
             say(console, f"{job.name}: ", "bold red", phrases.short(words))
-    if any(map(_has_trouble, ended.jobs)):
+        for words in _not_taken(job):
+            say(console, f"{job.name}: ", "bold", words)
+    if any(_has_trouble(job) or any(_not_taken(job)) for job in ended.jobs):
         console.print()
     for label, words in _next_steps(ended):
         say(console, label, "bold", words)
@@ -63,8 +66,31 @@ def _table(ended: PlanEnded) -> Table:
 
 def _rows(job: JobEnded) -> Text:
     rows = job.summary.rows if job.summary else {}
-    told = ", ".join(f"{rows[status]:,} {status}" for status in STATUSES if rows.get(status))
-    return Text(told or ("nothing to do" if job.exit_status == 0 else "-"), "" if told else "dim")
+    told = [f"{rows[status]:,} {status}" for status in STATUSES if rows.get(status)]
+    told += _counts_of_files(job)
+    nothing = "no data row" if job.summary and job.summary.manifests else "nothing to do"
+    return Text(", ".join(told) or (nothing if job.exit_status == 0 else "-"), "" if told else "dim")
+
+
+def _counts_of_files(job: JobEnded) -> Iterator[str]:
+    files = _noteworthy(job)
+    if unread := sum(not file.is_manifest for file in files):
+        yield f"{counted(unread, 'file')} no {phrases.plural('manifest', unread)}"
+    if left := sum(file.is_left_alone for file in files):
+        yield f"{counted(left, 'file')} left alone"
+
+
+def _noteworthy(job: JobEnded) -> list[Filed]:
+    """The files that did not go the way of manifests."""
+    files = (job.summary.files if job.summary else None) or ()
+    return [file for file in files if file.is_fault or file.is_left_alone or not file.is_manifest]
+
+
+def _not_taken(job: JobEnded) -> Iterator[str]:
+    """What happened with each of these files."""
+    for file in _noteworthy(job):
+        words = phrases.short(file.why if not file.is_manifest else f"{file.name}: {file.why}")
+        yield f"{words} (now {file.to})" if file.to else words
 
 
 def _troubles(job: JobEnded) -> Iterator[str]:

@@ -10,13 +10,14 @@ from importer.report.folder import made, refuse_existing
 from importer.report.page import WebPage
 from importer.report.pages import Page
 from importer.report.sinks import Sink
-from importer.report.summary import SUMMARY, Filed, ManifestRead, Summary, publish, summarize
+from importer.report.summary import LEFT_ALONE, SUMMARY, Filed, ManifestRead, Summary, publish, summarize
 from importer.report.table import ERRORS, ROWS, Written, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "LEFT_ALONE",
     "NUMBER_OF",
     "SUMMARY",
     "Account",

@@ -173,8 +173,19 @@ class Account:
 
     def place(self, row: int) -> tuple[str, int]:
         """The manifest that has the run's ``row``, and the row's number there."""
-        block = self.positions[bisect_right(self.positions, row, key=lambda position: position.start) - 1]
+        block = self.positions[self._block_of(row)]
         return block.manifest, int(block.rows[row - block.start])
+
+    def blocks_of(self, rows: npt.NDArray[np.int64]) -> Iterator[Position]:
+        """The blocks that have any of the sorted ``rows``, in order."""
+        at = 0
+        while at < len(rows):
+            block = self.positions[self._block_of(int(rows[at]))]
+            yield block
+            at = int(np.searchsorted(rows, block.start + len(block.rows)))
+
+    def _block_of(self, row: int) -> int:
+        return bisect_right(self.positions, row, key=lambda position: position.start) - 1
 
 
 @dataclass(slots=True)

@@ -343,7 +343,11 @@ def _hash(text: str) -> str:
 
 
 _ENVIRONMENT: Final = jinja2.Environment(
-    autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    optimized=False,  # it is looked through for constants to be folded, of which it has none
 )
 _ENVIRONMENT.filters["printable"] = printable
 _ENVIRONMENT.filters["counted"] = phrases.counted

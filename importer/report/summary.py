@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
@@ -52,6 +52,10 @@ class ManifestRead:
     tracking_numbers: dict[str, int] = field(default_factory=dict)
 
 
+LEFT_ALONE: Final = "left alone: "
+"""What is said first of a file that was not taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filed:
     """Where a file of an inbox went, ``to`` is "" where it stayed, and why.
@@ -64,6 +68,11 @@ class Filed:
     why: str
     is_fault: bool = False
     is_manifest: bool = True
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether it was not taken, for it may still be being written."""
+        return self.why.startswith(LEFT_ALONE)
 
 
 @dataclass(frozen=True, slots=True)

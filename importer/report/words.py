@@ -81,7 +81,7 @@ def held(rows: npt.NDArray[np.int64], scope: str, account: Account) -> tuple[str
         return code.name, pa.repeat(message, len(rows)), code.hint
     code = code_of("parcel-held")
     before, after = code.message.format(where="\n", scope=scope).split("\n")
-    where = [_places_in(block, rows, account) for block in account.positions]
+    where = [_places_in(block, rows, account) for block in account.blocks_of(rows)]
     return code.name, pc.binary_join_element_wise(before, pa.concat_arrays(where), after, ""), code.hint
 
 

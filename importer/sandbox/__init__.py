@@ -5,10 +5,16 @@ They are as strict as the APIs' documents and remember what they were sent. They
 misbehave (see faults.py).
 """
 
-from importer.sandbox.faults import REHEARSALS, Faults, rehearsal
-from importer.sandbox.orders import Created, Received, Store
-from importer.sandbox.server import Sandbox, serve
-from importer.sandbox.shops import Bucket, Shop
+from typing import TYPE_CHECKING
+
+from importer import later
+from importer.sandbox.documents import REHEARSALS
+
+if TYPE_CHECKING:
+    from importer.sandbox.faults import Faults, rehearsal
+    from importer.sandbox.orders import Created, Received, Store
+    from importer.sandbox.server import Sandbox, serve
+    from importer.sandbox.shops import Bucket, Shop
 
 __all__ = [
     "REHEARSALS",
@@ -22,3 +28,11 @@ __all__ = [
     "rehearsal",
     "serve",
 ]
+
+_MODULES = {
+    **dict.fromkeys(("Faults", "rehearsal"), "faults"),
+    **dict.fromkeys(("Created", "Received", "Store"), "orders"),
+    **dict.fromkeys(("Sandbox", "serve"), "server"),
+    **dict.fromkeys(("Bucket", "Shop"), "shops"),
+}
+__getattr__ = later.names(__name__, _MODULES)  # the options name the rehearsals, and few runs have one

@@ -11,21 +11,19 @@ from __future__ import annotations
 import difflib
 import hashlib
 import threading
-import tomllib
 from collections import Counter
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from importer.errors import SetupError
 from importer.model import fulfillment_name
+from importer.sandbox.documents import REHEARSALS, parsed, shipped
 from importer.sandbox.keys import YES_OR_NO, Key, either, list_of, number, one_of, text, whole_number
 from importer.sandbox.kinds import KINDS
 from importer.sandbox.orders import MismatchError, member
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-    from importlib.resources.abc import Traversable
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from importer.sandbox.kinds import Plan, Usual
@@ -82,7 +80,7 @@ class Faults:
         Raises:
             SetupError: it can't be read, is not TOML, or says what it may not say.
         """
-        return cls(_parsed(path, str(path)), str(path))
+        return cls(parsed(path, str(path)), str(path))
 
     def choose(self, order_ids: Collection[str], tracking_number: str, method: str = "POST") -> Fault | None:
         """The fault of the next request, which is for these orders (as text); None when all is well with it.
@@ -145,7 +143,7 @@ def rehearsal(name: str) -> Faults:
     if name not in REHEARSALS:
         near = _did_you_mean(name, REHEARSALS)
         raise SetupError(f"rehearsal {name!r}: unknown; there is {', '.join(REHEARSALS)}{near}")
-    return Faults(_parsed(_shipped(name), name), f"rehearsal {name}")
+    return Faults(parsed(shipped(name), name), f"rehearsal {name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,33 +258,3 @@ def _check_together(table: Mapping[str, Any], place: str) -> None:
 def _did_you_mean(found: object, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(found, list(known), n=1) if isinstance(found, str) else []
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _parsed(source: Path | Traversable, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(source.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise SetupError(f"{where}: can't be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        words = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise SetupError(f"{where}: found no TOML ({words}), expected a file with [[faults]]") from error
-
-
-# --- what is shipped -----------------------------------------------------------------------------------
-
-
-def _shipped(name: str) -> Traversable:
-    return resources.files("importer.sandbox").joinpath("rehearsals", f"{name}.toml")
-
-
-def _descriptions() -> dict[str, str]:
-    names: Sequence[str] = sorted(
-        entry.name.removesuffix(".toml")
-        for entry in resources.files("importer.sandbox").joinpath("rehearsals").iterdir()
-        if entry.name.endswith(".toml")
-    )
-    return {name: _parsed(_shipped(name), name)["description"] for name in names}
-
-
-REHEARSALS: Final[Mapping[str, str]] = _descriptions()
-"""The rehearsals that are shipped, and what happens in each."""

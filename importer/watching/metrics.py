@@ -53,6 +53,20 @@ def write_jobs(path: Path, jobs: Mapping[str, tuple[Ending, float | None]]) -> N
     figures.write()
 
 
+def write_unread(path: Path, ending: Ending) -> None:
+    """Write that a plan whose jobs are not known could not be run: as of a job without a name.
+
+    The last successes of all jobs stay.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    figures = _Figures(path, ("job", "destination"))
+    figures.keep_successes()
+    figures.of(("", ""), ending, None)
+    figures.write()
+
+
 class _Figures:
     """Figures with these labels, in a registry of their own: the process itself is of no interest."""
 

@@ -16,7 +16,7 @@ from importer.errors import ManifestError
 from importer.manifests.edi import envelopes, names, values
 from importer.manifests.edi.manifest import stretches, survey
 from importer.manifests.edi.partners import DEFAULT, Partners
-from importer.manifests.edi.units import READ, Standard
+from importer.manifests.edi.standards import READ, Standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -27,15 +27,13 @@ from importer.manifests.edi.grammar import (
     text_of,
 )
 from importer.manifests.edi.segments import Segment
+from importer.manifests.edi.standards import ANSWERS, READ, Standard
 from importer.manifests.edi.totals import Tally
 from importer.manifests.edi.units import (
-    ANSWERS,
-    READ,
     Fault,
     Group,
     Interchange,
     Place,
-    Standard,
     Survey,
     Transaction,
 )

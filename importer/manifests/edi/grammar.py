@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from importer.manifests.edi.units import Fault, Interchange, Place, Standard
+from importer.manifests.edi.standards import Standard
+from importer.manifests.edi.units import Fault, Interchange, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

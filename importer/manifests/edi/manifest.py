@@ -26,7 +26,7 @@ from importer.manifests.edi import (
 from importer.manifests.edi.envelopes import is_harmless, repetition
 from importer.manifests.edi.kept import Keeper, lines_of
 from importer.manifests.edi.lines import COLUMNS
-from importer.manifests.edi.units import ANSWERS, Standard, Survey
+from importer.manifests.edi.standards import ANSWERS, Standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from importer.manifests.edi.kept import Lines, Reader
     from importer.manifests.edi.partners import Partners
-    from importer.manifests.edi.units import Fault, Group, Interchange, Transaction
+    from importer.manifests.edi.units import Fault, Group, Interchange, Survey, Transaction
     from importer.manifests.sources import Source
 
     Text: TypeAlias = pa.Array[Any]
@@ -46,11 +46,9 @@ __all__ = [
     "FORM",
     "READERS",
     "Found",
-    "Standard",
     "is_harmless",
     "read",
     "repetition",
-    "standard_of",
     "stretches",
     "survey",
     "with_fault",
@@ -66,7 +64,6 @@ READERS: Final[Mapping[str, Reader]] = {
 FORM: Final = delimited.Form("", COLUMNS, 0, 0)
 """An EDI file has no header; the columns are always these."""
 
-_HEAD_BYTES: Final = 4096
 _PIECE_BYTES: Final = 1 << 20
 _NUMBER: Final = r"^\d+(?:\.\d+)?$"
 _NOTES: Final = 20
@@ -93,15 +90,6 @@ class Found:
         """The number of the transaction that each row (its segment) is of; -1: before the first."""
         starts = [transaction.place.segment for _, _, transaction in self.survey.transactions()]
         return np.searchsorted(np.array(starts, dtype=np.int64), rows, side="right") - 1
-
-
-def standard_of(source: Source) -> Standard | None:
-    """Which of the two grammars the file is written in, told by its first bytes; None: it is no EDI."""
-    try:
-        with source.path.open("rb") as file:
-            return segments.begins_edi(file.read(_HEAD_BYTES))
-    except OSError:
-        return None  # it is told when it is read
 
 
 def survey(source: Source, standard: Standard, partners: Partners) -> Found:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from importer.manifests.edi.units import Standard
+from importer.manifests.edi.standards import Standard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

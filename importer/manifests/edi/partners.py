@@ -15,7 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from importer.errors import SetupError
-from importer.manifests.edi.units import READ
+from importer.manifests.edi.standards import READ
 from importer.manifests.edi.values import ValuePlace
 from schemas.manifest import MAX_QUANTITY
 

@@ -6,7 +6,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from importer.manifests.edi.units import Fault, Place, Standard
+from importer.manifests.edi.standards import (
+    FILLER_CHARACTERS,
+    SURE_BYTES,
+    SURE_HEAD,
+    Standard,
+    begins,
+    begins_in_utf_16,
+    filler_bytes,
+)
+from importer.manifests.edi.units import Fault, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -133,24 +142,13 @@ _CHARACTER_SETS = {
     "UNOK": "iso8859-9",
 }
 
-_FILLER_CHARACTERS = " \t\r\n\x00\x1a"
-_FILLER = re.compile(rb"(?:[ \t\r\n\x00\x1a]|\xef\xbb\xbf)*")  # and byte order marks
 _MARK = b"\xef\xbb\xbf"
 _BEFORE_BYTES = 1024
 
 # After a terminator the tag suffices, for a damaged head too.
 _HEAD = re.compile(rb"(?:ISA|UN[AB])[^0-9A-Za-z \r\n]")
-# At the beginning of a line it could be text.
-_SURE_HEAD = (
-    rb"ISA([^0-9A-Za-z \r\n]{1,3}?)[0-9A-Z ]{2}\1[^\r\n]{1,20}?\1[0-9A-Z ]{2}\1"
-    rb"|UNA[^0-9A-Za-z\s][^A-Za-z]{2,40}UNB"
-    rb"|UNB[^0-9A-Za-z\s]UN[A-Z]{2}[^0-9A-Za-z\s][0-9]"
-)
-_SURE = re.compile(_SURE_HEAD)
-_SURE_ANYWHERE = re.compile(rb"(?<![0-9A-Za-z])(?:%s)" % _SURE_HEAD)
-_SURE_IN_TEXT = re.compile(rb"(?<![0-9A-Za-z\",;\t|])(?:%s)" % _SURE_HEAD)
-_SURE_BYTES = 64
-_LATER_BYTES = 4096
+_SURE = re.compile(SURE_HEAD)
+_SURE_ANYWHERE = re.compile(rb"(?<![0-9A-Za-z])(?:%s)" % SURE_HEAD)
 
 _PADDED_ISA = re.compile(
     r"ISA(.).{2}\1.{10}\1.{2}\1.{10}\1.{2}\1.{15}\1.{2}\1.{15}\1.{6}\1.{4}\1(.)\1(.{5})\1.{9}\1.\1.\1(.)(.)",
@@ -161,44 +159,6 @@ _UNPADDED_ISA = re.compile(
 )
 _UNA = re.compile(r"UNA(.)(.)(.)(.)(.)(.)\s*(?=UNB)", re.DOTALL)
 _TO_UNB = re.compile(rb"UNA.{0,40}?UNB", re.DOTALL)
-
-_BEGINS = {
-    Standard.X12: re.compile(
-        rb"ISA([^0-9A-Za-z \r\n]{1,3})[^\r\n]{2}\1|(?:ST|GS)([^0-9A-Za-z\s,;])[0-9A-Z]{2,3}\2"
-    ),
-    Standard.EDIFACT: re.compile(
-        rb"UNA(?::\+|[^0-9A-Za-z\s][^A-Za-z]{2,40}UNB)|UNB(?:\+|[^0-9A-Za-z\s]UNO)|UN[GH]\+[^+\r\n]{1,35}\+"
-    ),
-}
-
-
-def begins_edi(head: bytes) -> Standard | None:
-    """Whether a file that begins so is EDI, and which.
-
-    Bare transactions without an envelope are EDI too, and so is what can't be read in front of a sound
-    interchange, and EDI in UTF-16, of which ``read`` says that it can't be read.
-    """
-    return _begins(head) or _begins_in_utf_16(head) or _begins_later(head)
-
-
-def _begins(head: bytes) -> Standard | None:
-    at = _filler_bytes(head)
-    return next((standard for standard, pattern in _BEGINS.items() if pattern.match(head, at)), None)
-
-
-def _begins_in_utf_16(head: bytes) -> Standard | None:
-    """Every other byte is NUL there, as far as it is ASCII; what is read begins with a NUL or behind it."""
-    text = head[_filler_bytes(head) :][:_SURE_BYTES].removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
-    is_utf_16 = b"\x00" in (text[:1], text[1:2]) and len(text) < 3 * text.count(b"\x00")
-    return _begins(text.replace(b"\x00", b"")) if is_utf_16 else None
-
-
-def _begins_later(head: bytes) -> Standard | None:
-    """A cell of a table may hold EDI, and is none."""
-    found = _SURE_IN_TEXT.search(head[:_LATER_BYTES])
-    if not found:
-        return None
-    return Standard.X12 if found[0].startswith(b"ISA") else Standard.EDIFACT
 
 
 def read(chunks: Iterable[bytes]) -> Iterator[Stretch]:
@@ -212,7 +172,7 @@ def read(chunks: Iterable[bytes]) -> Iterator[Stretch]:
     while file.has_more():
         head = _head(file)
         if isinstance(head, Fault):
-            standard = _begins(file.data) or _begins_in_utf_16(file.data) or standard
+            standard = begins(file.data) or begins_in_utf_16(file.data) or standard
             yield Stretch(standard, _DEFAULTS[standard], [], head)
             _skip_to_next(file)
         else:
@@ -248,7 +208,7 @@ class _File:
     def has_more(self) -> bool:
         """Go on to what is no filler, if there is any."""
         while True:
-            self.skip(_filler_bytes(self.data))
+            self.skip(filler_bytes(self.data))
             if self.ended or len(self.data) >= _HEAD_BYTES:
                 return bool(self.data)
             self.have(_HEAD_BYTES)
@@ -282,7 +242,7 @@ def _head(file: _File) -> _Head | Fault:
 
 
 def _stray(file: _File) -> Fault:
-    if _begins_in_utf_16(file.data):
+    if begins_in_utf_16(file.data):
         message = (
             "the file is in UTF-16, two bytes for each character, and can't be read; "
             "expected UTF-8 or another encoding in which ISA and UNB are three bytes; save it as UTF-8"
@@ -291,7 +251,7 @@ def _stray(file: _File) -> Fault:
         return Fault("damaged", message, file.place(begin[0].decode() if begin else ""))
     text = _shown(file.data)
     tag = re.match("[0-9A-Za-z]{0,3}", text)
-    standard = _begins(file.data)
+    standard = begins(file.data)
     what = f"no {_ENVELOPES[standard]} envelope: " if standard else ""
     message = f"{what}found '{text}', expected an interchange, which begins with ISA, UNA or UNB"
     return Fault("stray-segment", message, file.place(tag[0] if tag else ""), text)
@@ -300,11 +260,6 @@ def _stray(file: _File) -> Fault:
 def _shown(data: bytes) -> str:
     text = data[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "replace").split("\n")[0][:_SHOWN_CHARACTERS]
     return "".join(character if character.isprintable() else " " for character in text).rstrip()
-
-
-def _filler_bytes(data: bytes) -> int:
-    filler = _FILLER.match(data)
-    return filler.end() if filler else 0
 
 
 def _isa(file: _File) -> _Head | Fault:
@@ -365,7 +320,7 @@ def _unpadded(found: re.Match[str], place: Place) -> Fault | None:
 
 
 def _una(file: _File) -> _Head | Fault:
-    text = file.data[:_SURE_BYTES].decode("utf-8", "replace")
+    text = file.data[:SURE_BYTES].decode("utf-8", "replace")
     found = _UNA.match(text)
     if not found or not _are_service_characters(*found.groups()):
         text = text.split("UNB")[0].rstrip()[:_SHOWN_CHARACTERS]
@@ -401,7 +356,7 @@ def _unb(file: _File) -> _Head | Fault:
 
 
 def _edifact(file: _File, given: Delimiters) -> _Head:
-    text = file.data[:_SURE_BYTES].decode("utf-8", "replace")
+    text = file.data[:SURE_BYTES].decode("utf-8", "replace")
     element, component = re.escape(given.element), re.escape(given.component)
     found = re.match(f"UNB{element}([A-Z]{{4}}){component}([0-9])", text)
     identifier, version = found.groups() if found else ("", "")
@@ -472,9 +427,9 @@ def _parts(data: bytes, head: _Head) -> list[str]:
 
 def _bare(data: bytes) -> bytes:
     """Without the filler at its end."""
-    bare = data.rstrip(_FILLER_CHARACTERS.encode())
+    bare = data.rstrip(FILLER_CHARACTERS.encode())
     while bare.endswith(_MARK):
-        bare = bare.removesuffix(_MARK).rstrip(_FILLER_CHARACTERS.encode())
+        bare = bare.removesuffix(_MARK).rstrip(FILLER_CHARACTERS.encode())
     return bare
 
 
@@ -512,7 +467,7 @@ def _segments(parts: list[str], file: _File, head: _Head) -> list[Segment]:
     append, new = segments.append, tuple.__new__  # how fast a file is read depends on this loop alone
     for part in parts:
         length = len(part)
-        text = part.lstrip(_FILLER_CHARACTERS)
+        text = part.lstrip(FILLER_CHARACTERS)
         if text:
             position += 1
             offset = start + length - len(text)
@@ -578,6 +533,6 @@ def _skip_to_next(file: _File) -> None:
         if found or file.ended:
             file.skip(found.start() if found else len(file.data))
             return
-        file.skip(max(0, len(file.data) - _SURE_BYTES))
+        file.skip(max(0, len(file.data) - SURE_BYTES))
         start = 1
         file.have(_BLOCK_BYTES)

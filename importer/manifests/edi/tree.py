@@ -12,7 +12,7 @@ from importer.manifests.edi.lines import Line
 from importer.manifests.edi.manifest import READERS
 from importer.manifests.edi.marks import Marks
 from importer.manifests.edi.nesting import Nesting
-from importer.manifests.edi.units import READ
+from importer.manifests.edi.standards import READ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -7,26 +7,13 @@ is ST..SE or UNH..UNT.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from importer.manifests.edi.segments import Delimiters
-
-
-class Standard(StrEnum):
-    """Which of the two grammars an interchange is written in."""
-
-    X12 = "x12"
-    EDIFACT = "edifact"
-
-
-READ: Final = {"856": Standard.X12, "945": Standard.X12, "DESADV": Standard.EDIFACT}
-"""The transactions that are manifests."""
-ANSWERS: Final = frozenset({"997", "999", "824", "CONTRL", "APERAK"})
-"""The transactions that acknowledge others, and are never acknowledged."""
+    from importer.manifests.edi.standards import Standard
 
 
 @dataclass(frozen=True, slots=True)

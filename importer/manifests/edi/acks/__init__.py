@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final
 from importer.manifests.edi.acks import edifact, x12
 from importer.manifests.edi.acks.terms import Acknowledgment, Answered, Rejection, Reply
 from importer.manifests.edi.envelopes import repetition
-from importer.manifests.edi.units import ANSWERS, Interchange, Standard, Survey
+from importer.manifests.edi.standards import ANSWERS, Standard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from importer.manifests.edi.partners import Partner
+    from importer.manifests.edi.units import Interchange, Survey
 
 __all__ = ["Acknowledgment", "Answered", "Rejection", "acknowledge"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from importer.manifests.edi.envelopes import is_harmless, verdict
-from importer.manifests.edi.units import ANSWERS
+from importer.manifests.edi.standards import ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

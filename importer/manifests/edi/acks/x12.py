@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from importer.manifests.edi.acks.terms import ordinary, rejecting, without_controls
 from importer.manifests.edi.faults import FAULTS
-from importer.manifests.edi.units import ANSWERS
+from importer.manifests.edi.standards import ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
