@@ -251,7 +251,7 @@ def write(batch: Batch, outcomes: Outcomes, folder: Path, sinks: Sequence[report
         CannotGoOn: they can't be written, or their sums don't hold.
     """
     account = _account(batch, outcomes)
-    written = report.write(account, [reading.page(manifest) for manifest in batch.surveyed], folder, sinks)
+    written = report.write(account, reading.pages(batch.surveyed, batch.read), folder, sinks)
     return Tables(written, *report.summarize(account, written), _by_manifest(batch, account))
 
 

@@ -15,6 +15,7 @@ from importer.cluster import BLOCK_BYTES, errands
 from importer.cluster.errands import Posting, Reading, Sealed
 from importer.cluster.shuffle import Sharing, Shuffled
 from importer.errors import CannotGoOn, ImporterError, ManifestError
+from importer.posts.halt import CutShort
 from importer.posts.loop import run as run_loop
 
 if TYPE_CHECKING:
@@ -210,10 +211,9 @@ class _Posting:
         with interruption.listening(asyncio.get_running_loop()):
             limits = [asyncio.ensure_future(limit) for limit in (self._end_in_time(), self._drain())]
             try:
-                async with asyncio.timeout(None) as end:
-                    with self._halt.in_flight(end):
-                        await self._post()
-            except TimeoutError:
+                with self._halt.in_flight():
+                    await self._post()
+            except CutShort:
                 self._has_lost_workers = False  # nobody is waited for
             finally:
                 for limit in limits:
