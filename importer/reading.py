@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from importer.fulfillments import Rows
 from importer.fulfillments.partitions import Partitions
 from importer.model import MAIL_ALONE
 from importer.report import ManifestRead, Page, Position
-from importer.rows import Checker
+from importer.rows import Above, Checker
 from schemas.manifest import EDI_VERDICT
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from importer.manifests import Block, Manifest
+    from importer.manifests.delimited import Span
     from importer.rows import Checked
     from importer.spilling import Appended, Room
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _FEWEST_BUCKETS, _MOST_BUCKETS = 16, 512
 _BYTES_OF_A_BUCKET = 32 * 1024 * 1024
+_BYTES_KEPT = 192 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -43,7 +46,8 @@ class Read:
     nothing was shipped. ``positions`` says where rows stand, ``counts`` how many each manifest has,
     ``passed_over`` its rows of totals, ``header_rows`` those that say the header again. ``filled_down`` says
     of each manifest how many of its rows were filled in from above, ``carriers`` whose tracking numbers its
-    rows have (see ``tracking.tally``).
+    rows have (see ``tracking.tally``). ``blocks`` are those of each manifest, for the report; None where the
+    manifests are to be read again.
     """
 
     rows: Rows | Partitions
@@ -54,6 +58,7 @@ class Read:
     header_rows: list[tuple[int, ...]]
     filled_down: Sequence[int]
     carriers: Sequence[Counter[str]]
+    blocks: Sequence[Sequence[Block]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,8 @@ class Part:
     """What came of one block of a manifest; what counts rows counts them from the block's start.
 
     ``rows`` are the row numbers that a spreadsheet program shows, ``transactions`` says in which transaction
-    of an EDI file each row stands, ``doubts`` are warnings of how the file was read; the rest is as in
-    ``Read``.
+    of an EDI file each row stands, ``doubts`` are warnings of how the file was read. ``block`` is the block,
+    None where it was read in another process. The rest is as in ``Read``.
     """
 
     checked: Checked
@@ -83,10 +88,59 @@ class Part:
     header_rows: tuple[int, ...]
     filled_down: int
     carriers: Counter[str]
+    block: Block | None = None
 
 
-PartsOf: TypeAlias = "Callable[[Sequence[Manifest], Checks], Iterable[Iterable[Part]]]"
-"""What reads manifests: the parts of each, in order."""
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What came of a stretch of a manifest that was read alone; ``above`` is what its last rows name.
+
+    It also says how many of its first rows do not say what they are of.
+    """
+
+    parts: Sequence[Part]
+    above: Above
+
+    def below(self, above: Above) -> Sequence[Part]:
+        """The parts, where the rows ``above`` those of the stretch are known."""
+        if not self.parts or not self.above.rows:
+            return self.parts
+        first, *others = self.parts
+        orders, numbers = above.mentions(self.above.rows)
+        checked = replace(
+            first.checked,
+            orders=Mentions.join([first.checked.orders, orders]),
+            numbers=Mentions.join([first.checked.numbers, numbers]),
+        )
+        return [replace(first, checked=checked), *others]
+
+
+class Reader(Protocol):
+    """Who reads and checks manifests."""
+
+    def partitions(
+        self, surveyed: Sequence[Manifest], takes: tuple[str, ...], room: Room
+    ) -> Partitions | None:
+        """Where the texts are that ``parts`` will leave out, None where they leave out nothing.
+
+        ``takes`` names what may be ``taken``; the rest is to be kept in ``room``.
+        """
+
+    def parts(self, surveyed: Sequence[Manifest], checks: Checks) -> Iterable[Iterable[Part]]:
+        """The parts of each manifest, in order."""
+
+
+class _Here:
+    """Reads one manifest after the other, in this process."""
+
+    def partitions(self, *_: object) -> None:
+        """All is in the parts."""
+
+    def parts(self, surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterator[Part]]:
+        return (parts_of(manifest, checks) for manifest in surveyed)
+
+
+HERE: Final[Reader] = _Here()
 
 
 @dataclass(slots=True)
@@ -170,6 +224,29 @@ class _Gathered:
 
 
 @dataclass(slots=True)
+class _Blocks:
+    """The blocks so far, of each manifest, as long as they take little memory; then none."""
+
+    of: list[list[Block]] | None = field(default_factory=list)
+    size: int = 0
+
+    def begin(self) -> None:
+        """What comes next is of another manifest."""
+        if self.of is not None:
+            self.of.append([])
+
+    def add(self, block: Block | None) -> None:
+        """Keep the block, or let go of all."""
+        if self.of is None:
+            return
+        self.size += sum(cells.nbytes for cells in block.cells) if block else 0
+        if block is None or self.size > _BYTES_KEPT:
+            self.of = None
+        else:
+            self.of[-1].append(block)
+
+
+@dataclass(slots=True)
 class _InFiles:
     """Rows that are kept in files, and where they stand."""
 
@@ -205,7 +282,39 @@ def parts_of(manifest: Manifest, checks: Checks) -> Iterator[Part]:
     Raises:
         ManifestError: it turns out not to be one, or changes while it is read.
     """
-    checker = Checker(
+    return _parts(manifest, _checker(manifest, checks))
+
+
+def stretch_of(manifest: Manifest, checks: Checks, span: Span | None) -> Stretch:
+    """Read and check a ``span`` of a manifest, or all of it.
+
+    Raises:
+        ManifestError: it turns out not to be one, or changes while it is read.
+    """
+    checker = _checker(manifest, checks)
+    parts = [replace(part, block=None) for part in _parts(manifest, checker, span)]
+    return Stretch(parts, checker.above)
+
+
+def rows_of(parts: Iterable[Part], manifest: Manifest, takes: tuple[str, ...]) -> Rows:
+    """What parts of a manifest have in them, as columns."""
+    gathered = _Gathered(takes, None, 0)
+    for part in parts:
+        gathered.add(part, manifest)
+    return gathered.taken()
+
+
+def put_together(stretches: Iterable[Stretch]) -> Iterator[Part]:
+    """The parts of a manifest whose stretches were read alone, as if it had been read at one go."""
+    above = Above()
+    for stretch in stretches:
+        yield from stretch.below(above)
+        if stretch.above.is_there:
+            above = stretch.above
+
+
+def _checker(manifest: Manifest, checks: Checks) -> Checker:
+    return Checker(
         manifest.canonical,
         checks.order_id,
         checks.strict_tracking,
@@ -213,7 +322,10 @@ def parts_of(manifest: Manifest, checks: Checks) -> Iterator[Part]:
         checks.optional,
         whole_rows=_is_of_edi(manifest),
     )
-    for block in ahead(manifests.blocks(manifest)):
+
+
+def _parts(manifest: Manifest, checker: Checker, span: Span | None = None) -> Iterator[Part]:
+    for block in ahead(manifests.blocks(manifest, span)):
         yield _part(checker.check(block.values, block.misfits), block, manifest)
 
 
@@ -235,12 +347,8 @@ def _part(checked: Checked, block: Block, manifest: Manifest) -> Part:
         header_rows=block.header_rows,
         filled_down=block.filled_down,
         carriers=carriers,
+        block=block,
     )
-
-
-def here(surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterator[Part]]:
-    """Read one manifest after the other, in this process."""
-    return (parts_of(manifest, checks) for manifest in surveyed)
 
 
 def read_all(
@@ -252,26 +360,30 @@ def read_all(
     takes: tuple[str, ...] = (),
     optional: tuple[str, ...] = (),
     room: Room | None = None,
-    parts: PartsOf = here,
+    reader: Reader = HERE,
 ) -> Read:
     """Read and check every row of every manifest; ``progress`` is told how many rows came in.
 
     ``takes`` and ``optional`` are as for a ``Checker``. With ``room``, more rows than it is for are kept in
-    files. ``parts`` does the work.
+    files. ``reader`` does the work.
 
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
         CannotGoOn: there are more rows than memory has room for, and no room for the files.
     """
-    gathered = _Gathered(takes, room, _buckets(surveyed))
+    gathered, blocks = _Gathered(takes, room, _buckets(surveyed)), _Blocks()
+    elsewhere = reader.partitions(surveyed, (*takes, MAIL_ALONE), room) if room else None
+    if room and elsewhere is not None:
+        gathered.in_files = _InFiles(elsewhere, room.appended(np.int64))
     counts: list[int] = []
     passed_over: list[tuple[int, ...]] = []
     header_rows: list[tuple[int, ...]] = []
     filled_down: list[int] = []
     carriers: list[Counter[str]] = []
     checks = Checks(order_id, strict_tracking, takes, optional)
-    for manifest, its_parts in zip(surveyed, parts(surveyed, checks), strict=True):
+    for manifest, its_parts in zip(surveyed, reader.parts(surveyed, checks), strict=True):
         before = gathered.rows
+        blocks.begin()
         filled_down.append(0)
         carriers.append(Counter())
         totals: list[int] = []
@@ -282,13 +394,14 @@ def read_all(
             filled_down[-1] += part.filled_down
             carriers[-1] += part.carriers
             gathered.add(part, manifest)
+            blocks.add(part.block if gathered.in_files is None else None)
             progress(len(part.rows))
         gathered.end()
         counts.append(gathered.rows - before)
         passed_over.append(tuple(totals))
         header_rows.append(tuple(headers))
     rows, idle, positions = gathered.all()
-    return Read(rows, idle, positions, counts, passed_over, header_rows, filled_down, carriers)
+    return Read(rows, idle, positions, counts, passed_over, header_rows, filled_down, carriers, blocks.of)
 
 
 def _buckets(surveyed: Sequence[Manifest]) -> int:
@@ -302,15 +415,19 @@ def _is_of_edi(manifest: Manifest) -> bool:
     return EDI_VERDICT in manifest.canonical and EDI_VERDICT not in manifest.filled_in
 
 
-def page(manifest: Manifest) -> Page:
-    """The manifest as the report reads it again."""
+def pages(surveyed: Sequence[Manifest], read: Read) -> list[Page]:
+    """The manifests as the report has them: as they were read, or else as they are read again."""
+    return [*map(_page, surveyed, read.blocks or repeat(None))]
+
+
+def _page(manifest: Manifest, kept: Sequence[Block] | None) -> Page:
     filled_in = manifest.filled_in
     meant = {name: len(manifest.kept) + at for at, name in enumerate(filled_in)}
 
     def blocks() -> Iterator[
         tuple[list[pa.Array[Any]], npt.NDArray[np.int64], Mapping[int, tuple[str, Sequence[str]]]]
     ]:
-        for block in manifests.blocks(manifest):
+        for block in manifests.blocks(manifest) if kept is None else kept:
             misfits = {at: (misfit.code, misfit.cells) for at, misfit in block.misfits.items()}
             yield [*block.cells, *(block.values[name] for name in filled_in)], block.rows, misfits
 
@@ -367,7 +484,7 @@ def describe(surveyed: Sequence[Manifest], read: Read) -> list[ManifestRead]:
             sheet=manifest.sheet.name if manifest.sheet else "",
             notes=(*manifest.notes, *_filled_down(filled_down, manifest)),
             argument=manifest.source.argument,
-            tracking_numbers=dict(carriers.most_common()),
+            tracking_numbers=dict(sorted(carriers.items(), key=lambda each: (-each[1], each[0]))),
         )
         for manifest, rows, passed_over, header_rows, filled_down, carriers in zip(
             surveyed,

@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from importer.manifests.delimited import MAX_COLUMNS
 from importer.manifests.workbook import cells, markup, openxml
 from importer.manifests.workbook.binary import ERRORS
 from importer.manifests.workbook.markup import UnfamiliarError
 from importer.manifests.workbook.oddities import Oddities
-from importer.manifests.workbook.safety import MAX_CELLS, MAX_COLUMNS, MAX_ROWS
+from importer.manifests.workbook.safety import MAX_CELLS, MAX_ROWS
 from schemas.formulas import NO_RESULT
 
 if TYPE_CHECKING:
