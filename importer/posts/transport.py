@@ -44,7 +44,7 @@ class Transport(httpx.AsyncBaseTransport):
     the whole reply, of whose body little more than ``limit`` bytes are read. What a request has as its
     extension ``progress`` is called with each ``Progress`` that it makes; a response that is whole has its
     body as its extension ``body``, too. A connection that was idle for ``keepalive`` seconds is not used
-    again. With ``httptools`` h11 is kept for what is unusual.
+    again. A reply that is not quite usual is read by ``httptools`` if that may be, and else left to h11.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class _Connection(asyncio.Protocol):
         """
         reply.progress(Progress.CONNECTED)
         self._method, self._http = request.method, None
-        message = wire.written(request, body) if self._httptools else None
+        message = wire.written(request, body)
         if message is None:
             self._http, message = wire.written_by_h11(request, body)
         if self._transport.is_closing():
@@ -266,7 +266,7 @@ class _Connection(asyncio.Protocol):
     def _hear(self, reply: _Reply, data: bytes) -> None:
         """Read on; ``data`` is empty at the end of all."""
         try:
-            if self._httptools and self._http is None and (usual := wire.read(data)) is not None:
+            if self._http is None and (usual := self._read_whole(data)) is not None:
                 self._take(reply, *usual)
             else:
                 self._http = self._http or wire.h11_after(self._method)
@@ -274,6 +274,9 @@ class _Connection(asyncio.Protocol):
                 self._take_from(self._http, reply)
         except h11.RemoteProtocolError as error:
             self._fail(reply, httpx.RemoteProtocolError(str(error)))
+
+    def _read_whole(self, data: bytes) -> tuple[wire.Head, bytes] | None:
+        return wire.read_plainly(data) or (wire.read(data) if self._httptools else None)
 
     def _take(self, reply: _Reply, head: wire.Head, body: bytes) -> None:
         self._begin(reply, head)
