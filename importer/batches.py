@@ -249,14 +249,21 @@ def write(batch: Batch, outcomes: Outcomes, folder: Path, sinks: Sequence[report
         CannotGoOn: they can't be written, or their sums don't hold.
     """
     account = _account(batch, outcomes)
-    written = report.write(account, [reading.page(manifest) for manifest in batch.surveyed], folder, sinks)
+    written = report.write(account, reading.pages(batch.surveyed, batch.read), folder, sinks)
     return Tables(written, *report.summarize(account, written), _by_manifest(batch, account))
 
 
 def publish(
-    batch: Batch, tables: Tables, facts: Facts, folder: Path, sinks: Sequence[report.Sink] = ()
+    batch: Batch,
+    tables: Tables,
+    facts: Facts,
+    folder: Path,
+    sinks: Sequence[report.Sink] = (),
+    late: Sequence[report.Sink] = (),
 ) -> Summary:
-    """Finish ``sinks``, and write the summary of the report, its last file.
+    """Finish ``sinks``, and write the summary of the report.
+
+    Those of them that are ``late`` can be finished once only, and are when more is known of the run.
 
     Raises:
         CannotGoOn: it can't be written.
@@ -284,7 +291,8 @@ def publish(
         ledger_is_new=facts.ledger_is_new,
     )
     for sink in sinks:
-        sink.finish(summary)
+        if sink not in late:
+            sink.finish(summary)
     report.publish(summary, folder)
     return summary
 

@@ -24,7 +24,7 @@ _ASCII_WHITE_SPACE = b" \t\r\n\v\f"
 
 def unguarded(cells: Text) -> Text:
     """Take off the quote that a report puts before a cell that a spreadsheet would run as a formula."""
-    if not pc.any(pc.starts_with(cells, "'")).as_py():
+    if lacks(cells, b"'"):
         return cells
     guarded = pc.and_not(
         pc.match_substring_regex(cells, GUARDED), pc.match_substring_regex(cells, GUARDED_NUMBER)
@@ -69,9 +69,15 @@ def unspaced(cells: Text) -> Text:
 
 def whole_number(cells: Text) -> Text:
     """Without the ``.0`` that a spreadsheet puts after a number."""
-    if pc.any(pc.ends_with(cells, ".0")).as_py():
-        return pc.replace_substring_regex(cells, r"^(\d+)\.0$", r"\1")
-    return cells
+    return replaced(cells, pc.ends_with(cells, ".0"), r"^(\d+)\.0$")
+
+
+def replaced(cells: Text, worth_it: pa.BooleanArray, pattern: str) -> Text:
+    """Only what the pattern has in brackets, of the cells that have it; others are not ``worth_it``."""
+    if not pc.any(worth_it).as_py():
+        return cells
+    found = pc.replace_substring_regex(cells.filter(worth_it), pattern, r"\1")
+    return pc.replace_with_mask(cells, worth_it, found)
 
 
 def text_of(column: Text) -> memoryview:
@@ -95,10 +101,32 @@ def lacks(column: Text, characters: bytes) -> bool:
     return not any(character in text for character in characters)
 
 
+def made_of(column: Text, characters: bytes) -> npt.NDArray[np.bool_]:
+    """Which cells have something in them, and nothing but these ASCII ``characters``."""
+    ends = offsets(column)
+    made: npt.NDArray[np.bool_] = ends[:-1] < ends[1:]
+    text = text_of(column)
+    if bytes(text).translate(None, characters):
+        others = np.ones(256, dtype=bool)
+        others[[*characters]] = False
+        strange = np.flatnonzero(others[np.frombuffer(text, dtype=np.uint8)]) + ends[0]
+        made[np.searchsorted(ends, strange, side="right") - 1] = False
+    return made
+
+
 def first_bytes(column: Text) -> npt.NDArray[np.uint8]:
     """The byte that each cell begins with, 0 for a blank one."""
+    return _bytes_at(column, offsets(column)[:-1])
+
+
+def last_bytes(column: Text) -> npt.NDArray[np.uint8]:
+    """The byte that each cell ends with, 0 for a blank one."""
+    return _bytes_at(column, offsets(column)[1:] - 1)
+
+
+def _bytes_at(column: Text, places: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
     ends, text = offsets(column), column.buffers()[2]
     if text is None or not len(text):
         return np.zeros(len(column), dtype=np.uint8)
-    begins = np.frombuffer(text, dtype=np.uint8)[np.minimum(ends[:-1], len(text) - 1)]
-    return np.where(ends[:-1] < ends[1:], begins, np.uint8(0))
+    found = np.frombuffer(text, dtype=np.uint8)[np.clip(places, 0, len(text) - 1)]
+    return np.where(ends[:-1] < ends[1:], found, np.uint8(0))

@@ -179,7 +179,8 @@ def _plan(plan: Plan, faults: Sequence[Fault], told: Collection[str]) -> Iterato
         advice = "correct the plan, or what it names" if fault is new[-1] else ""
         yield Check("plan", Verdict.WRONG, f"{plan.path}: {fault}", advice)
     if not new:
-        words = f", {len(faulty):,} of which can't be begun for what was told above" if faulty else ""
+        names = ", ".join(job.name for job in plan.jobs if job.name in faulty)
+        words = f"; {names} can't be begun for what was told above" if faulty else ""
         verdict = Verdict.WRONG if faulty else Verdict.FINE
         yield Check("plan", verdict, f"{plan.path}: {counted(len(plan.jobs), 'job')}{words}")
     for job in (job for job in plan.jobs if job.name not in faulty):

@@ -448,12 +448,13 @@ class _Run:
             sinks = (*made, *answers)
             tables = batches.write(batch, outcomes, self._folder, sinks)
             facts = self._facts(tables, stopped, mails)
-            summary = batches.publish(batch, tables, facts, self._folder, sinks)
-            *_, page = made
-            return self._filed(summary, tables, self._inbox, page) if self._inbox else summary
+            *workbooks, page = made
+            late = workbooks if self._inbox else ()
+            summary = batches.publish(batch, tables, facts, self._folder, sinks, late)
+            return self._filed(summary, tables, self._inbox, (page, *late)) if self._inbox else summary
 
-    def _filed(self, summary: Summary, tables: Tables, inbox: Inbox, page: report.Sink) -> Summary:
-        """Move the files, only now that they are reported, and say so in the summary and on the page."""
+    def _filed(self, summary: Summary, tables: Tables, inbox: Inbox, sinks: Sequence[report.Sink]) -> Summary:
+        """Move the files, only now that they are reported, and say so in the summary and in ``sinks``."""
         files = inbox.file(tables.by_manifest)
         is_fault = inbox.has_faulty or any(file.is_fault for file in files)
         status = summary.exit_status or (_ATTENTION if is_fault else 0)
@@ -461,7 +462,8 @@ class _Run:
         attention = report.attention_with(summary.attention, unread)
         summary = replace(summary, files=files, exit_status=status, attention=attention)
         report.publish(summary, self._folder)
-        page.finish(summary)
+        for sink in sinks:
+            sink.finish(summary)
         return summary
 
     def _facts(self, tables: Tables, stopped: str, mails: int) -> Facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _FEWEST_BUCKETS, _MOST_BUCKETS = 16, 512
 _BYTES_OF_A_BUCKET = 32 * 1024 * 1024
+_BYTES_KEPT = 192 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -43,7 +45,8 @@ class Read:
     nothing was shipped. ``positions`` says where rows stand, ``counts`` how many each manifest has,
     ``passed_over`` its rows of totals, ``header_rows`` those that say the header again. ``filled_down`` says
     of each manifest how many of its rows were filled in from above, ``carriers`` whose tracking numbers its
-    rows have (see ``tracking.tally``).
+    rows have (see ``tracking.tally``). ``blocks`` are those of each manifest, for the report; None where the
+    manifests are to be read again.
     """
 
     rows: Rows | Partitions
@@ -54,6 +57,7 @@ class Read:
     header_rows: list[tuple[int, ...]]
     filled_down: Sequence[int]
     carriers: Sequence[Counter[str]]
+    blocks: Sequence[Sequence[Block]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ class Part:
     """What came of one block of a manifest; what counts rows counts them from the block's start.
 
     ``rows`` are the row numbers that a spreadsheet program shows, ``transactions`` says in which transaction
-    of an EDI file each row stands, ``doubts`` are warnings of how the file was read; the rest is as in
-    ``Read``.
+    of an EDI file each row stands, ``doubts`` are warnings of how the file was read. ``block`` is the block,
+    None where it was read in another process. The rest is as in ``Read``.
     """
 
     checked: Checked
@@ -83,6 +87,7 @@ class Part:
     header_rows: tuple[int, ...]
     filled_down: int
     carriers: Counter[str]
+    block: Block | None = None
 
 
 PartsOf: TypeAlias = "Callable[[Sequence[Manifest], Checks], Iterable[Iterable[Part]]]"
@@ -170,6 +175,29 @@ class _Gathered:
 
 
 @dataclass(slots=True)
+class _Blocks:
+    """The blocks so far, of each manifest, as long as they take little memory; then none."""
+
+    of: list[list[Block]] | None = field(default_factory=list)
+    size: int = 0
+
+    def begin(self) -> None:
+        """What comes next is of another manifest."""
+        if self.of is not None:
+            self.of.append([])
+
+    def add(self, block: Block | None) -> None:
+        """Keep the block, or let go of all."""
+        if self.of is None:
+            return
+        self.size += sum(cells.nbytes for cells in block.cells) if block else 0
+        if block is None or self.size > _BYTES_KEPT:
+            self.of = None
+        else:
+            self.of[-1].append(block)
+
+
+@dataclass(slots=True)
 class _InFiles:
     """Rows that are kept in files, and where they stand."""
 
@@ -235,6 +263,7 @@ def _part(checked: Checked, block: Block, manifest: Manifest) -> Part:
         header_rows=block.header_rows,
         filled_down=block.filled_down,
         carriers=carriers,
+        block=block,
     )
 
 
@@ -263,7 +292,7 @@ def read_all(
         ManifestError: a manifest turns out not to be one, or changes while it is read.
         CannotGoOn: there are more rows than memory has room for, and no room for the files.
     """
-    gathered = _Gathered(takes, room, _buckets(surveyed))
+    gathered, blocks = _Gathered(takes, room, _buckets(surveyed)), _Blocks()
     counts: list[int] = []
     passed_over: list[tuple[int, ...]] = []
     header_rows: list[tuple[int, ...]] = []
@@ -272,6 +301,7 @@ def read_all(
     checks = Checks(order_id, strict_tracking, takes, optional)
     for manifest, its_parts in zip(surveyed, parts(surveyed, checks), strict=True):
         before = gathered.rows
+        blocks.begin()
         filled_down.append(0)
         carriers.append(Counter())
         totals: list[int] = []
@@ -282,13 +312,14 @@ def read_all(
             filled_down[-1] += part.filled_down
             carriers[-1] += part.carriers
             gathered.add(part, manifest)
+            blocks.add(part.block if gathered.in_files is None else None)
             progress(len(part.rows))
         gathered.end()
         counts.append(gathered.rows - before)
         passed_over.append(tuple(totals))
         header_rows.append(tuple(headers))
     rows, idle, positions = gathered.all()
-    return Read(rows, idle, positions, counts, passed_over, header_rows, filled_down, carriers)
+    return Read(rows, idle, positions, counts, passed_over, header_rows, filled_down, carriers, blocks.of)
 
 
 def _buckets(surveyed: Sequence[Manifest]) -> int:
@@ -302,15 +333,19 @@ def _is_of_edi(manifest: Manifest) -> bool:
     return EDI_VERDICT in manifest.canonical and EDI_VERDICT not in manifest.filled_in
 
 
-def page(manifest: Manifest) -> Page:
-    """The manifest as the report reads it again."""
+def pages(surveyed: Sequence[Manifest], read: Read) -> list[Page]:
+    """The manifests as the report has them: as they were read, or else as they are read again."""
+    return [*map(_page, surveyed, read.blocks or repeat(None))]
+
+
+def _page(manifest: Manifest, kept: Sequence[Block] | None) -> Page:
     filled_in = manifest.filled_in
     meant = {name: len(manifest.kept) + at for at, name in enumerate(filled_in)}
 
     def blocks() -> Iterator[
         tuple[list[pa.Array[Any]], npt.NDArray[np.int64], Mapping[int, tuple[str, Sequence[str]]]]
     ]:
-        for block in manifests.blocks(manifest):
+        for block in manifests.blocks(manifest) if kept is None else kept:
             misfits = {at: (misfit.code, misfit.cells) for at, misfit in block.misfits.items()}
             yield [*block.cells, *(block.values[name] for name in filled_in)], block.rows, misfits
 

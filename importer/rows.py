@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer import tracking
-from importer.cells import cleaned, unspaced, whole_number
+from importer.cells import cleaned, replaced, unspaced, whole_number
 from importer.findings import NO_MENTIONS, Findings, Mentions, number_of
 from importer.model import MAIL_ALONE
 from schemas.cleaning import NARROWED
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Text: TypeAlias = pa.Array[Any]
 
 _BETWEEN = re.compile(r'[,;\t|\r\n"]')  # what may part two cells where quotes or delimiters went wrong
+_ZEROS = r"^0+(\d+)$"
 _LONGEST_NAME = 255
 _IDLE = ("line-not-shipped", "interchange-again")
 _REJECTED = "rejected"
@@ -235,9 +236,7 @@ class Checker:
     def _plain_order_id(self, cells: Text) -> Text:
         """Without a spreadsheet's ``.0`` and, where it is a number, leading zeros."""
         cells = whole_number(cells)
-        if self.order_id == "integer" and pc.any(pc.starts_with(cells, "0")).as_py():
-            cells = pc.replace_substring_regex(cells, r"^0+(\d+)$", r"\1")
-        return cells
+        return replaced(cells, pc.starts_with(cells, "0"), _ZEROS) if self.order_id == "integer" else cells
 
 
 def _failures(
@@ -352,8 +351,7 @@ def _quantity(cells: Text | None, bad: npt.NDArray[np.bool_]) -> npt.NDArray[np.
     if cells is None:
         return np.zeros(len(bad), dtype=np.int32)
     digits = pc.if_else(pc.or_(pa.array(bad), pc.equal(cells, "")), "0", cells)
-    if pc.any(pc.ends_with(digits, ".0")).as_py():
-        digits = pc.replace_substring_regex(digits, r"\.0$", "")
+    digits = whole_number(digits)
     return np.asarray(digits.cast(pa.int32()).to_numpy(), dtype=np.int32)
 
 

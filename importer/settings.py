@@ -219,6 +219,11 @@ def token_variable(name: str) -> str:
     return f"{name.upper().replace('-', '_')}_TOKEN"
 
 
+def has_key(kind: str, key: str) -> bool:
+    """Whether a destination of the kind may say ``key``."""
+    return key in _KINDS[kind]
+
+
 def judge(kind: str, key: str, value: object) -> None:
     """See that ``key`` may have that value in a destination of the kind.
 

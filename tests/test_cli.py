@@ -3,6 +3,8 @@
 import getpass
 import json
 import os
+import pty
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from importer.longest import LONGEST_REPORTED, cells_up_to
 from importer.sandbox import Sandbox, Store
 from tests.program import (
     HEADER,
+    SECONDS,
     Ended,
     Platform,
     Reply,
@@ -783,6 +786,26 @@ def test_the_environment_sets_each_option_and_the_command_line_wins(
     assert [run["exit_status"] for run in json.loads(here(capsys, "runs").out)] == [1, 0]
 
 
+def test_of_a_wrong_value_in_the_environment_the_variable_is_named(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMPORTER_POST_TELL_ON", "never")
+    monkeypatch.setenv("IMPORTER_RUNS_JSON", "perhaps")
+
+    post = here(capsys, "post", "m.csv", "--sandbox")
+    runs = here(capsys, "runs")
+    given = here(capsys, "post", "m.csv", "--tell-on", "seldom")
+
+    do = "says so: correct it or unset it"
+    assert (post.status, runs.status, given.status) == (2, 2, 2)
+    assert post.err.splitlines()[-2:] == [
+        "Error: Invalid value for '--tell-on': 'never' is not one of 'failure', 'change', 'always'.",
+        f"The environment variable IMPORTER_POST_TELL_ON {do}",
+    ]
+    assert runs.err.endswith(f"\nThe environment variable IMPORTER_RUNS_JSON {do}\n")
+    assert given.err.endswith("'seldom' is not one of 'failure', 'change', 'always'.\n")
+
+
 def test_the_configuration_file_can_be_named_before_the_command_or_by_the_environment(
     capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -918,6 +941,46 @@ def test_a_file_name_or_an_argument_never_steers_the_terminal(capsys: Output) ->
 
     assert [each.status for each in ended] == [3, 3, 2, 2, 2, 2, 0, 0]
     assert "\x1b" not in "".join(each.out + each.err for each in ended)
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> str:
+    """What the program writes to a terminal, escapes and all."""
+    ours, theirs = pty.openpty()
+    said = {name: text for name, text in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+    command = [sys.executable, "-m", "importer", *arguments]
+    with launch(command, stdout=theirs, stderr=theirs, env={**said, **environment}) as process:
+        os.close(theirs)
+        written = b"".join(iter(lambda: _read(ours), b""))
+        process.wait(SECONDS)
+    os.close(ours)
+    return written.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # Linux says so of a terminal that nobody writes to any more
+        return b""
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"TERM": "xterm-256color"}, {"escapes", "colours"}),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, {"escapes"}),  # https://no-color.org: bold may stay
+        ({"TERM": "dumb"}, set()),
+    ],
+)
+def test_a_terminal_gets_the_colours_and_the_escapes_that_it_takes(
+    environment: dict[str, str], expected: set[str]
+) -> None:
+    written = on_a_terminal("check", "m.csv", **environment)
+
+    assert "ready                3" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written)
+    found = re.findall(r"\x1b\[([0-9;]*)m", written)
+    colours = [look for look in found for code in look.split(";") if re.fullmatch(r"[349]\d|10\d", code)]
+    seen = {"escapes": "\x1b" in written, "colours": bool(colours)}
+    assert {name for name, is_seen in seen.items() if is_seen} == expected
 
 
 # --- runs ----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from tests.program import HEADER, Ended, end, here, manifest, settle_in, start
@@ -293,6 +294,19 @@ def mended(name: str, of: str, *changes: tuple[str, str]) -> str:
     return name
 
 
+def mended_book(name: str, of: str, *changes: tuple[str, str]) -> str:
+    """The report.xlsx of a report with these words changed, saved as ``name`` by a spreadsheet program."""
+    book = openpyxl.load_workbook(Path(of, "report.xlsx"))
+    left = dict(changes)
+    for row in book["rows"].iter_rows():
+        for cell in row:
+            if cell.value in left:
+                cell.value = left.pop(str(cell.value))
+    assert not left
+    book.save(name)
+    return name
+
+
 def sent(output: Output, manifest: str, name: str) -> str:
     """The report of a run of that manifest."""
     assert here(output, "post", manifest, "--sandbox", "--report", name).status in {0, 1}
@@ -323,6 +337,38 @@ def test_a_row_whose_order_sku_or_tracking_number_was_mended_in_errors_csv_is_me
             ("1003", "MUG", "bad-tracking-number", "in one", "since one", "created in two"),
         ],
     )
+
+
+@pytest.mark.parametrize("name", ["one/report.xlsx", "mended.xlsx"])
+def test_a_row_whose_order_or_tracking_number_was_mended_in_the_workbook_is_mended(
+    name: str, capsys: Output, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    manifest(Path("one.csv"), *BAD)
+    here(capsys, "post", "one.csv", "--sandbox", "--report", "one", "--xlsx")
+    sent(capsys, mended_book(name, "one", ("x1", "1001"), ("T3", "TRACK00003")), "two")
+    monkeypatch.chdir(Path(tmp_path, "one"))
+
+    found = changes(capsys, "../one", "../two")
+    assert ([row[:3] for row in found["mended"]], found["gone"]) == (
+        [("x1", "MUG", "bad-order-id"), ("1003", "MUG", "bad-tracking-number")],
+        [],
+    )
+
+
+def test_a_sheet_of_that_name_that_is_no_report_tells_nothing(capsys: Output) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.title = "rows"
+    for line in (HEADER, "1001,MUG,0,TRACK00001"):
+        sheet.append(line.split(","))
+    book.save("book.xlsx")
+
+    for name in ("one", "two"):
+        sent(capsys, "book.xlsx", name)
+
+    assert [row[:3] for row in changes(capsys, "one", "two")["still_failing"]] == [
+        ("1001", "MUG", "quantity-below-one")
+    ]
 
 
 def test_a_row_is_known_again_over_several_mendings(capsys: Output) -> None:

@@ -509,7 +509,7 @@ def test_what_is_wrong_already_is_not_told_again_of_the_jobs_it_keeps(capsys: Ou
             "importer.toml: [destinations.adm] token_env: " + lacks,
             "correct it",
         ),
-        ("plan", "nightly.toml: 1 job, 1 of which can't be begun for what was told above", ""),
+        ("plan", "nightly.toml: 1 job; acme can't be begun for what was told above", ""),
     ]
 
 

@@ -134,14 +134,12 @@ def test_no_layout_is_drafted_for_a_file_without_a_header(tmp_path: Path) -> Non
 def test_a_carrier_that_no_column_names_and_decimal_commas_are_told(tmp_path: Path) -> None:
     text = drafted(tmp_path, "Order #;Qty;Tracking #", [f"{at};2,0;{n}" for at, n in enumerate(NUMBERS[:4])])
 
+    assert '\n# "Qty" has numbers such as "2,0"\ndecimal_comma = true\n\n[know]\n' in text
     assert text.endswith(
-        "# no column names the carrier, and 4 of 4 numbers are UPS's\n"
-        "[constants]\n"
-        'tracking_company = "UPS"\n'
-        "\n"
-        '# "Qty" has numbers such as "2,0":\n'
-        "# put this line above [know] if 2,0 is two\n"
-        "# decimal_comma = true\n"
+        "# no column names the carrier, and 4 of 4 numbers are UPS's;\n"
+        "# if one carrier has all parcels of such files, take the # away:\n"
+        "# [constants]\n"
+        '# tracking_company = "UPS"\n'
     )
 
 

@@ -60,6 +60,23 @@ def test_the_rows_are_those_of_any_manifest_and_know_their_segments(folder: Path
     assert (manifest.format, manifest.layout, manifest.notes) == ("x12", "edi", ())
 
 
+def test_a_total_of_a_warehouse_that_is_not_what_was_counted_is_told_and_its_rows_are_read(
+    folder: Path,
+) -> None:
+    body = ["W06*F*1001**S1", "LX*1", f"MAN*CP*{ONE}", "W12*CC*2*2**EA**SK*A-1", "W12*CC*1*1**EA**SK*B-2"]
+
+    right, wrong = (interchanges.x12("945", [*body, f"W03*{total}"]).encode() for total in (3, 5))
+
+    assert surveyed(folder, right).notes == ()
+    found = surveyed(folder, wrong)
+    place = f"segment 9 (W0301, byte {wrong.index(b'W03*')})"
+    assert found.notes == (f"{place}: W0301 says 5, W1203 add up to 3",)
+    assert [(row["order_id"], row["sku"], row["quantity"]) for row in rows(found)] == [
+        ("1001", "A-1", "2"),
+        ("1001", "B-2", "1"),
+    ]
+
+
 def test_the_same_rows_are_read_each_time(folder: Path) -> None:
     manifest = surveyed(folder, SOUND)
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openpyxl
 import pytest
 
 from importer import inbox
@@ -134,6 +135,22 @@ def test_the_page_and_review_say_where_each_file_went(capsys: Output) -> None:
         "  in/fine.csv → done/fine.csv  all of its rows are fine",
         "  in/<b>faulty.csv → bad/<b>faulty.csv  1 row needs attention",
     ]
+
+
+def test_the_workbook_says_where_each_file_went_too(capsys: Output) -> None:
+    good("fine.csv", 1)
+    put("none.csv", b"x,y\n1,2\n")
+
+    post(capsys, *ARCHIVE, "--report", "R", "--xlsx", "--quarantine", "bad")
+
+    lines = [*openpyxl.load_workbook(Path("R", "report.xlsx"))["summary"].iter_rows(values_only=True)]
+    at = lines.index(("file", "went to", "a manifest", "why"))
+    assert [line[:3] for line in lines[at + 1 : at + 3]] == [
+        ("in/fine.csv", "done/fine.csv", "yes"),
+        ("in/none.csv", "bad/none.csv", "no"),
+    ]
+    assert lines[at + 1][3] == "all of its rows are fine"
+    assert lines[at + 3] == (None,) * 4
 
 
 def test_a_report_without_an_inbox_says_nothing_of_where_files_went(capsys: Output) -> None:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from click.testing import CliRunner
 from importer import cli, starting
 from importer.manifests import layouts
 from tests.interchanges import notice, x12
-from tests.program import SECONDS, Ended, manifest, settle_in
+from tests.program import HEADER, SECONDS, Ended, manifest, settle_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,16 +85,17 @@ def test_only_what_the_file_does_not_tell_is_asked(tmp_path: Path) -> None:
 
 def test_columns_that_cannot_be_told_are_asked_until_the_answer_is_one() -> None:
     Path("taken.toml").touch()
-    answers = ["", "", "ftp://x", URL, "", "Our reff", "our ref", "", "Ac me", "taken", ""]
+    answers = ["", "", "ftp://x", URL, "", "Our reff", "our ref", "", "UPS", "Ac me", "taken", ""]
     ended = init("acme.csv", answers=answers)
 
     assert ended.status == 1
-    assert ended.err.splitlines()[-10:] == [
+    assert ended.err.splitlines()[-11:] == [
         "Which environment variable will have the token [ADM_TOKEN]: ",
         "Which column is order_id (it may be Doc, Our Ref) [Doc]: Our reff",
         "Error: found 'Our reff', expected one of Doc, Our Ref, Goods, Pcs, Parcel",
         "Which column is order_id (it may be Doc, Our Ref) [Doc]: our ref",
         "Which column is sku (it may be Goods, Doc) [Goods]: ",
+        "Carrier of all such parcels (no column names the carrier, and 3 of 3 numbers are UPS's) [none]: UPS",
         "What to call the layout [acme]: Ac me",
         "Error: found 'Ac me', expected a name of small letters, digits and '-'",
         "What to call the layout [acme]: taken",
@@ -102,7 +104,7 @@ def test_columns_that_cannot_be_told_are_asked_until_the_answer_is_one() -> None
     ]
     told = "order_id = 'Our Ref', sku = 'Goods', quantity = 'Pcs', tracking_number = 'Parcel'"
     assert last_lines(ended)[1:] == [
-        f"acme.toml: the layout written: {told}",
+        f"acme.toml: the layout written: {told}, tracking_company = 'UPS' in all rows",
         "check: Of 3 rows, 2 are ready to be posted and 1 needs attention",
         "  quantity-below-one  1 row  The quantity is zero or negative.",
         "",
@@ -167,16 +169,60 @@ def test_a_script_says_all_of_it_and_reads_what_was_decided() -> None:
             "tracking_number": "Parcel",
         },
         "written": ["importer.toml", "acme-daily.toml"],
+        "carrier": "",
+        "likely_carrier": "UPS",
+        "changed": [],
         "errors": {"quantity-below-one": 1},
         "exit_status": 1,
     }
-    assert layouts.load("acme-daily.toml").name == "acme-daily"
+    layout = layouts.load("acme-daily.toml")
+    assert (layout.name, layout.constants) == ("acme-daily", {})
+
+
+def test_a_carrier_that_nobody_has_named_is_told_and_not_taken() -> None:
+    told = "order_id = 'Our Ref', sku = 'Goods', quantity = 'Pcs', tracking_number = 'Parcel'"
+
+    silent = init("acme.csv", "--yes", "--url", URL, *COLUMNS)
+    nobody = init("acme.csv", "--yes", *COLUMNS, "--carrier", "none", "--layout-name", "two")
+    answered = init("acme.csv", *COLUMNS, answers=["", ""])
+    said = init("plain.csv", "--yes", "--carrier", "DHL")
+
+    assert last_lines(silent)[1:4] == [
+        f"acme.toml: the layout written: {told}",
+        "  no column names the carrier, and 3 of 3 numbers are UPS's; if all parcels of such files are,",
+        "  take the # off [constants] and tracking_company there",
+    ]
+    assert (
+        Path("acme.toml")
+        .read_text()
+        .endswith(
+            "# no column names the carrier, and 3 of 3 numbers are UPS's;\n"
+            "# if one carrier has all parcels of such files, take the # away:\n"
+            "# [constants]\n"
+            '# tracking_company = "UPS"\n'
+        )
+    )
+    assert (last_lines(nobody)[1], last_lines(nobody)[2][:5]) == (
+        f"two.toml: the layout written: {told}",
+        "check",
+    )
+    assert (answered.err, last_lines(answered)[1]) == ("", f"acme.toml: the layout stays as it is: {told}")
+    assert last_lines(said)[1].endswith(", tracking_company = 'DHL' in all rows")
+    assert layouts.load("plain.toml").constants == {"tracking_company": "DHL"}
+
+
+def test_a_decimal_comma_is_written_into_the_layout() -> None:
+    Path("komma.csv").write_text("Bestellung;Ware;Menge;Sendung\n1;MUG;2,0;1Z999AA10123456784\n")
+
+    ended = init("komma.csv", "--yes", "--url", URL, "--column", "sku=Ware")
+
+    assert (ended.status, layouts.load("komma.toml").decimal_comma) == (0, True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["plain.csv", "--yes"], "--url: needed with --yes: its address, as you were given it"),
+        (["plain.csv", "--yes"], "--yes asks nothing; say it with\n  --url URL: its address, as you were"),
         (["plain.csv", "--yes", "--url", "http://x.example"], '--url: found "http://x.example", expected an'),
         (["plain.csv", "--yes", "--name", "a b"], "--name: found 'a b', expected a name of letters"),
         (
@@ -184,8 +230,24 @@ def test_a_script_says_all_of_it_and_reads_what_was_decided() -> None:
             "--token-env and --token-file: give one of them",
         ),
         (
-            ["acme.csv", "--yes", "--url", URL],
-            "is order_id; say it with --column order_id=\"HEADER\"; likely: 'Doc', 'Our Ref'",
+            ["acme.csv", "--yes"],
+            (
+                "--yes asks nothing; say it with\n  --url URL: its address, as you were given it\n"
+                '  --column order_id="HEADER": no header says it for sure; it may be Doc, Our Ref\n'
+                '  --column sku="HEADER": no header says it for sure; it may be Goods, Doc, Our Ref\n'
+            ),
+        ),
+        (
+            ["trackless.csv", "--yes", "--url", URL],
+            '"HEADER": no column looks like a tracking_number; the file has Order, SKU, Qty, City',
+        ),
+        (
+            ["carrier.csv", "--yes", "--url", URL, "--column", "sku=Item SKU", "--carrier", "UPS"],
+            "--carrier: the column 'Carrier' says it; leave it out",
+        ),
+        (
+            ["asn.edi", "--yes", "--url", URL, "--carrier", "UPS"],
+            "--column, --carrier: asn.edi is EDI; leave them out",
         ),
         (
             ["acme.csv", "--yes", "--url", URL, "--column", "order_id=Ref"],
@@ -202,6 +264,10 @@ def test_a_script_says_all_of_it_and_reads_what_was_decided() -> None:
 def test_what_may_not_be_asked_has_to_be_said_and_nothing_is_written(
     arguments: list[str], words: str
 ) -> None:
+    Path("trackless.csv").write_text("Order,SKU,Qty,City\n1001,MUG,2,Bonn\n1002,BOWL,1,Rom\n")
+    Path("carrier.csv").write_text(f"{HEADER},Carrier\n1001,MUG,1,TRACK1,UPS\n")
+    Path("asn.edi").write_text(x12("856", notice("1001", "1Z999AA10123456784", ("MUG", 2))))
+
     ended = init(*arguments)
 
     assert (ended.status, ended.out, files()) == (2, "", [])
@@ -216,6 +282,7 @@ def test_what_may_not_be_asked_has_to_be_said_and_nothing_is_written(
         ("prose.txt", b"Dear all,\nthe parcels come later\n\nRegards\n", "is it a manifest?"),
         ("binary.bin", bytes(range(256)) * 40, ""),
         ("nothing.csv", None, "nothing.csv: no such file"),
+        (".", None, ".: 2 files; name the one to begin with: acme.csv, plain.csv"),
     ],
 )
 def test_what_is_no_manifest_is_told_before_anything_is_written(
@@ -241,7 +308,7 @@ def test_a_workbook_and_edi_are_set_up_as_well() -> None:
     workbook = init(*("acme.xlsx", "--yes", "--url", URL, *COLUMNS))
     interchange = init("asn.edi", "--yes", "--json")
 
-    assert (workbook.status, last_lines(workbook)[2]) == (
+    assert (workbook.status, last_lines(workbook)[4]) == (
         1,
         "check: Of 3 rows, 2 are ready to be posted and 1 needs attention",
     )
@@ -250,11 +317,27 @@ def test_a_workbook_and_edi_are_set_up_as_well() -> None:
     assert (interchange.status, interchange.summary["written"]) == (0, ["asn.toml"])
 
 
+def test_files_of_an_archive_are_named_to_be_unpacked_and_an_empty_folder_is_no_sample() -> None:
+    Path("inbox").mkdir()
+    with zipfile.ZipFile("both.zip", "w") as archive:
+        archive.write("acme.csv")
+        archive.write("plain.csv")
+
+    both, none = init("both.zip", "--yes"), init("inbox", "--yes")
+
+    words = "name the one to begin with, unpacked: both.zip/acme.csv, both.zip/plain.csv"
+    assert (both.status, both.err) == (3, f"importer: both.zip: 2 files; {words}\n")
+    assert (none.status, none.err) == (
+        3,
+        "importer: inbox: there is no file in it; name a manifest to begin with\n",
+    )
+
+
 def test_what_is_there_already_is_kept_and_used() -> None:
     CONFIG.write_text(f"# ours\n{WRITTEN}")
 
     used = init("plain.csv", "--yes")
-    again = init("plain.csv", "--yes", "--name", "adm", "--url", "https://other.example")
+    again = init("plain.csv", "--yes", "--name", "adm", "--url", "https://other.example", "--token-env", "X")
     more = init("plain.csv", "--yes", "--name", "shop", "--to", "shoplazza", "--url", URL)
 
     assert (used.status, used.out.splitlines()[0]) == (
@@ -262,7 +345,10 @@ def test_what_is_there_already_is_kept_and_used() -> None:
         "importer.toml: [destinations.adm] stays as it is",
     )
     assert again.status == 2
-    assert "importer: importer.toml: [destinations.adm] is there already; leave out what" in again.err
+    assert again.err == (
+        "importer: importer.toml: [destinations.adm] is there already, with another base_url, token_env; "
+        "leave out what it says, give another --name, or change it with --force\n"
+    )
     assert more.status == 0
     assert CONFIG.read_text() == (
         f"# ours\n{WRITTEN}\n"
@@ -270,22 +356,95 @@ def test_what_is_there_already_is_kept_and_used() -> None:
     )
 
 
-def test_with_force_the_destination_and_the_layout_are_written_anew() -> None:
-    CONFIG.write_text(
-        f'[destinations.adm]\nbase_url = "https://old.example"\n\n{WRITTEN.replace("adm", "shoplazza")}'
-    )
+@pytest.mark.parametrize("sample", ["acme.csv", "plain.csv", "asn.edi"])
+def test_the_same_again_changes_nothing_and_asks_nothing(sample: str) -> None:
+    Path("asn.edi").write_text(x12("856", notice("1001", "1Z999AA10123456784", ("MUG", 2))))
+    columns = COLUMNS if sample == "acme.csv" else ()
+    told = (sample, "--yes", "--to", "adm", "--url", f"{URL}/", *columns)
+    first = init(*told)
+    before = {name: Path(name).read_bytes() for name in files()}
+
+    again, short, asked = init(*told), init(sample, "--yes"), init(sample)
+    forced = init(*told, "--force")
+
+    assert (forced.err, forced.out.splitlines()[0]) == ("", again.out.splitlines()[0])
+    assert {again.status, short.status, asked.status} == {first.status}
+    assert [line.replace("stays as it is", "written") for line in last_lines(again)[:2]] == last_lines(first)[
+        :2
+    ]
+    assert (last_lines(short), last_lines(asked), asked.err) == (last_lines(again), last_lines(again), "")
+    assert {name: Path(name).read_bytes() for name in files()} == before
+
+
+@pytest.mark.parametrize(
+    ("layout", "more"),
+    [
+        ("ours", []),
+        ('name = "acme"\n[columns]\norder_id = "Doc"\nsku = "Goods"\ntracking_number = "Parcel"\n', COLUMNS),
+        (
+            'name = "acme"\n[columns]\norder_id = "Our Ref"\nsku = "Goods"\ntracking_number = "Parcel"\n',
+            ["--carrier", "UPS"],
+        ),
+    ],
+)
+def test_a_layout_that_is_there_and_says_something_else_is_kept(layout: str, more: Sequence[str]) -> None:
+    Path("acme.toml").write_text(layout)
+
+    ended = init("acme.csv", "--yes", "--url", URL, *COLUMNS, *more)
+
+    assert (ended.status, files(), Path("acme.toml").read_text()) == (2, ["acme.toml"], layout)
+    assert "acme.toml: it is there already" in ended.err
+
+
+CHANGED = """# ours
+[destinations.adm]  # the one
+# ask Eva
+base_url = "https://old.example"  # since May
+token_env = "OLD_TOKEN"
+on_500 = "in-doubt"  # they lie
+rate = "2/40"
+
+# the shop's
+[destinations.shop]
+kind = "shoplazza"
+"""
+
+
+def test_with_force_what_was_said_is_changed_and_named_and_all_else_stays() -> None:
+    CONFIG.write_text(CHANGED)
     Path("acme.toml").write_text("ours")
-    told = ("acme.csv", "--yes", "--name", "adm", *COLUMNS)
 
-    refused = init(*told)
-    before = Path("acme.toml").read_text()
-    forced = init(*told, "--url", URL, "--force")
+    ended = init("acme.csv", "--yes", "--name", "adm", *COLUMNS, "--token-file", "adm.token", "--force")
 
-    assert (refused.status, before) == (2, "ours")
-    assert "acme.toml: it is there already" in refused.err
-    assert forced.status == 1
-    assert CONFIG.read_text() == f"{WRITTEN}\n{WRITTEN.replace('adm', 'shoplazza')}"
+    changes = [
+        'importer.toml: [destinations.adm]: token_env becomes token_file = "adm.token"',
+        "acme.toml: written anew",
+    ]
+    assert (ended.status, ended.err.splitlines()) == (1, changes)
+    assert CONFIG.read_text() == CHANGED.replace('token_env = "OLD_TOKEN"', 'token_file = "adm.token"')
     assert layouts.load("acme.toml").name == "acme"
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y", 0), ("n", 2)])
+def test_changes_are_named_before_they_are_made_and_made_if_they_are_wanted(answer: str, status: int) -> None:
+    CONFIG.write_text(CHANGED)
+
+    ended = init(*("plain.csv", "--name", "adm", "--force"), answers=["shoplazza", URL, "", answer])
+
+    assert ended.status == status
+    assert ended.err.splitlines()[:8] == [
+        "Kind of platform (adm, shoplazza) [adm]: shoplazza",
+        f"Its address, as you were given it [https://old.example]: {URL}",
+        "Which environment variable will have the token [OLD_TOKEN]: ",
+        'importer.toml: [destinations.adm]: kind = "adm" becomes kind = "shoplazza"',
+        f'importer.toml: [destinations.adm]: base_url = "https://old.example" becomes base_url = "{URL}"',
+        "importer.toml: [destinations.adm]: on_500 is none of the keys of shoplazza, and becomes a comment",
+        f"Change that [y/N]: {answer}",
+        *([] if status == 0 else ["importer: nothing was written"]),
+    ]
+    changed = CHANGED.replace("https://old.example", URL).replace("on_500", "# on_500")
+    changed = changed.replace("# the one\n", '# the one\nkind = "shoplazza"\n')
+    assert CONFIG.read_text() == (changed if status == 0 else CHANGED)
 
 
 @pytest.mark.parametrize(
@@ -293,34 +452,50 @@ def test_with_force_the_destination_and_the_layout_are_written_anew() -> None:
     [
         ("", "NEW\n"),
         ("# a\n", "# a\n\nNEW\n"),
-        ("[destinations.b]\nx = 1\n", "[destinations.b]\nx = 1\n\nNEW\n"),
-        ("# a\n[destinations.adm]\nx = 1\n\n[destinations.b]\n", "# a\n\nNEW\n\n[destinations.b]\n"),
-        ('[ destinations . "adm" ]\nx = 1\n[destinations.adm.extra]\ny = 1\n', "NEW\n"),
+        ("# a\r\n", "# a\r\n\r\nNEW\r\n"),
+        ("[destinations.shop]\nkind = 'adm'\n# z\n", "[destinations.shop]\nkind = 'adm'\n# z\n\nNEW\n"),
+        (
+            "[destinations.adm]\n# b\n\n# c\n[destinations.shop]\nkind='adm'",
+            "NEW\n# b\n\n# c\n[destinations.shop]\nkind='adm'",
+        ),
+        (
+            "[ destinations . \"adm\" ]\r\n'base_url'='https://x.example'\r\n[destinations.adm.extra]\r\n",
+            (
+                '[ destinations . "adm" ]\r\ntoken_env = "ADM_TOKEN"\r\nbase_url = "URL"\r\n'
+                "[destinations.adm.extra]\r\n"
+            ),
+        ),
     ],
 )
-def test_a_destination_takes_the_place_of_the_one_before(text: str, expected: str) -> None:
-    assert starting.with_destination(text, "adm", "NEW\n") == expected
+def test_a_destination_is_put_where_nothing_else_is_changed_by_it(text: str, expected: str) -> None:
+    values = {"base_url": URL, "token_env": "ADM_TOKEN"}
+    revision = starting.configuration(CONFIG, text, "adm", values)
+
+    written = WRITTEN.strip().replace("\n", "\r\n" if "\r" in text else "\n")
+    assert revision.text == expected.replace("NEW", written).replace("URL", URL)
 
 
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        (f'[destinations]\nadm = {{base_url = "{URL}", token_env = "OLD"}}\n', "adm"),
-        (f'destinations.adm = {{base_url = "{URL}", token_env = "OLD"}}\n', "adm"),
+        ('[destinations]\nadm = {base_url = "https://old.example", token_env = "OLD"}\n', "adm"),
+        ('destinations.adm = {base_url = "https://old.example", token_env = "OLD"}\n', "adm"),
+        ('[destinations.adm]\nbase_url = """https://old.example"""\n', "adm"),
         (f'destinations = {{adm = {{base_url = "{URL}"}}}}\n', "other"),
     ],
 )
 def test_a_configuration_that_would_be_spoilt_is_left_as_it_is(text: str, name: str) -> None:
     CONFIG.write_text(text)
+    arguments = ("--force", "--name", name, "--to", "adm", "--url", URL, "--token-env", "NEW", *COLUMNS)
 
-    ended = init(*("acme.csv", "--yes", "--force", "--name", name, "--to", "adm", "--url", URL, *COLUMNS))
+    ended = init("acme.csv", "--yes", *arguments)
 
     kind = "" if name == "adm" else 'kind = "adm"\n'
     assert (ended.status, ended.out, CONFIG.read_text(), files()) == (2, "", text, ["importer.toml"])
     assert ended.err == (
         f"importer: importer.toml: [destinations.{name}] can't be put into it as it is written; nothing was "
-        "changed; write this table yourself, in the place of the one that is there:\n\n"
-        f'[destinations.{name}]\n{kind}base_url = "{URL}"\ntoken_env = "{name.upper()}_TOKEN"\n\n'
+        "changed; write these values into it yourself:\n\n"
+        f'[destinations.{name}]\n{kind}base_url = "{URL}"\ntoken_env = "NEW"\n\n'
     )
 
 

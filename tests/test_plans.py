@@ -1,6 +1,6 @@
 """A plan: its faults, its jobs side by side, what is told of them, and what ends them.
 
-Each job is a process of its own, so that this file needs half a minute.
+Each job is a process of its own, so that this file needs a minute.
 """
 
 from __future__ import annotations

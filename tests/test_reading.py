@@ -11,11 +11,13 @@ from importer import fulfillments, manifests, reading
 from importer.errors import ManifestError
 from importer.manifests import layouts
 from importer.manifests.sources import Source
+from importer.spilling import Room
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from importer.fulfillments import Grouping
+    from importer.report import Page
 
 HEADER = "ship_to,order_id,sku,quantity,tracking_number"
 NEEDED = ("order_id", "sku", "quantity", "tracking_number")
@@ -99,6 +101,32 @@ def test_how_many_rows_were_filled_down_and_which_names_are_doubtful_is_told(tmp
         ("2 rows are filled down from the rows above: order_id",),
         (doubt,),
     ]
+
+
+def test_the_report_has_rows_as_they_were_read_and_reads_again_what_memory_has_no_room_for(
+    tmp_path: Path,
+) -> None:
+    several = [survey(tmp_path, f"{at}.csv", f"{HEADER}\nx,100{at},A,1,TRACK10001\n") for at in (1, 2)]
+
+    with Room(tmp_path, 2) as enough, Room(tmp_path, 1) as little:
+        kept, files = (
+            reading.read_all(
+                several, "integer", strict_tracking=False, progress=lambda _rows: None, room=room
+            )
+            for room in (enough, little)
+        )
+        (tmp_path / "2.csv").unlink()
+
+        assert [orders(page) for page in reading.pages(several, kept)] == [["1001"], ["1002"]]
+        first, second = reading.pages(several, files)
+        assert orders(first) == ["1001"]
+        with pytest.raises(ManifestError, match=r"2\.csv: can't be read"):
+            orders(second)
+
+
+def orders(page: Page) -> list[str]:
+    """The order ids of all rows of a page."""
+    return [order for cells, _, _ in page.blocks() for order in cells[page.canonical["order_id"]].to_pylist()]
 
 
 @pytest.mark.parametrize(

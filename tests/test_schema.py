@@ -100,6 +100,9 @@ def test_every_rule_has_its_code_in_the_table_and_none_is_a_warning() -> None:
     assert used <= CODES.keys() - set(WARNINGS)
 
 
+_NEARLY_USUAL = st.text("A0019-_aé\n", max_size=5) | st.text("A0-9", min_size=13, max_size=52) | st.text()
+
+
 @pytest.mark.parametrize("order_id", ["integer", "string"])
 @pytest.mark.parametrize("name", rules(COLUMNS, order_id="string"))
 @given(data=st.data())
@@ -110,6 +113,19 @@ def test_a_cell_of_the_usual_form_breaks_no_rule(data: st.DataObject, name: str,
 
     assert test(pa.array(cells, pa.string())).to_pylist() == [True] * len(cells)
     assert faults(frame(**{name: cells}), order_id=order_id) == []
+
+
+@pytest.mark.parametrize("order_id", ["integer", "string"])
+@pytest.mark.parametrize("name", rules(COLUMNS, order_id="string"))
+@given(cells=st.lists(_NEARLY_USUAL), start=st.integers(0, 3))
+def test_a_cell_is_of_the_usual_form_as_its_pattern_has_it(
+    name: str, order_id: str, cells: list[str], start: int
+) -> None:
+    test = usual(name, order_id=order_id)
+    pattern = re.compile(str(test.exported()["matches"]).replace("$", r"\Z"), re.ASCII)
+    column = pa.array(cells, pa.string()).slice(start)
+
+    assert test(column).to_pylist() == [pattern.search(cell) is not None for cell in cells[start:]]
 
 
 def test_only_columns_that_the_manifest_has_are_judged() -> None:

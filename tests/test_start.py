@@ -24,9 +24,13 @@ NOT_FOR_A_DRY_RUN = {
 }
 OURS_NOT_FOR_A_CSV = {
     *("importer.destinations.adm", "importer.destinations.shoplazza", "importer.posts.posting"),
-    *("importer.watching.pings", "importer.manifests.workbook"),
+    *("importer.watching.pings", "importer.manifests.workbook", "importer.report.drawing"),
     *("importer.answering", "importer.manifests.edi.manifest", "importer.manifests.edi.acks"),
     *("importer.sandbox.server", "importer.sandbox.shops", "importer.sandbox.faults"),
+}
+NOT_FOR_A_LEDGER_IN_A_FILE = {
+    *("sqlalchemy.dialects.postgresql", "psycopg", "importer.answering", "importer.manifests.workbook"),
+    *("hypothesis", "xlsxwriter", "prometheus_client"),
 }
 UNUSUAL = "order_id,sku,quantity,tracking_number\n1,mug (blue),1,TRACK12345\n"  # so that pandera judges it
 PROGRAM = """
@@ -66,8 +70,20 @@ def test_a_check_of_a_csv_imports_nothing_that_sends_serves_remembers_or_speaks_
     assert "pandera" in found
 
 
-def test_what_no_check_of_a_csv_may_import_is_there() -> None:
-    assert [name for name in sorted(OURS_NOT_FOR_A_CSV) if find_spec(name) is None] == []
+def test_a_post_of_a_csv_with_a_ledger_in_a_file_imports_nothing_of_other_databases(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(UNUSUAL, encoding="utf-8")
+    places = ("--ledger", str(tmp_path / "ledger.db"), "--report", str(tmp_path / "report"))
+
+    found = imported("post", str(manifest), "--sandbox", *places)
+
+    assert found & NOT_FOR_A_LEDGER_IN_A_FILE == set()
+    assert found.issuperset({"sqlalchemy.dialects.sqlite", "importer.posts.posting"})
+
+
+@pytest.mark.parametrize("name", sorted(OURS_NOT_FOR_A_CSV | NOT_FOR_A_LEDGER_IN_A_FILE))
+def test_what_may_not_be_imported_is_there_to_be_imported(name: str) -> None:
+    assert find_spec(name) is not None
 
 
 def test_the_help_of_all_says_of_each_command_what_its_own_help_begins_with() -> None:

@@ -19,6 +19,7 @@ from importer.watching import messages
 from importer.watching.ending import Ending
 from importer.watching.messages import Message, Troubles
 from importer.watching.telling import TellOn
+from importer.watching.unreported import Note
 from tests.program import Platform, Reply, Seen, configuration, created, here, manifest, parcels, settle_in
 from tests.receivers import MailServer, Receiver, free_port
 
@@ -241,6 +242,50 @@ def test_on_change_people_are_told_that_a_run_without_a_report_is_over(capsys: O
             told.append((here(capsys, "post", "m.csv", *tell).status, len(chat.heard)))
 
     assert told == [(0, 0), (4, 1), (0, 2), (0, 2)]
+
+
+@pytest.mark.parametrize("by_plan", [False, True], ids=["run", "plan"])
+def test_on_change_people_are_told_that_the_ledger_is_back(capsys: Output, *, by_plan: bool) -> None:
+    Path("nightly.toml").write_text('[[job]]\nname = "a"\nmanifests = "m.csv"\nto = "adm"\n')
+    what = ("--plan", "nightly.toml") if by_plan else ("m.csv",)
+    told: list[tuple[int, int]] = []
+    with Receiver() as chat, Platform() as platform:
+        configuration(Path("importer.toml"), platform.url)
+        tell = ("--tell", f"json://127.0.0.1:{chat.port}", "--tell-on", "change")
+        for night in ("well", "gone", "gone", "well", "well"):
+            if night == "gone":
+                Path("away.toml").write_text("this is no ledger, and nothing can be posted with it" * 99)
+            ledger = "l.db" if night == "well" else "away.toml"
+            Path("link.db").unlink(missing_ok=True)
+            Path("link.db").symlink_to(ledger)
+            ended = here(capsys, "post", *what, *tell, "--ledger", "link.db")
+            told.append((ended.status, len(chat.heard)))
+
+    assert told == [(0, 0), (4, 1), (4, 2), (0, 3), (0, 3)]
+
+
+def test_on_change_people_are_told_that_a_plan_can_be_read_again(capsys: Output) -> None:
+    good = '[[job]]\nname = "a"\nmanifests = "*.none"\nto = "adm"\n'
+    told: list[tuple[int, int]] = []
+    with Receiver() as chat, Platform() as platform:
+        configuration(Path("importer.toml"), platform.url)
+        tell = ("--tell", f"json://127.0.0.1:{chat.port}", "--tell-on", "change")
+        for text in (good, "[[job", good, good):
+            Path("nightly.toml").write_text(text)
+            ended = here(capsys, "post", "--plan", "nightly.toml", *tell)
+            told.append((ended.status, len(chat.heard)))
+
+    assert told == [(0, 0), (2, 1), (0, 2), (0, 2)]
+
+
+def test_where_no_note_can_be_kept_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    note = Note(tmp_path / "file", "post to adm")
+
+    note.put()
+    note.take_away()
+
+    assert not note.is_there
 
 
 def test_a_dry_run_is_not_remembered_so_that_nothing_can_change(capsys: Output) -> None:

@@ -49,9 +49,16 @@ def _columns(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     callback=_columns,
     help='Which header a column has, as in order_id="Sales Order". May be repeated.',
 )
+@click.option(
+    "--carrier",
+    metavar="NAME",
+    help="Who has all parcels of such files, where no column says it; none: nobody.",
+)
 @click.option("--layout-name", metavar="NAME", help="What to call the layout, if one is needed.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: take what is not said as it is proposed.")
-@click.option("--force", is_flag=True, help="Write anew what is there already.")
+@click.option(
+    "--force", is_flag=True, help="Change the destination that is there already, and write its layout anew."
+)
 @click.option("--json", "as_json", is_flag=True, envvar="IMPORTER_INIT_JSON", help="Print JSON.")
 @click.pass_obj
 def init(common: Common, /, manifest: str, **options: Any) -> int:  # noqa: ANN401 - click hands over each option by name

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from importer.cli.commands import Commands
 from importer.cli.common import Common, complain
@@ -46,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
-        complain(usage.getvalue().rstrip())
+        complain(f"{usage.getvalue().rstrip()}{_whose(error)}")
         return error.exit_code
     except ImporterError as error:
         complain(f"importer: {error}")
@@ -59,6 +60,18 @@ def run(arguments: Sequence[str]) -> int:
         complain("importer: this is a fault in the importer; what was posted is in the ledger")
         return _BROKEN
     return int(status or 0)
+
+
+def _whose(error: click.ClickException) -> str:
+    """Where a wrong value is the environment's: which variable has it, since nobody wrote the option."""
+    parameter = error.param if isinstance(error, click.BadParameter) else None
+    context = error.ctx if isinstance(error, click.BadParameter) else None
+    if context is None or parameter is None or parameter.name is None:
+        return ""
+    if context.get_parameter_source(parameter.name) is not ParameterSource.ENVIRONMENT:
+        return ""
+    name = parameter.envvar or f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
+    return f"\nThe environment variable {name} says so: correct it or unset it"
 
 
 def _epilog() -> str:

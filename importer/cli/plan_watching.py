@@ -8,7 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from importer.cli.watching import (
+    is_over,
+    keep,
     last_runs,
+    note_of,
     oldest_in_doubt,
     opened_log,
     pings_to,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from importer.settings import DestinationSettings
     from importer.watching.messages import Message
     from importer.watching.pings import Pings
+    from importer.watching.unreported import Note
 
 
 @dataclass(slots=True)
@@ -123,14 +127,28 @@ class PlanWatch:
             warn(f"--metrics {path}: can't be written: {error.strerror or error}")
 
     def _tell_people(self, jobs: Mapping[str, Ending]) -> None:
+        if not self.options["tell"]:
+            return
         when = TellOn(self.options["tell_on"])
         runs = last_runs(self.ledger)
+        notes = {name: self._note(f"job {name}") for name in jobs}
         wanted = [
             messages.is_wanted(when, ending, partial(messages.earlier, runs, job=name))
+            or is_over(when, ending, notes[name])
             for name, ending in jobs.items()
         ]
-        if self.options["tell"] and (any(wanted) or self.summary is None):
+        of_all = self._note("all jobs")
+        if any(wanted) or self.summary is None or (when is TellOn.CHANGE and of_all.is_there):
             send(self.options["tell"], self._message(jobs))
+        if self.summary is None:
+            of_all.put()
+            return
+        of_all.take_away()
+        for name, ending in jobs.items():
+            keep(notes[name], ending)
+
+    def _note(self, of: str) -> Note:
+        return note_of(f"{self.command} --plan {self.options['plan'].absolute()}, {of}")
 
     def _message(self, jobs: Mapping[str, Ending]) -> Message:
         title = f"{self.command} --plan {self.options['plan']}"

@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from importer import destinations
-from importer.cli.common import complain
+from importer.cli.common import complain, default_ledger
 from importer.errors import ImporterError
 from importer.settings import DEFAULT_KIND, Secret
 from importer.watching import traces
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from importer.watching.messages import Message, Troubles
     from importer.watching.pings import Pings
     from importer.watching.traces import Tracing
+    from importer.watching.unreported import Note
 
 _T = TypeVar("_T")
 _BROKEN, _INTERRUPTED = 4, 130
@@ -197,8 +198,11 @@ class Watch:
             return
         from importer.watching import messages  # noqa: PLC0415 - few ask for it
 
-        if messages.is_wanted(TellOn(self.options["tell_on"]), ending, self._earlier):
+        when, about = TellOn(self.options["tell_on"]), f"{self.command} to {ending.destination}"
+        note = note_of(f"{about}, ledger {self.options['ledger'] or default_ledger()}")
+        if messages.is_wanted(when, ending, self._earlier) or is_over(when, ending, note):
             send(self.options["tell"], messages.compose(ending))
+        keep(note, ending)
 
     def _earlier(self, summary: Summary) -> Troubles:
         from importer.watching import messages  # noqa: PLC0415 - --help needs none of it
@@ -235,6 +239,26 @@ def _of_ledger(place: Location | None, question: Callable[[Ledger], _T]) -> _T |
             return question(ledger)
     except ImporterError:
         return None
+
+
+def note_of(about: str) -> Note:
+    """The note that people were told of such a run which has no report."""
+    from importer.watching.unreported import Note  # noqa: PLC0415 - few ask for it
+
+    return Note(default_ledger().parent / "unreported", about)
+
+
+def is_over(when: TellOn, ending: Ending, note: Note) -> bool:
+    """Whether people are to hear that what kept earlier runs from their report is over."""
+    return when is TellOn.CHANGE and ending.summary is not None and note.is_there
+
+
+def keep(note: Note, ending: Ending) -> None:
+    """Keep or forget the note, after such an ending; a job with nothing to do tells nothing."""
+    if ending.summary is not None:
+        note.take_away()
+    elif ending.exit_status:
+        note.put()
 
 
 def send(urls: Sequence[Secret], message: Message) -> None:

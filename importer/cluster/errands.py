@@ -67,7 +67,7 @@ class Reading:
             ManifestError: it is not there, is another one, or turns out not to be a manifest.
         """
         manifest = _as_seen_here(self.manifest) if self.shared else self.manifest
-        return list(reading.parts_of(manifest, self.checks))
+        return [replace(part, block=None) for part in reading.parts_of(manifest, self.checks)]
 
 
 def _as_seen_here(manifest: Manifest) -> Manifest:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from importer import destinations, reading
 from importer.cluster.errands import Calling, Posting, Reading, Sealed
 from importer.errors import CannotGoOn, ImporterError
+from importer.posts.halt import CutShort
 from importer.posts.loop import run as run_loop
 
 if TYPE_CHECKING:
@@ -159,10 +160,9 @@ class _Posting:
         with interruption.listening(asyncio.get_running_loop()):
             limits = [asyncio.ensure_future(limit) for limit in (self._end_in_time(), self._drain())]
             try:
-                async with asyncio.timeout(None) as end:
-                    with self._halt.in_flight(end):
-                        await self._post()
-            except TimeoutError:
+                with self._halt.in_flight():
+                    await self._post()
+            except CutShort:
                 self._has_lost_workers = False  # nobody is waited for
             finally:
                 for limit in limits:

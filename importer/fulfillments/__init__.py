@@ -7,6 +7,7 @@ tracking URL per fulfillment", ADM, Create a Fulfillment). Everything is columns
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby, islice
@@ -341,16 +342,18 @@ class Grouped:
 
 def group(rows: Rows, options: Options) -> Grouped:
     """Group the rows; every good row ends in a fulfillment."""
-    order, orders = _encode(rows.order_id)
-    number, numbers = _encode(rows.tracking_number)
-    sku, skus = _encode(rows.sku)
+    with ThreadPoolExecutor() as threads:
+        encoded = threads.map(_encode, (rows.order_id, rows.tracking_number, rows.sku))
+    (order, orders), (number, numbers), (sku, skus) = encoded
     part, parts = _parts(order, number, several_orders=options.several_orders)
-    counted, repeats, repeated, warnings = _duplicates(part, sku, rows, options.duplicates)
+    line = _line_of_each(part, sku, rows.bad)
+    counted, repeats, repeated, warnings = _duplicates(line, rows, options.duplicates)
     bad = rows.bad.copy()
     bad[repeated.rows] = True
     disagreeing = Findings.join(conflicts(rows.taken, order, number, part, bad))
     bad[disagreeing.rows] = True
-    lines, too_large = _lines(part, sku, np.where(counted, rows.quantity, 0), ~bad, len(parts.order))
+    quantity = np.where(counted, rows.quantity, 0)
+    lines, too_large = _lines(line, part, sku, quantity, ~bad, len(parts.order))
     bad[too_large.rows] = True
     keys = _Keys(order, number, part, _looked_up(rows.orders, orders), _looked_up(rows.numbers, numbers))
     faulty = bad if rows.idle is None else bad & ~rows.idle
@@ -397,8 +400,11 @@ def _encode(texts: Text) -> tuple[Codes, pa.Array[Any]]:
 
 def _looked_up(mentions: Mentions, known: pa.Array[Any]) -> tuple[Codes, Codes]:
     """The rows that mention what is ``known``, and the code of what they mention."""
-    codes = pc.index_in(mentions.texts, value_set=known).fill_null(NOBODY).to_numpy().astype(np.int64)
-    return mentions.rows[codes != NOBODY], codes[codes != NOBODY]
+    mentioned = np.flatnonzero(pc.is_in(known, value_set=mentions.texts).to_numpy(zero_copy_only=False))
+    places = (
+        pc.index_in(mentions.texts, value_set=known.take(pa.array(mentioned))).fill_null(NOBODY).to_numpy()
+    )
+    return mentions.rows[places != NOBODY], mentioned[places[places != NOBODY]]
 
 
 def _parts(order: Codes, number: Codes, *, several_orders: bool) -> tuple[Codes, _Parts]:
@@ -415,13 +421,24 @@ def _parts(order: Codes, number: Codes, *, several_orders: bool) -> tuple[Codes,
 def _by_appearance(left: Codes, right: Codes) -> tuple[Codes, Codes]:
     """One code for each pair of codes, by first appearance, and the place where each appears first."""
     width = int(right.max(initial=0)) + 1
-    codes = pd.factorize(left * width + right)[0].astype(np.int64)
+    pairs = left * width + right
+    begins = np.flatnonzero(np.diff(pairs, prepend=NOBODY))  # mostly, the rows of a parcel stand together
+    codes = pd.factorize(pairs[begins])[0].astype(np.int64)
     newest = np.maximum.accumulate(codes) if len(codes) else codes
-    return codes, np.flatnonzero(np.diff(newest, prepend=NOBODY))
+    first = begins[np.flatnonzero(np.diff(newest, prepend=NOBODY))]
+    return np.repeat(codes, np.diff(begins, append=len(pairs))), first
+
+
+def _line_of_each(part: Codes, sku: Codes, bad: Mask) -> Codes:
+    """The line item of each row, NOBODY for bad ones: rows of a part that have the same SKU share one."""
+    line = np.full(len(bad), NOBODY, dtype=np.int64)
+    good = np.flatnonzero(~bad)
+    line[good] = _by_appearance(part[good], sku[good])[0]
+    return line
 
 
 def _duplicates(
-    part: Codes, sku: Codes, rows: Rows, duplicates: Duplicates
+    line: Codes, rows: Rows, duplicates: Duplicates
 ) -> tuple[Mask, Mask, Findings, list[Findings]]:
     """Which rows count; which repeat an earlier manifest's; the faults of others that repeat; the warnings.
 
@@ -430,7 +447,7 @@ def _duplicates(
     """
     # a manifest without quantities has 0 in all rows: its rows can't be told apart, nor called the same
     good = np.flatnonzero(~rows.bad & (rows.quantity > 0))
-    same, _ = _by_appearance(part[good], sku[good])
+    same = line[good]
     several = (np.bincount(same) > 1)[same]  # hardly any row has its SKU twice in its parcel
     good, same = good[several], same[several]
     same, _ = _by_appearance(same, rows.quantity[good].astype(np.int64))
@@ -464,13 +481,15 @@ def _first_and_count(codes: Codes) -> tuple[Codes, Codes]:
     return first, count
 
 
-def _lines(part: Codes, sku: Codes, quantity: Codes, good: Mask, parts: int) -> tuple[_Lines, Findings]:
+def _lines(
+    line: Codes, part: Codes, sku: Codes, quantity: Codes, good: Mask, parts: int
+) -> tuple[_Lines, Findings]:
     """One line item per part and SKU, in order of first appearance; and the rows whose sum is too large.
 
     Those have none: no number of theirs can be trusted.
     """
     used = np.flatnonzero(good)
-    line, first = _by_appearance(part[used], sku[used])
+    line, first = _renumbered(line[used])
     # Exact: a run would need 2^53 / 1,000,000 rows to leave the floats' whole numbers.
     sums = np.bincount(line, weights=quantity[used]).astype(np.int64)
     large = sums > MAX_QUANTITY
@@ -481,6 +500,17 @@ def _lines(part: Codes, sku: Codes, quantity: Codes, good: Mask, parts: int) -> 
     order = np.argsort(owner, kind="stable")
     order = order[~large[order]]
     return _Lines(start, sku[used[first[order]]], sums[order]), too_large
+
+
+def _renumbered(codes: Codes) -> tuple[Codes, Codes]:
+    """The codes, some of those from 0, by first appearance, and the place where each appears first."""
+    first = np.full(int(codes.max(initial=-1)) + 1, NOBODY, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    here = np.flatnonzero(first != NOBODY)
+    here = here[np.argsort(first[here], kind="stable")]
+    number = np.empty(len(first), dtype=np.int64)
+    number[here] = np.arange(len(here))
+    return number[codes], first[here]
 
 
 def _starts(owner: Codes, owners: int) -> Codes:

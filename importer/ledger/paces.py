@@ -9,11 +9,10 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import Column, Connection, DateTime, Table, extract, func
-from sqlalchemy.dialects import postgresql
 
 from importer.ledger.known import Taken
 from importer.ledger.leases import LEASING
-from importer.ledger.tables import TEXT
+from importer.ledger.tables import TEXT, insert_into
 
 _PACES: Final = Table(
     "paces",
@@ -28,7 +27,7 @@ _NOW: Final = func.clock_timestamp()  # now() is when the transaction began, whi
 def take(connection: Connection, destination: str, turns: int, interval: float) -> Taken:
     """Take the next ``turns``, which are ``interval`` seconds apart."""
     stretch = timedelta(seconds=turns * interval)
-    new = postgresql.insert(_PACES).values(
+    new = insert_into("postgresql", _PACES).values(
         destination=destination, empty_at=_NOW + stretch, paused_until=_NOW
     )
     seconds = [extract("epoch", moment - _NOW) for moment in (_PACES.c.empty_at, _PACES.c.paused_until)]
@@ -43,7 +42,7 @@ def take(connection: Connection, destination: str, turns: int, interval: float) 
 def pause(connection: Connection, destination: str, seconds: float) -> None:
     """Let nobody post for so long; a longer pause that is on already stays."""
     until = _NOW + timedelta(seconds=seconds)
-    new = postgresql.insert(_PACES).values(destination=destination, empty_at=_NOW, paused_until=until)
+    new = insert_into("postgresql", _PACES).values(destination=destination, empty_at=_NOW, paused_until=until)
     connection.execute(
         new.on_conflict_do_update(
             index_elements=[_PACES.c.destination],

@@ -5,11 +5,21 @@ from collections.abc import Collection
 from sqlalchemy import Connection, MetaData, insert, update
 
 from importer.errors import CannotGoOn
-from importer.ledger.tables import METADATA, MIGRATIONS, SCHEMA, VERSION, version_of
+from importer.ledger.tables import (
+    METADATA,
+    MIGRATIONS,
+    OF_THE_UNSETTLED,
+    SCHEMA,
+    UNSETTLED,
+    VERSION,
+    version_of,
+)
 
 
 def make(connection: Connection, *more: MetaData) -> None:
     """Make the tables of a new ledger, and ``more`` that only this database has."""
+    # said where the tables are declared, it would import what SQLAlchemy has for databases that are not used
+    OF_THE_UNSETTLED.dialect_options[connection.dialect.name]["where"] = UNSETTLED
     for metadata in (METADATA, *more):
         metadata.create_all(connection)
     connection.execute(insert(SCHEMA).values(version=VERSION))

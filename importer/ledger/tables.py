@@ -1,8 +1,9 @@
 """The tables that the ledger keeps, and what makes those of an earlier version into these."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
     JSON,
@@ -19,7 +20,11 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.dialects import postgresql, sqlite
 
 VERSION: Final = 4
 """Of the tables below; a ledger of a later one is not touched, one of an earlier one is brought to this."""
@@ -58,12 +63,8 @@ Were the index of the column itself, SQLite would now and then take it for the k
 """
 Index("fulfillments_by_run", FULFILLMENTS.c.run_id, FULFILLMENTS.c.state)
 Index("fulfillments_by_tracking_number", ANY_TRACKING_NUMBER, _table=FULFILLMENTS)
-Index(
-    "fulfillments_unsettled",
-    FULFILLMENTS.c.destination,
-    sqlite_where=UNSETTLED,
-    postgresql_where=UNSETTLED,
-)
+OF_THE_UNSETTLED: Final = Index("fulfillments_unsettled", FULFILLMENTS.c.destination)
+"""Of these alone, in whatever database: the schema says so to the one that it is made in."""
 HISTORY: Final = Table(
     "history",
     METADATA,
@@ -177,15 +178,23 @@ def marked(connection: Connection, statement: str) -> str:
 
 def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an insert that can say what is to be done where the key is there already."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - the other one brings its drivers
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - the same
+
+    return postgresql.insert(table)
 
 
 def writable(words: str) -> str:
     """Return the words without lone surrogates and NULs, which JSON can carry and no database takes."""
+    if not words:
+        return words
     words = words.replace("\0", "\\x00")
     return words if words.isascii() else words.encode("utf-8", "backslashreplace").decode()
 
 
 def text_of(at: datetime) -> str:
     """Return the time as the tables have it: UTC, in a form that sorts by time."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")

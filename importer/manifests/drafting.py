@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _BLOCKS: Final = 2  # some 32 MiB tell enough
 _NEEDED: Final = ("order_id", "sku", "quantity", "tracking_number")
+CARRIER: Final = frozenset(("tracking_company", "tracking_company_code"))
+"""The canonical columns that name the carrier."""
 _NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 _MOST: Final = 0.8
 _NEARLY_ALL: Final = 0.95
@@ -55,16 +57,34 @@ class _Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Carrier:
+    """The carrier whose are ``count`` of a column's ``total`` tracking numbers: all, or nearly all."""
+
+    name: str
+    count: int
+    total: int
+
+    @property
+    def words(self) -> str:
+        """How it is known."""
+        return f"no column names the carrier, and {self.count:,} of {self.total:,} numbers are {self.name}'s"
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What can be told of a file's columns.
 
     ``found`` has the header of each canonical column that is sure, ``open`` the columns of ``asked`` that are
-    not, each with the headers that may be it, the likeliest first. ``headers`` are all of the file.
+    not, each with the headers that may be it, the likeliest first. ``headers`` are all of the file, and
+    ``is_enough`` says whether every open column can be among them. ``carriers`` has the headers of tracking
+    numbers of one carrier alone, where no column names it.
     """
 
     headers: tuple[str, ...]
     found: Mapping[str, str]
     open: Mapping[str, tuple[str, ...]]
+    is_enough: bool
+    carriers: Mapping[str, Carrier]
 
 
 def tell(source: Source, asked: Sequence[str]) -> Told:
@@ -73,24 +93,14 @@ def tell(source: Source, asked: Sequence[str]) -> Told:
     Raises:
         ManifestError: the file can't be read, or has no header or no rows to judge by.
     """
-    form, found, columns = _judged(source)
-    headers = tuple(one.header.strip() for one in columns)
-    sure = {column: form.headers[at].strip() for column, at in found.columns.items()}
-    candidates = {column: _candidates(column, form, found, columns) for column in asked if column not in sure}
-    likely = {column: _likely(column, free) for column, free in candidates.items()}
-    by_content = {column: ones[0].header.strip() for column, ones in likely.items() if _is_told(column, ones)}
-    left = {
-        column: tuple(one.header.strip() for one in likely[column] or free)
-        for column, free in candidates.items()
-        if column not in by_content
-    }
-    return Told(headers, sure | by_content, left)
+    return _tell(asked, *_judged(source))
 
 
-def draft(source: Source, named: Mapping[str, str] = _NOBODY) -> str:
+def draft(source: Source, named: Mapping[str, str] = _NOBODY, carrier: str = "") -> str:
     """A layout file for files like ``source``, to be looked through before it is used.
 
-    ``named`` has the headers that a person has said which canonical column they are.
+    ``named`` has the headers that a person has said which canonical column they are, and ``carrier`` who
+    carries all parcels of such files, as a person has said.
 
     Raises:
         ManifestError: the file can't be read, or has no header or no rows to judge by.
@@ -100,10 +110,29 @@ def draft(source: Source, named: Mapping[str, str] = _NOBODY) -> str:
         return of_edi.draft(source, standard)
     form, found, columns = _judged(source)
     lines = [
-        *(*_title(source, form), *_know(form), *_named(form, found, columns, named)),
-        *_more(columns, found),
+        *(*_title(source, form), *_commas(columns, named), *_know(form)),
+        *_named(form, found, columns, named),
+        *_constants(_tell(_NEEDED, form, found, columns), named, carrier),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _tell(asked: Sequence[str], form: delimited.Form, found: Match, columns: Sequence[_Column]) -> Told:
+    sure = {column: form.headers[at].strip() for column, at in found.columns.items()}
+    candidates = {column: _candidates(column, form, found, columns) for column in asked if column not in sure}
+    likely = {column: _likely(column, free) for column, free in candidates.items()}
+    by_content = {column: ones[0].header.strip() for column, ones in likely.items() if _is_told(column, ones)}
+    left = {
+        column: _headers(likely[column] or ([] if column in _JUDGES else free))
+        for column, free in candidates.items()
+        if column not in by_content
+    }
+    is_enough = all(candidates[column] for column in left)
+    return Told(_headers(columns), sure | by_content, left, is_enough, _carriers(columns, found))
+
+
+def _headers(columns: Sequence[_Column]) -> tuple[str, ...]:
+    return tuple(one.header.strip() for one in columns)
 
 
 def _judged(source: Source) -> tuple[delimited.Form, Match, list[_Column]]:
@@ -255,33 +284,45 @@ def _distinct(one: _Column) -> float:
     return float(pc.count_distinct(one.cells).as_py() / len(one.cells))
 
 
-def _more(columns: Sequence[_Column], found: Match) -> Iterator[str]:
-    at = found.columns.get("tracking_number")
-    numbers = [one for one in columns if one.rate(_is_tracking) >= _MOST] if at is None else []
-    numbers = numbers or [one for one in columns if one.taken and one.rate(_is_tracking) >= _MOST]
-    if numbers and "tracking_company" not in {*found.columns, *found.doubled}:
-        yield from _carrier(numbers[0])
-    commas = [
-        one for one in columns if one.taken and one.rate(_has_comma) >= _FEW and one.rate(_is_whole) >= _MOST
-    ]
-    if commas:
-        yield ""
-        first = commas[0].cells[0].as_py()
-        yield f"# {_quoted(commas[0].header.strip())} has numbers such as {_quoted(first)}:"
-        yield "# put this line above [know] if 2,0 is two"
-        yield "# decimal_comma = true"
+def _commas(columns: Sequence[_Column], named: Mapping[str, str]) -> Iterator[str]:
+    known = [one for one in columns if one.taken or one.header.strip() in named.values()]
+    for one in known:
+        if one.rate(_has_comma) >= _FEW and one.rate(_is_whole) >= _MOST:
+            first = one.cells.filter(_has_comma(one.cells))[0].as_py()
+            yield f"# {_quoted(one.header.strip())} has numbers such as {_quoted(first)}"
+            yield "decimal_comma = true"
+            return
 
 
-def _carrier(numbers: _Column) -> Iterator[str]:
+def _constants(told: Told, named: Mapping[str, str], said: str) -> Iterator[str]:
+    """Who carries everything, as it was said; what the numbers tell of it is for a person to say."""
+    if said:
+        yield from ("", "# as it was said, for files in which no column names the carrier")
+        yield from ("[constants]", f"tracking_company = {_quoted(said)}")
+        return
+    likely = told.carriers.get({**told.found, **named}.get("tracking_number", ""))
+    if likely and not CARRIER & named.keys():
+        yield from ("", f"# {likely.words};")
+        yield "# if one carrier has all parcels of such files, take the # away:"
+        yield from ("# [constants]", f"# tracking_company = {_quoted(likely.name)}")
+
+
+def _carriers(columns: Sequence[_Column], found: Match) -> dict[str, Carrier]:
+    """By header, whose the tracking numbers in a column are; empty where a column names the carrier."""
+    if CARRIER & {*found.columns, *found.doubled}:
+        return {}
+    numbers = [one for one in columns if one.rate(_is_tracking) >= _MOST]
+    judged = {one.header.strip(): _carrier(one) for one in numbers}
+    return {header: carrier for header, carrier in judged.items() if carrier}
+
+
+def _carrier(numbers: _Column) -> Carrier | None:
     carriers = tracking.judge(numbers.cells, None).carrier
     counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(carriers).to_pylist()}
-    carrier = max(counts, key=lambda name: counts[name])
-    if carrier and counts[carrier] >= _NEARLY_ALL * len(carriers):
-        yield ""
-        rate = f"{counts[carrier]:,} of {len(carriers):,}"
-        yield f"# no column names the carrier, and {rate} numbers are {carrier}'s"
-        yield "[constants]"
-        yield f"tracking_company = {_quoted(carrier)}"
+    name = max(counts, key=lambda each: counts[each])
+    if not name or counts[name] < _NEARLY_ALL * len(carriers):
+        return None
+    return Carrier(name, counts[name], len(carriers))
 
 
 def _is_tracking(cells: Text) -> Text:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from importer.cells import last_bytes, made_of
 from importer.manifests import layouts
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _COUNT: Final = r"^\s*[\d.,]{0,4}\s*$"  # no tracking number is that short
 _IDENTITY: Final = ("order_id", "sku", "tracking_number")
 _OUTER: Final = " \t\r\n\v\f\u00a0\ufeff"
+_DIGITS: Final = b"0123456789"
 _TELLING: Final = ("quantity", "tracking_number", "order_id", "sku")
 
 # How the row of totals below a manifest begins, folded as headers are.
@@ -107,7 +109,7 @@ def _without_data(
         if name in places and len(left):
             column = cells[places[name]]
             column = column if len(left) == len(column) else column.take(pa.array(left))
-            left = left[~pc.match_substring_regex(column, layouts.DATA).to_numpy(zero_copy_only=False)]
+            left = left[~_matches(column, layouts.DATA, made_of(column, _DIGITS))]
     taken = [column.take(pa.array(left)).to_pylist() for column in cells]
     rows: dict[int, Sequence[str]] = dict(zip(left.tolist(), zip(*taken, strict=True), strict=True))
     for at, row in sorted((rows | dict(torn)).items()):
@@ -121,10 +123,10 @@ def totals(cells: Sequence[Text], columns: Columns) -> Mask:
     tracking = columns.places.get("tracking_number")
     if tracking is None:
         return found
-    candidates = np.flatnonzero(~_matches(cells[tracking], r"\d"))
+    candidates = np.flatnonzero(~_have_digits(cells[tracking]))
     named = [columns.places[name] for name in ("order_id", "sku") if name in columns.places]
     if len(named) > 1:  # digits in both are neither words of totals nor all there is at a page's end
-        numbered = [_matches(cells[at].take(pa.array(candidates)), r"\d") for at in named]
+        numbered = [_have_digits(cells[at].take(pa.array(candidates))) for at in named]
         candidates = candidates[~(numbered[0] & numbered[1])]
     if not len(candidates):
         return found
@@ -180,6 +182,15 @@ def is_blank(cells: Text) -> Mask:
     return blank
 
 
-def _matches(cells: Text, pattern: str) -> Mask:
-    matches: Mask = pc.match_substring_regex(cells, pattern).to_numpy(zero_copy_only=False)
-    return matches
+def _have_digits(cells: Text) -> Mask:
+    return _matches(cells, r"\d", np.isin(last_bytes(cells), [*_DIGITS]))
+
+
+def _matches(cells: Text, pattern: str, surely: Mask | None = None) -> Mask:
+    """Which cells match; those that ``surely`` do are not looked at, for patterns take their time."""
+    if surely is None:
+        matches: Mask = pc.match_substring_regex(cells, pattern).to_numpy(zero_copy_only=False)
+        return matches
+    unsure = np.flatnonzero(~surely)
+    surely[unsure] = _matches(cells.take(pa.array(unsure)), pattern)
+    return surely

@@ -76,16 +76,15 @@ class Transport(httpx.AsyncBaseTransport):
             httpx.ReadTimeout: none came before the deadline.
         """
         reply = _Reply(request.extensions.get("progress", _unheard), self._limit)
-        connection: _Connection | None = None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        connection = self._sound(request.url) or await self._in_time(deadline, request.url)
+        late = loop.call_at(deadline, reply.come_too_late)  # asyncio.timeout() takes far longer
         try:
-            async with asyncio.timeout(self._timeout):
-                connection = self._sound(request.url) or await self._fresh(request.url)
-                await connection.ask(request, await _content(request), reply)
-        except TimeoutError:
-            reply.failure = _TOO_LATE[connection is None]("it took too long")
+            await connection.ask(request, await _content(request), reply)
         finally:
-            if connection is not None:
-                self._keep(connection)
+            late.cancel()
+            self._keep(connection)
         return reply.response()
 
     async def aclose(self) -> None:
@@ -102,6 +101,13 @@ class Transport(httpx.AsyncBaseTransport):
             return connection
         connection.drop()
         return None
+
+    async def _in_time(self, deadline: float, url: httpx.URL) -> "_Connection":
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._fresh(url)
+        except TimeoutError:
+            raise httpx.ConnectTimeout(_TOO_LONG) from None
 
     async def _fresh(self, url: httpx.URL) -> "_Connection":
         if url.scheme not in _PORTS:
@@ -151,6 +157,9 @@ class _Reply:
         if not self.ended.done():  # it is when nobody waits any more
             self.failure = failure
             self.ended.set_result(None)
+
+    def come_too_late(self) -> None:
+        self.end(httpx.ReadTimeout(_TOO_LONG))
 
     def response(self) -> httpx.Response:
         if self.head is None:
@@ -324,7 +333,7 @@ class _Connection(asyncio.Protocol):
 
 
 _BOTH_DONE: Final = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
-_TOO_LATE: Final = {True: httpx.ConnectTimeout, False: httpx.ReadTimeout}
+_TOO_LONG: Final = "it took too long"
 
 
 def _unheard(_: Progress) -> None:

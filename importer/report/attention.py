@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pyarrow as pa
+    import numpy.typing as npt
 
     Text: TypeAlias = pa.Array[Any]
 
 _BYTES: Final = 8  # of each trouble: two of a million are alike once in tens of millions of runs
 _IN_ORDER: Final = ">u8"  # as numbers they are sorted as their bytes are
 _GATHERED: Final = 100_000
+_hashed = partial(hashlib.blake2b, digest_size=_BYTES)
+_digest = methodcaller("digest")
 
 
 class Attention:
@@ -25,13 +30,14 @@ class Attention:
 
     def __init__(self) -> None:
         self._troubles = np.empty(0, dtype=np.uint64)
-        self._newest: set[bytes] = set()
+        self._newest: list[npt.NDArray[np.uint64]] = []
 
     def add(self, codes: Text, fulfillments: Text) -> None:
         """Take in those of some rows: the codes of each, and the fulfillment that it is of, "" if of none."""
-        pairs = pc.binary_join_element_wise(codes, fulfillments, "\t")
-        self._newest |= {_digest(pair.encode()).digest() for pair in pc.unique(pairs).to_pylist()}
-        if len(self._newest) > _GATHERED:
+        pairs = pc.unique(pc.binary_join_element_wise(codes, fulfillments, "\t"))
+        digests = b"".join(map(_digest, map(_hashed, pairs.cast(pa.binary()).to_pylist())))
+        self._newest.append(np.frombuffer(digests, dtype=_IN_ORDER).astype(np.uint64))
+        if sum(map(len, self._newest)) > max(len(self._troubles), _GATHERED):
             self._gather()
 
     def __str__(self) -> str:
@@ -42,9 +48,8 @@ class Attention:
         return hashlib.sha256(self._troubles.astype(_IN_ORDER).tobytes()).hexdigest()
 
     def _gather(self) -> None:
-        """Put the newest among the others, where one takes a tenth of the memory."""
-        newest = np.frombuffer(b"".join(self._newest), dtype=_IN_ORDER)
-        self._troubles = np.union1d(self._troubles, newest)
+        """Put the newest among the others, each once."""
+        self._troubles = np.unique(np.concatenate([self._troubles, *self._newest]))
         self._newest.clear()
 
 
@@ -53,7 +58,3 @@ def attention_with(attention: str, files: Sequence[str]) -> str:
     if not files:
         return attention
     return hashlib.sha256("\0".join([attention, *sorted(files)]).encode()).hexdigest()
-
-
-def _digest(text: bytes) -> hashlib.blake2b:
-    return hashlib.blake2b(text, digest_size=_BYTES)

@@ -1,4 +1,4 @@
-"""What the rows of a mended errors.csv say of themselves: which row of which report each was."""
+"""What the rows of a mended errors.csv or report.xlsx say: which row of which report each of them was."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from importer.longest import LONGEST_REPORTED, cells_up_to
 from importer.model import FINE
+from importer.report.files import ROWS, WORKBOOK
 from importer.report.summary import SUMMARY
 from importer.report.table import ERRORS
 
@@ -45,8 +46,8 @@ class Said:
 
 
 def tables(folders: Collection[Path]) -> dict[str, Path]:
-    """The errors.csv of these reports by SHA-256: where one was mended in its place, a run has read it."""
-    paths = [folder / ERRORS for folder in folders]
+    """The tables of these reports by SHA-256 that may be mended in their places, and read by a run there."""
+    paths = [folder / name for folder in folders for name in (ERRORS, WORKBOOK)]
     return {digest: path for path in paths if (digest := _digest_of(path))}
 
 
@@ -60,11 +61,11 @@ def said(report: Finished, folders: Collection[Path], errors: Mapping[str, Path]
     moved = {file.name: file.to for file in report.summary.files or () if file.to}
     found: dict[str, Said] = {}
     for manifest in report.summary.manifests:
-        if manifest.format != _DELIMITED:
+        if manifest.format != _DELIMITED and manifest.sheet != ROWS:
             continue
         named = Path(moved.get(manifest.name) or manifest.argument or manifest.name)
         for path in _paths(named, report.folder, errors.get(manifest.sha256)):
-            if _may_be_of(path, folders) and _is_telling(path, manifest) and _is_as_read(path, manifest):
+            if _may_be_of(path, folders) and _may_tell(path, manifest) and _is_as_read(path, manifest):
                 found[manifest.name] = Said(path.resolve().parent, dict(_lines(path, manifest)))
                 break
     return found
@@ -94,8 +95,10 @@ def _may_be_of(path: Path, folders: Collection[Path]) -> bool:
     return folder in folders or not (folder / SUMMARY).exists()
 
 
-def _is_telling(path: Path, manifest: ManifestRead) -> bool:
-    """Whether it is a table that has all columns; no other is read whole."""
+def _may_tell(path: Path, manifest: ManifestRead) -> bool:
+    """Whether it may be a table that has all columns; no other delimited one is read whole."""
+    if manifest.format != _DELIMITED:
+        return True
     try:
         if not path.is_file():  # a named pipe would be waited for
             return False
@@ -126,13 +129,23 @@ def _digest_of(path: Path) -> str:
 
 def _lines(path: Path, manifest: ManifestRead) -> Iterator[tuple[str, bytes]]:
     """Row number, as a spreadsheet counts, and what the line says of a row that needed attention."""
-    with (
-        cells_up_to(LONGEST_REPORTED),
-        path.open(encoding=manifest.encoding, errors="replace", newline="") as file,
-    ):
-        lines = csv.reader(file, delimiter=manifest.delimiter)
+    with cells_up_to(LONGEST_REPORTED):
+        lines = (_delimited if manifest.format == _DELIMITED else _sheet)(path, manifest)
         headers = _headers(lines)
-        places = [headers.index(name) for name in TELLING]
-        for number, cells in enumerate(lines, start=2):
+        places = [headers.index(name) for name in TELLING if name in headers]
+        for number, cells in enumerate(lines if len(places) == len(TELLING) else (), start=2):
             if len(cells) == len(headers) and cells[places[_STATUS]] not in FINE:
                 yield str(number), _short(_MARK.join(cells[place] for place in places))
+
+
+def _delimited(path: Path, manifest: ManifestRead) -> Iterator[list[str]]:
+    with path.open(encoding=manifest.encoding, errors="replace", newline="") as file:
+        yield from csv.reader(file, delimiter=manifest.delimiter)
+
+
+def _sheet(path: Path, manifest: ManifestRead) -> Iterator[list[str]]:
+    from python_calamine import CalamineWorkbook  # noqa: PLC0415 - only where a workbook was mended
+
+    with path.open("rb") as file, CalamineWorkbook.from_filelike(file) as book:
+        for cells in book.get_sheet_by_name(manifest.sheet).to_python(skip_empty_area=False):
+            yield [cell if isinstance(cell, str) else "" for cell in cells]  # what tells of a row is text

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 UNFINISHED: Final = ".part"
 WORKBOOK: Final = "report.xlsx"
+ROWS: Final = "rows"
+"""The sheet of the workbook that has the rows."""
 
 
 def unfinished(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -17,20 +18,30 @@ if TYPE_CHECKING:
     Text: TypeAlias = pa.Array[Any]
 
 _QUOTED_SIGNS = b'",\n\r'
+_RISKY_SIGNS = b"'=+-@\t\r"  # how what FORMULA matches begins
 _RISKY = np.zeros(256, dtype=bool)
-_RISKY[[*b"'=+-@\t\r"]] = True  # how what FORMULA matches begins
+_RISKY[[*_RISKY_SIGNS]] = True
 
 
 def lines(columns: Sequence[Text]) -> Text:
     """Each row as a line of CSV, with its line end."""
-    *cells, last = map(_cells, columns)
-    last = pc.binary_join_element_wise(last, "\n", "")
-    return pc.binary_join_element_wise(*cells, last, ",") if cells else last
+    cells: list[Text | pa.StringScalar] = []
+    for blank, found in groupby(columns, _is_blank):
+        several = [*found]
+        cells += [pa.scalar("," * (len(several) - 1))] if blank else map(_cells, several)
+    cells[-1] = pc.binary_join_element_wise(cells[-1], "\n", "")
+    joined = pc.binary_join_element_wise(*cells, ",") if len(cells) > 1 else cells[0]
+    return joined if isinstance(joined, pa.Array) else pa.repeat(joined, len(columns[0]))
 
 
 def as_bytes(lines: Text) -> memoryview:
     """The lines one after the other: their own buffer is the file's text."""
     return text_of(lines)
+
+
+def _is_blank(column: Text) -> bool:
+    """Whether there is nothing in any cell."""
+    return not len(text_of(column))
 
 
 def _cells(column: Text) -> Text:
@@ -44,13 +55,16 @@ def _cells(column: Text) -> Text:
 
 
 def _guarded(column: Text) -> Text:
-    if not _RISKY[first_bytes(column)].any():
+    if lacks(column, _RISKY_SIGNS):
         return column
-    risky = pc.match_substring_regex(column, FORMULA)
+    risky = pa.array(_RISKY[first_bytes(column)])
     if not pc.any(risky).as_py():
         return column
-    risky = pc.and_not(risky, pc.match_substring_regex(column, PLAIN_NUMBER))
-    return pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
+    cells = column.filter(risky)
+    formula = pc.match_substring_regex(cells, FORMULA)
+    formula = pc.and_not(formula, pc.match_substring_regex(cells, PLAIN_NUMBER))
+    cells = pc.if_else(formula, pc.binary_join_element_wise("'", cells, ""), cells)
+    return pc.replace_with_mask(column, risky, cells)
 
 
 def _quoted(column: Text) -> Text:

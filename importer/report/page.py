@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-from dataclasses import dataclass, field
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import jinja2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from markupsafe import Markup
 
 from importer.errors import CannotGoOn
@@ -23,27 +22,29 @@ from importer.model import STATUSES
 from importer.printing import printable
 from importer.report import phrases, words
 from importer.report.files import finish, sync, unfinished
+from importer.report.kept import Kept, Rows, as_json
 from importer.report.terminal import next_steps
 from importer.report.timeline import timeline
 from schemas.exported import exported
 from schemas.manifest import REPORT_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from importer.report.account import Account, Examples
-    from importer.report.sinks import Block, Outline
+    from importer.report.sinks import Block, Mark, Outline
     from importer.report.summary import Summary
     from importer.report.timeline import Timeline
+
+    Text: TypeAlias = pa.Array[Any]
 
 PAGE: Final = "report.html"
 CORRECTED: Final = "errors-corrected.csv"
 MOST_BYTES: Final = 4_300_000
 """What the rows may take, so that the whole stays below 5 MB."""
-ROOM_FOR_A_ROW: Final = 20_000
-"""With less than these bytes left, no more rows are looked at: a million may follow."""
-_BYTES_OF_A_MARK: Final = 24
 _MOST_LISTED: Final = 20
 _MOST_FILES: Final = 500
 _LEAST_SHARE: Final = 0.008
@@ -72,26 +73,23 @@ class WebPage:
         self._rules = (order_id, takes, optional)
         self._most_bytes = most_bytes
         self._outline: Outline | None = None
-        self._kept = _Kept(0, 0)
+        self._kept = Kept(0, 0)
 
     def begin(self, outline: Outline) -> None:
         """Get ready for the rows."""
         self._outline = outline
-        self._kept = _Kept(len(outline.headers), self._most_bytes)
+        self._kept = Kept(len(outline.headers) + 1, self._most_bytes)  # with the carriers
 
     def add(self, block: Block) -> None:
         """Keep the rows of errors.csv, as long as there is room."""
         rows = np.flatnonzero(block.to_mend)
         if self._outline is None or not len(rows) or self._kept.is_full:
             return
-        cells = [column.take(pa.array(rows)).to_pylist() for column in block.columns]
-        marks: dict[int, list[tuple[int, str, bool]]] = {}
-        for mark in block.marks():
-            marks.setdefault(mark.row, []).append((mark.column, mark.words, mark.faulty))
-        carriers = _carriers(cells, self._outline.canonical)
+        columns = [column.take(pa.array(rows)) for column in block.columns]
+        torn = np.isin(rows, [*block.torn])
         since = len(self._kept)
-        for row, carrier, *texts in zip(rows.tolist(), carriers, *cells, strict=True):
-            self._kept.add(texts, carrier, marks.get(row, []), is_torn=row in block.torn)
+        carriers = _carriers(columns, self._outline.canonical)
+        self._kept.add(Rows([*columns, carriers], torn, *_marks_on(rows, block.marks())))
         if block.decimal_comma:
             self._kept.have_commas(since)
 
@@ -128,109 +126,37 @@ class WebPage:
         canonical = self._outline.canonical if self._outline else {}
         order_id, takes, optional = self._rules
         members = {
-            "headers": _json([*headers]),
-            "own": _json(len(headers) - len(REPORT_COLUMNS)),
-            "canonical": _json(dict(canonical)),
-            "rules": _json(exported([*canonical], order_id=order_id, takes=takes, optional=optional)),
-            "left_out": _json(self._outline.to_mend - len(self._kept) if self._outline else 0),
-            "corrected": _json(CORRECTED),
-            "next": _json(printable(self._again.format(CORRECTED))),
+            "headers": as_json([*headers]),
+            "own": as_json(len(headers) - len(REPORT_COLUMNS)),
+            "canonical": as_json(dict(canonical)),
+            "rules": as_json(exported([*canonical], order_id=order_id, takes=takes, optional=optional)),
+            "left_out": as_json(self._outline.to_mend - len(self._kept) if self._outline else 0),
+            "corrected": as_json(CORRECTED),
+            "next": as_json(printable(self._again.format(CORRECTED))),
             **dict(self._kept.members()),
         }
         return "{" + ",".join(f'"{name}":{text}' for name, text in members.items()) + "}"
 
 
-@dataclass(slots=True)
-class _Texts:
-    """A column: each text once, encoded, and for each row which it has."""
-
-    places: dict[str, int] = field(default_factory=dict)
-    encoded: list[str] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    known: dict[str, tuple[str, int]] = field(default_factory=dict)
-
-    def cost(self, text: str) -> tuple[str, int]:
-        """The text encoded and the bytes that it takes; "" for one that is there already."""
-        known = self.known.get(text)
-        if known is not None:
-            return known
-        encoded = _json(text)
-        return encoded, len(encoded.encode()) + 1 + len(str(len(self.encoded))) + 1
-
-    def place(self, text: str, encoded: str) -> int:
-        if encoded:
-            self.places[text] = len(self.encoded)
-            self.known[text] = "", len(str(len(self.encoded))) + 1
-            self.encoded.append(encoded)
-        return self.places[text]
-
-    def as_json(self) -> str:
-        return f'{{"texts":[{",".join(self.encoded)}],"rows":{_json(self.rows)}}}'
+def _marks_on(rows: npt.NDArray[np.int64], marks: Iterable[Mark]) -> tuple[list[Mark], npt.NDArray[np.int64]]:
+    """The marks on these rows of a block, sorted by row, and which of the rows each is on."""
+    place = {row: at for at, row in enumerate(rows.tolist())}
+    mine = sorted((mark for mark in marks if mark.row in place), key=lambda mark: mark.row)
+    return mine, np.array([place[mark.row] for mark in mine], dtype=np.int64)
 
 
-class _Kept:
-    """The rows that the page has, up to so many bytes of JSON."""
-
-    def __init__(self, width: int, most_bytes: int) -> None:
-        self._columns = [_Texts() for _ in range(width)]
-        self._carriers = _Texts()
-        self._said = _Texts()
-        self._marks: list[list[int]] = []
-        self._torn: list[int] = []
-        self._commas: list[list[int]] = []
-        self._left = most_bytes
-
-    def __len__(self) -> int:
-        return len(self._carriers.rows)
-
-    @property
-    def is_full(self) -> bool:
-        return self._left < ROOM_FOR_A_ROW
-
-    def add(
-        self, texts: Sequence[str], carrier: str, marks: Sequence[tuple[int, str, bool]], *, is_torn: bool
-    ) -> None:
-        """Keep the row, unless it is too long for what is left."""
-        if self.is_full:
-            return
-        columns = [*self._columns, self._carriers]
-        cells = [column.cost(text) for column, text in zip(columns, (*texts, carrier), strict=True)]
-        said = [self._said.cost(text) for _, text, _ in marks]
-        cost = sum(size for _, size in (*cells, *said)) + _BYTES_OF_A_MARK * (len(marks) + is_torn)
-        if cost > self._left:
-            return
-        self._left -= cost
-        row = len(self)
-        for (place, text, faulty), (encoded, _) in zip(marks, said, strict=True):
-            self._marks.append([row, place, self._said.place(text, encoded), int(faulty)])
-        if is_torn:
-            self._torn.append(row)
-        for column, text, (encoded, _) in zip(columns, (*texts, carrier), cells, strict=True):
-            column.rows.append(column.place(text, encoded))
-
-    def have_commas(self, since: int) -> None:
-        """The rows from ``since`` on are of a manifest in which a quantity of 2,0 is two."""
-        if self._commas and self._commas[-1][1] == since:
-            self._commas[-1][1] = len(self)
-        else:
-            self._commas.append([since, len(self)])
-
-    def members(self) -> Iterator[tuple[str, str]]:
-        yield "columns", f"[{','.join(column.as_json() for column in self._columns)}]"
-        yield "carriers", self._carriers.as_json()
-        yield "said", f"[{','.join(self._said.encoded)}]"
-        yield "marks", _json(self._marks)
-        yield "torn", _json(self._torn)
-        yield "commas", _json(self._commas)
-
-
-def _carriers(cells: Sequence[list[str]], canonical: Mapping[str, int]) -> list[str]:
+def _carriers(columns: Sequence[Text], canonical: Mapping[str, int]) -> Text:
     """Whose parcel each row is: as the row says, or else as the tracking number tells."""
-    rows = len(cells[0])
-    companies = cells[canonical["tracking_company"]] if "tracking_company" in canonical else [""] * rows
-    numbers = cells[canonical["tracking_number"]] if "tracking_number" in canonical else [""] * rows
-    known = words.carriers(numbers, companies)
-    return [printable(company).strip() or carrier for company, carrier in zip(companies, known, strict=True)]
+    blank = pa.repeat("", len(columns[0]))
+    companies, numbers = (
+        columns[canonical[name]] if name in canonical else blank
+        for name in ("tracking_company", "tracking_number")
+    )
+    distinct = companies.dictionary_encode()
+    shown = pa.array([printable(company).strip() for company in distinct.dictionary.to_pylist()], pa.string())
+    said = shown.take(distinct.indices)
+    known = words.carriers(numbers.to_pylist(), companies.to_pylist())
+    return pc.if_else(pc.equal(said, ""), pa.array(known, pa.string()), said)
 
 
 def _told(summary: Summary, again: str, account: Account | None) -> dict[str, Any]:
@@ -320,17 +246,6 @@ def _span(seconds: float) -> str:
     if minutes:
         return f"{minutes} min {rest} s"
     return "less than a second" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _json(value: object) -> str:
-    """JSON that can stand in a script element, and in which line ends are what they were."""
-    text = _ENCODER.encode(value)
-    return text if _UNSAFE.isdisjoint(text) else text.translate(_ESCAPED)
-
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_UNSAFE: Final = frozenset("<>&\u2028\u2029")
-_ESCAPED: Final = {ord(character): f"\\u{ord(character):04x}" for character in _UNSAFE}
 
 
 def _part(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Manifests as the report reads them again."""
+"""Manifests as the report has them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A manifest as the report reads it again.
+    """A manifest as the report has it.
 
     ``headers`` are its columns without those of our own reports, ``width`` is how many it has with them,
     ``canonical`` which of them (by position) is which canonical column,

@@ -1,89 +1,28 @@
-"""A bar on standard error with rate and time left; silent where nobody is looking."""
+"""How far something has come: a bar on standard error where somebody is looking, else nothing."""
 
 from __future__ import annotations
 
 import math
-import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
-
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-)
-from rich.table import Column
-from rich.text import Text
-
-from importer.printing import printable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
-    from rich.progress import Task, TaskID
 
 
-_SHOWN_SECONDS = 0.1
-
-
-class _Rate(ProgressColumn):
-    """How many a second."""
-
-    def render(self, task: Task) -> Text:
-        """The speed so far."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
-
-
-class _TimeLeft(ProgressColumn):
-    """How long it takes at the speed of late, but no less than the rate allows."""
-
-    def __init__(self, per_second: float) -> None:
-        super().__init__()
-        self._per_second = per_second
-
-    def render(self, task: Task) -> Text:
-        """The time left, as 0:12:34."""
-        if task.remaining is None or task.time_remaining is None:
-            return Text("")
-        seconds = max(task.time_remaining, task.remaining / self._per_second)
-        return Text(f"{timedelta(seconds=math.ceil(seconds))} left", style="progress.remaining")
-
-
-@dataclass(slots=True)
-class Bar:
-    """What is shown while something goes on; how far it has come, at most ten times a second."""
-
-    _progress: Progress
-    _task: TaskID
-    _advanced: int = 0
-    _shown_at: float = -math.inf
+class Bar(Protocol):
+    """What hears how far it has come."""
 
     def advance(self, step: int) -> None:
         """So much more is done."""
-        self._advanced += step
-        if time.monotonic() >= self._shown_at + _SHOWN_SECONDS:
-            self.show()
-
-    def show(self) -> None:
-        """Have it be shown how far it has come, when it is drawn next."""
-        self._progress.advance(self._task, self._advanced)
-        self._advanced = 0
-        self._shown_at = time.monotonic()
 
     def say(self, words: str) -> None:
-        """Show what it waits for; "" when that is over."""
-        self._progress.update(self._task, waits=printable(words))
+        """What it waits for; "" when that is over."""
 
     def refresh(self) -> None:
-        """Draw it now."""
-        self.show()
-        self._progress.refresh()
+        """Let it be seen now."""
 
 
 @contextmanager
@@ -92,41 +31,23 @@ def bar(console: Console, what: str, total: int | None, per_second: float = math
 
     Nothing is shown unless ``console`` is a terminal.
     """
-    columns = (
-        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=len(what))),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=2 * len(str(total or 0)) + 1)),
-        _Rate(),
-        _TimeLeft(per_second),
-        TextColumn(
-            "{task.fields[waits]}",
-            style="yellow",
-            markup=False,
-            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
-        ),
-    )
-    progress = Progress(
-        *columns,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    task = progress.add_task(what, total=total, waits="")
-    shown = Bar(progress, task)
-    with _Unimportant():
-        progress.start()
-    try:
+    if not console.is_terminal:
+        yield _Unseen()
+        return
+    from importer.report.drawing import drawn  # noqa: PLC0415 - rich has much to draw with
+
+    with drawn(console, what, total, per_second) as shown:
         yield shown
-    finally:
-        with _Unimportant():
-            shown.show()
-            progress.stop()
 
 
-class _Unimportant(suppress):
-    """What is drawn for a terminal that went away in the meantime is no reason to end a run."""
+class _Unseen:
+    """Nobody is looking."""
 
-    def __init__(self) -> None:
-        super().__init__(OSError)
+    def advance(self, step: int) -> None:
+        pass
+
+    def say(self, words: str) -> None:
+        pass
+
+    def refresh(self) -> None:
+        pass

@@ -1,4 +1,4 @@
-"""rows.csv and errors.csv: a second pass over the manifests beside the numbers of the account."""
+"""rows.csv and errors.csv: the rows of the manifests beside the numbers of the account."""
 
 from __future__ import annotations
 

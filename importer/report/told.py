@@ -161,21 +161,19 @@ class Told:
 
     def _why(self, of_row: Places, held: Mask, sent: Mask) -> list[Text]:
         """Codes, messages and hints: of outcomes, of the rows' own faults, of what holds them back."""
-        story = np.full(len(of_row), UNTOLD, dtype=np.int64)
-        story[sent] = self._account.outcomes.story[of_row[sent]]
-        texts = [
-            source.take(pa.array(story % len(source)))
-            for source in (self._stories.codes, self._stories.messages, self._stories.hints)
-        ]
+        stories = self._stories
+        place = np.full(len(of_row), UNTOLD, dtype=np.int64)
+        place[sent] = self._account.outcomes.story[of_row[sent]]
+        place %= len(stories.codes)
+        texts = [[stories.codes], [stories.messages], [stories.hints]]
         faulty = np.zeros(len(of_row), dtype=bool)
         faulty[self._faulty.rows] = True
         for mask, told in ((faulty, self._faults), (held, partial(self._holds, of_row[held]))):
             if mask.any():
-                texts = [
-                    pc.replace_with_mask(text, pa.array(mask), why)
-                    for text, why in zip(texts, told(), strict=True)
-                ]
-        return texts
+                place[mask] = sum(map(len, texts[0])) + np.arange(mask.sum())
+                for known, more in zip(texts, told(), strict=True):
+                    known.append(more)
+        return [pa.concat_arrays(known).take(pa.array(place)) for known in texts]
 
     def _faults(self) -> list[Text]:
         """Codes, messages and hints of each row that has findings."""
@@ -211,9 +209,9 @@ class Told:
     def _warned(self, rows: int) -> Text:
         said = self._warnings
         texts = pc.binary_join_element_wise(_NAMES.take(pa.array(said.codes)), said.messages, ": ")
-        mask = np.zeros(rows, dtype=bool)
-        mask[said.rows] = True
-        return pc.replace_with_mask(repeated("", rows), pa.array(mask), said.by_row(texts))
+        place = np.zeros(rows, dtype=np.int64)
+        place[said.rows] = np.arange(1, len(said.rows) + 1)
+        return pa.concat_arrays([pa.array([""]), said.by_row(texts)]).take(pa.array(place))
 
     def _said_of(self, findings: Findings) -> _Said:
         """The block's findings in words; what tells of a cell alone is worded once for all cells like it."""

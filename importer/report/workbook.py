@@ -20,7 +20,7 @@ from importer.errors import CannotGoOn
 from importer.model import STATUSES
 from importer.printing import printable
 from importer.report import phrases
-from importer.report.files import WORKBOOK, finish, sync, unfinished
+from importer.report.files import ROWS, WORKBOOK, finish, sync, unfinished
 from importer.report.phrases import MEANINGS
 from importer.report.sinks import Mark
 from schemas.formulas import GUARDED, GUARDED_NUMBER
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from importer.report.account import Examples
     from importer.report.sinks import Block, Outline
-    from importer.report.summary import Summary
+    from importer.report.summary import Filed, Summary
 
     Text: TypeAlias = pa.Array[Any]
 
@@ -94,7 +94,7 @@ class Book:
         self._target = _Target()
         self._workbook = Workbook(self._target, {**OPTIONS, "tmpdir": scratch})
         self._workbook.use_zip64()
-        self._rows = self._workbook.add_worksheet("rows")
+        self._rows = self._workbook.add_worksheet(ROWS)
         self._text, self._header, self._bad, self._doubtful = (
             self._workbook.add_format(look) for look in (TEXT, HEADER, _BAD, _DOUBTFUL)
         )
@@ -215,6 +215,7 @@ class Book:
         page.put("total", "", summary.rows["total"], summary.fulfillments["total"])
         for title, problems in (("problem", summary.errors), ("warning", summary.warnings)):
             _put_problems(page, title, problems)
+        _put_files(page, summary.files or ())
         page.put()
         page.put("this workbook", heading=True)
         for name, text in self._notes():
@@ -374,6 +375,16 @@ def _put_problems(page: Lines, title: str, problems: Mapping[str, Examples]) -> 
     page.put(title, "meaning", "rows", "what to do", "example", heading=True)
     for code, examples in phrases.by_weight(problems):
         page.put(code, phrases.cause(code), examples.count, phrases.hint(code), phrases.example(code))
+
+
+def _put_files(page: Lines, files: Sequence[Filed]) -> None:
+    if not files:
+        return
+    page.put()
+    page.put("file", "went to", "a manifest", "why", heading=True)
+    for file in files:
+        place = printable(file.to) or "stays where it is"
+        page.put(printable(file.name), place, "yes" if file.is_manifest else "no", printable(file.why))
 
 
 def _time(at: datetime) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -19,12 +20,23 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError, Shee
 
 from importer.errors import ManifestError
 from importer.manifests import delimited, encodings
-from importer.manifests.workbook import binary, cells, formats, kept, legacy, opendocument, openxml, safety
+from importer.manifests.workbook import (
+    binary,
+    cells,
+    formats,
+    kept,
+    legacy,
+    opendocument,
+    openxml,
+    safety,
+    swift,
+)
+from importer.manifests.workbook.markup import UnfamiliarError
 from importer.manifests.workbook.oddities import Oddities
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
     from python_calamine import CalamineSheet
@@ -38,6 +50,7 @@ if TYPE_CHECKING:
 NAMES: Final = ("order_id", "sku", "tracking_number", "fulfillment_id")
 """The canonical columns whose cells name something, so that every digit counts, and leading zeros do."""
 _ROWS_AT_ONCE = 50_000
+_HEAD = delimited.HEADER_SEARCHED
 _SHOWN = 10
 _MOST_DIGITS = 300  # of a float
 
@@ -48,16 +61,14 @@ format_of = safety.format_of
 class Sheet:
     """The sheet that is read; ``width`` is how many columns it has, ``notes`` what a person is told of it.
 
-    ``cells`` are all of its cells, compressed (see kept.py); ``zero_led`` says by column how long the longest
-    text is that begins with a zero and is all digits.
+    ``cells`` are all of its cells, None as long as they are not kept.
     """
 
     name: str
     width: int
     odd: Oddities
     notes: tuple[str, ...] = ()
-    cells: pa.Buffer | None = None
-    zero_led: Mapping[int, int] = field(default_factory=dict)
+    cells: kept.Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +108,7 @@ def survey(
             which = f"the sheet {sheet} is" if sheet else "all its sheets are"
             raise ManifestError(f"{source.name}: {which} empty; a manifest has at least a header row")
         meant, notes = _meant(headed)
-        read = _kept(book.load(meant.sheet.name), meant.sheet)
+        read = book.kept(meant.sheet)
     noted = (*read.odd.notes(read.width), *notes)
     return Found(encoded, meant.form, replace(read, notes=noted), meant.above)
 
@@ -116,10 +127,11 @@ def read(
     encoded, header, sheet = found
     encodings.check_unchanged(source, encoded)
     first = 0
-    for columns in kept.blocks_of(sheet.cells) if sheet.cells is not None else ():
+    zero_led = sheet.cells.zero_led if sheet.cells else {}
+    for columns in kept.blocks_of(sheet.cells, sheet.width) if sheet.cells else ():
         rows = len(columns[0].text)
         texts = [_text(cells, first, at, sheet, reading) for at, cells in enumerate(columns)]
-        lost = {at: _lost(columns[at], first, at, sheet) for at in reading.names}
+        lost = {at: _lost(columns[at], first, at, sheet, zero_led.get(at, 0)) for at in reading.names}
         below = max(header.header_row - first, 0)
         first += rows
         if below < rows:
@@ -140,22 +152,27 @@ class _Headed:
 
 
 def _headed(book: _Book, name: str, layout: layouts.Layout, needed: Sequence[str]) -> _Headed | None:
-    loaded, head, sheet = book.head(name)
+    sheet = book.look(name)
+    blocks = book.blocks(sheet, _HEAD)
+    first = next(blocks, [])
+    head = [*zip(*(column.text.slice(0, _HEAD).to_pylist() for column in first), strict=True)]
     header = delimited.header_among(enumerate(head, start=1), layout, needed)
     if header is None:
         return None
     score, form = header
     above = "\n".join(cell for row in head[: form.header_row - 1] for cell in row if cell)
-    has_data = score[0] == 0 and _has_data(loaded, sheet, form.header_row)
+    has_data = score[0] == 0 and _has_data(chain([first], blocks), form.header_row)
     return _Headed(sheet, form, above, score, has_data, book.is_hidden(name))
 
 
-def _has_data(loaded: CalamineSheet, sheet: Sheet, header_row: int) -> bool:
+def _has_data(blocks: Iterable[list[cells.Cells]], header_row: int) -> bool:
     """Whether any cell below the header is filled."""
-    if any(row >= header_row for found in sheet.odd.texts.values() for row in found):
-        return True
-    rows = islice(chain.from_iterable(_in_blocks(loaded, sheet)), header_row, None)
-    return any(type(cell) is not str or cell.strip() for row in rows for cell in row)
+    for columns in blocks:
+        texts = (column.text.slice(header_row).to_pylist() for column in columns)
+        if any(text.strip() for column in texts for text in column):
+            return True
+        header_row = max(header_row - len(columns[0].text), 0)
+    return False
 
 
 def _meant(headed: Sequence[_Headed]) -> tuple[_Headed, list[str]]:
@@ -174,17 +191,17 @@ _NOT_READ = "the sheet '{}' has the columns and data, too, and is not read; read
 class _Book:
     """An open workbook: calamine's, and what calamine does not tell."""
 
-    def __init__(
-        self, source: Source, sheets: CalamineWorkbook, look: Callable[[str], Oddities | None]
-    ) -> None:
+    def __init__(self, source: Source, form: str, stack: ExitStack) -> None:
         self._source = source
-        self._sheets = sheets
-        self._look = look
+        self._stack = stack
+        # before calamine: it would read an .ods as large as it is
+        self._look = _look(source, form, stack)
+        self._is_open_xml = form in {"xlsx", "xlsm"}
+        self._swift = _swift(source, stack) if self._is_open_xml else None
         self._last: CalamineSheet | None = None
-        tables = [each for each in sheets.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
-        tables.sort(key=lambda each: each.visible != SheetVisibleEnum.Visible)
-        self._names = [each.name for each in tables]
-        self._hidden = {each.name for each in tables if each.visible != SheetVisibleEnum.Visible}
+        tabs = self._swift.tabs if self._swift else self._tabs()
+        self._hidden = {tab.name for tab in tabs if tab.is_hidden}
+        self._names = sorted((tab.name for tab in tabs), key=self.is_hidden)
 
     def is_hidden(self, name: str) -> bool:
         """Whether the spreadsheet program shows no such sheet."""
@@ -202,19 +219,48 @@ class _Book:
         guess = f"; did you mean '{near[0]}'?" if near else ""
         raise ManifestError(f"{self._source.name}: has no sheet '{sheet}'; it has {shown}{more}{guess}")
 
-    def head(self, name: str) -> tuple[CalamineSheet, list[tuple[str, ...]], Sheet]:
-        """The whole sheet, its first rows as text, and what is known of it."""
+    def look(self, name: str) -> Sheet:
+        """What is known of a sheet."""
+        if self._swift and (read := self._swift.read(name, _ROWS_AT_ONCE)):
+            cells, width, odd = read
+            return Sheet(name, width, odd, cells=cells)
         odd = self._look(name) or Oddities()
         safety.check_area(self._source, name, odd.rows, odd.columns)
-        loaded = self.load(name)
+        loaded = self._load(name)
         width = max((loaded.end or (0, -1))[1] + 1, odd.reach[1])
         safety.check_area(self._source, name, loaded.total_height, width)
-        sheet = Sheet(name, width, odd)
-        rows = next(_in_blocks(loaded, sheet, delimited.HEADER_SEARCHED), [])
-        texts = (column.text.to_pylist() for column in _cells(rows, 0, sheet))
-        return loaded, [*zip(*texts, strict=True)], sheet
+        return Sheet(name, width, odd)
 
-    def load(self, name: str) -> CalamineSheet:
+    def blocks(self, sheet: Sheet, rows_at_once: int) -> Iterator[list[cells.Cells]]:
+        """The columns of its rows from the first, so many at once where they are not kept."""
+        if sheet.cells:
+            yield from kept.blocks_of(sheet.cells, sheet.width)
+            return
+        first = 0
+        for rows in _in_blocks(self._load(sheet.name), sheet, rows_at_once):
+            yield [*_cells(rows, first, sheet)]
+            first += len(rows)
+
+    def kept(self, sheet: Sheet) -> Sheet:
+        """The sheet with all of its cells."""
+        return sheet if sheet.cells else replace(sheet, cells=kept.keep(self.blocks(sheet, _ROWS_AT_ONCE)))
+
+    @cached_property
+    def _sheets(self) -> CalamineWorkbook:
+        if self._is_open_xml:
+            safety.check_sheets(self._source)
+        # not by its path: calamine would go by the suffix
+        file = self._stack.enter_context(self._source.path.open("rb"))
+        return self._stack.enter_context(CalamineWorkbook.from_filelike(file))
+
+    def _tabs(self) -> list[openxml.Tab]:
+        return [
+            openxml.Tab(each.name, "", is_hidden=each.visible != SheetVisibleEnum.Visible)
+            for each in self._sheets.sheets_metadata
+            if each.typ == SheetTypeEnum.WorkSheet
+        ]
+
+    def _load(self, name: str) -> CalamineSheet:
         """The whole sheet; the last one is at hand."""
         if self._last is None or self._last.name != name:
             self._last = None  # before there is another one: both may be large
@@ -223,24 +269,24 @@ class _Book:
 
 
 @contextmanager
-def _opened(source: Source, form: str | None = None) -> Iterator[_Book]:
-    """The workbook, open; without its ``form``, nothing is told but what calamine tells.
+def _opened(source: Source, form: str) -> Iterator[_Book]:
+    """The workbook, open.
 
     Raises:
         ManifestError: it can't be read; also where that comes out inside the context.
     """
     try:
         with ExitStack() as stack:
-            file = stack.enter_context(source.path.open("rb"))
-            look = (
-                _look(source, form, stack) if form else _nothing
-            )  # before calamine: it would read an .ods as large as it is
-            # not by its path: calamine would go by the suffix
-            yield _Book(source, stack.enter_context(CalamineWorkbook.from_filelike(file)), look)
+            yield _Book(source, form, stack)
     except PasswordError as error:
         raise safety.encrypted(source.name) from error
     except (CalamineError, KeyError) as error:
         raise safety.damaged(source.name) from error
+    except OverflowError as error:  # calamine hands such a cell out as a duration
+        raise ManifestError(
+            f"{source.name}: a cell that is formatted as hours has a number beyond all hours; give it "
+            "another format in a spreadsheet program and save it again"
+        ) from error
     except OSError as error:
         raise ManifestError(f"{source.name}: can't be read: {error.strerror or error}") from error
     except BaseException as error:
@@ -249,8 +295,11 @@ def _opened(source: Source, form: str | None = None) -> Iterator[_Book]:
         raise safety.damaged(source.name) from error
 
 
-def _nothing(_: str) -> None:
-    return None
+def _swift(source: Source, stack: ExitStack) -> swift.Workbook | None:
+    try:
+        return swift.Workbook(source, stack.enter_context(safety.opened(source)))
+    except UnfamiliarError:
+        return None
 
 
 def _look(source: Source, form: str, stack: ExitStack) -> Callable[[str], Oddities | None]:
@@ -297,27 +346,6 @@ def _cells(rows: Sequence[list[Any]], first: int, sheet: Sheet) -> Iterator[cell
         yield read
 
 
-def _kept(loaded: CalamineSheet, sheet: Sheet) -> Sheet:
-    """The sheet with all of its cells."""
-    zero_led: dict[int, int] = {}
-
-    def blocks() -> Iterator[list[cells.Cells]]:
-        first = 0
-        for rows in _in_blocks(loaded, sheet):
-            columns = [*_cells(rows, first, sheet)]
-            first += len(rows)
-            for at, column in enumerate(columns):
-                zero_led[at] = max(zero_led.get(at, 0), _longest_zero_led(column.text))
-            yield columns
-
-    return replace(sheet, cells=kept.keep(blocks(), sheet.width), zero_led=zero_led)
-
-
-def _longest_zero_led(text: Text) -> int:
-    led = text.filter(pc.starts_with(text, "0"))
-    return pc.max(pc.utf8_length(led.filter(pc.utf8_is_decimal(led)))).as_py() or 0
-
-
 def _text(column: cells.Cells, first: int, at: int, sheet: Sheet, reading: Reading) -> Text:
     """The column as it is read, which depends on whether it names something."""
     if at not in reading.names:
@@ -358,10 +386,10 @@ def _within(found: Collection[int], first: int, rows: int) -> Mask:
     return mask
 
 
-def _lost(column: cells.Cells, first: int, at: int, sheet: Sheet) -> Mask:
+def _lost(column: cells.Cells, first: int, at: int, sheet: Sheet, longest: int) -> Mask:
     lost = _within(sheet.odd.looks.get((at, formats.PADDED), ()), first, len(column.text))
     numbers = column.numbers
-    if (longest := sheet.zero_led.get(at, 0)) and numbers.any():
+    if longest and numbers.any():
         values = column.text.filter(pa.array(numbers)).cast(pa.float64()).to_numpy()
         lost[numbers] |= (values >= 0) & (values < 10.0 ** min(longest - 1, _MOST_DIGITS))
     return lost

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 EXACT_BELOW: Final = 1e15
 """A spreadsheet program keeps 15 digits; of a larger number the digits can't be trusted."""
+FIRST_DATE: Final = 61
+"""1 March 1900, the first day of which spreadsheet programs have one opinion."""
+LAST_DATE: Final = 2_958_466
+"""The day after 31 December 9999."""
+_EPOCH, _DAY = 25_569, 86_400_000  # 1 January 1970 in days, and a day in milliseconds, the least that counts
 _BEYOND = "#NUM!"
 _DIGITS = 15
 _STORED_BELOW = 1e17  # of a larger number not all digits are in the file, so that none are made up
@@ -73,19 +78,43 @@ def read(column: Sequence[object]) -> Cells:
     if kinds <= {str}:
         return Cells(pa.array(column, pa.string()), np.zeros(len(column), dtype=np.int8))
     if kinds <= {float, int}:
-        return _numbers(np.array(column, dtype=np.float64))
+        return of_numbers(np.array(column, dtype=np.float64))
     types = np.array([_KIND_OF[type(cell)] for cell in column], dtype=np.int8)
     written = np.empty(len(column), dtype=object)
     written[:] = column
     numeric = types == Kind.NUMBER
     if numeric.any():
-        numbers = _numbers(written[numeric].astype(np.float64))
+        numbers = of_numbers(written[numeric].astype(np.float64))
         written[numeric], types[numeric] = numbers.text.to_pylist(), numbers.kinds
     for at in np.flatnonzero(~numeric).tolist() if kinds - {str, float, int} else ():
         value = column[at]
         if not isinstance(value, str):
             written[at] = _WRITTEN[type(value)](value)
     return Cells(pa.array(written, pa.string()), types)
+
+
+def of_numbers(values: npt.NDArray[np.float64]) -> Cells:
+    """Numbers as a sheet holds them: 12.0 is ``12``, and none has more digits than are known."""
+    kinds = np.full(len(values), Kind.NUMBER, dtype=np.int8)
+    plain = (np.abs(values) < EXACT_BELOW) & (np.trunc(values) == values)
+    written = pa.array(np.where(plain, values, 0).astype(np.int64)).cast(pa.string())
+    if plain.all():
+        return Cells(written, kinds)
+    kinds[np.abs(values) >= EXACT_BELOW] = Kind.LARGE
+    kinds[~np.isfinite(values)] = Kind.OTHER
+    distinct, which = np.unique(values[~plain], return_inverse=True)
+    others = pa.array(list(map(_number, distinct.tolist())), pa.string()).take(pa.array(which))
+    return Cells(pc.replace_with_mask(written, pa.array(~plain), others), kinds)
+
+
+def of_dates(days: npt.NDArray[np.float64]) -> Cells:
+    """Dates, with times where there are some, as a sheet holds them: FIRST_DATE to before LAST_DATE."""
+    milliseconds = np.round(days * _DAY).astype(np.int64)
+    seconds = milliseconds // 1000 - _EPOCH * (_DAY // 1000)
+    text = pa.array(seconds).cast(pa.timestamp("s")).cast(pa.string())
+    is_whole = np.trunc(days) == days
+    text = pc.if_else(pa.array(is_whole), pc.utf8_slice_codeunits(text, 0, len("2026-01-01")), text)
+    return Cells(text, np.full(len(days), Kind.DATE, dtype=np.int8))
 
 
 def hidden(number: str, code: str) -> str:
@@ -97,19 +126,6 @@ def scientific(number: float) -> str:
     """The number as ``1.2345678E+7``, with all digits that are known."""
     mantissa, exponent = f"{number:.{_DIGITS - 1}E}".split("E")
     return f"{mantissa.rstrip('0').rstrip('.')}E{exponent}"
-
-
-def _numbers(values: npt.NDArray[np.float64]) -> Cells:
-    kinds = np.full(len(values), Kind.NUMBER, dtype=np.int8)
-    plain = (np.abs(values) < EXACT_BELOW) & (np.trunc(values) == values)
-    written = pa.array(np.where(plain, values, 0).astype(np.int64)).cast(pa.string())
-    if plain.all():
-        return Cells(written, kinds)
-    kinds[np.abs(values) >= EXACT_BELOW] = Kind.LARGE
-    kinds[~np.isfinite(values)] = Kind.OTHER
-    distinct, which = np.unique(values[~plain], return_inverse=True)
-    others = pa.array(list(map(_number, distinct.tolist())), pa.string()).take(pa.array(which))
-    return Cells(pc.replace_with_mask(written, pa.array(~plain), others), kinds)
 
 
 def _number(value: float) -> str:

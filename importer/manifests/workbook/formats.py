@@ -39,6 +39,13 @@ _EXPONENT = re.compile(r"[0#?.]E[+-]", re.IGNORECASE)
 _DIGITS = re.compile(r"(?:[0#?]|[.,](?=[0#?])|\.$|\s)*")
 _LEADING_ZEROS = re.compile(r"0{2,}(?![.0#?,])")
 _AS_IT_IS = frozenset({"", "@", "general", "standard"})
+_DATE = re.compile(
+    r"(?:\[\$-[0-9A-Fa-f]+\])?(?:d{1,4}|m{1,4}|yy|yyyy)(?:\\?[-/., ](?:d{1,4}|m{1,4}|yy|yyyy))*"
+    r"(?:\\? hh?:mm(?::ss)?(?:\\? AM/PM)?)?(?:;@)?"
+)
+_DATES = frozenset({14, 15, 16, 17, 22})
+_OF_TIMES = re.compile("[admyhs]", re.IGNORECASE)
+_TIMES = frozenset({*range(14, 23), *range(27, 37), 45, 46, 47, *range(50, 59)})  # some in East Asia only
 _LONGEST = 255  # as spreadsheet programs take it
 
 
@@ -51,6 +58,16 @@ def look_of(code: str) -> str:
     if literal.strip() or not (bare.strip().lower() in _AS_IT_IS or _DIGITS.fullmatch(bare)):
         return code
     return PADDED if _LEADING_ZEROS.match(bare) else PLAIN
+
+
+def is_date(number: int, code: str) -> bool:
+    """Whether the format of that number, or of a ``code`` of its own, surely shows dates."""
+    return _DATE.fullmatch(code) is not None if code else number in _DATES
+
+
+def may_be_time(number: int, code: str) -> bool:
+    """Whether it may show dates, times or how long something took."""
+    return bool(_OF_TIMES.search(code)) and code.lower() != "general" if code else number in _TIMES
 
 
 def _first_form(code: str) -> tuple[str, str]:

@@ -5,39 +5,72 @@ A million rows of ten columns take some 40 MB.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from importer.manifests.workbook.cells import Cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    Text: TypeAlias = pa.Array[Any]
 
 _KINDS: Final = "kinds of "
+_OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
-def keep(blocks: Iterable[Sequence[Cells]], width: int) -> pa.Buffer:
-    """Blocks of so many columns each, for ``blocks_of``."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Blocks of columns; ``zero_led`` says by column how long the longest text is that begins with a zero.
+
+    That is, of those that are all digits.
+    """
+
+    blocks: tuple[pa.Buffer, ...]
+    zero_led: Mapping[int, int]
+
+
+def keep(blocks: Iterable[Sequence[Cells]]) -> Kept:
+    """Blocks of columns, not all as many, for ``blocks_of``."""
+    zero_led: defaultdict[int, int] = defaultdict(int)
+    kept = []
+    for block in blocks:
+        for at, column in enumerate(block):
+            zero_led[at] = max(zero_led[at], _longest_zero_led(column.text))
+        kept.append(_packed(block))
+    return Kept(tuple(kept), dict(zero_led))
+
+
+def blocks_of(kept: Kept, width: int) -> Iterator[list[Cells]]:
+    """What was kept, in the same blocks, but that all have so many columns."""
+    for block in kept.blocks:
+        with pa.ipc.open_stream(block) as stream:
+            batch = stream.read_next_batch()
+        columns = len(batch.columns) // 2
+        cells = [
+            Cells(text, np.asarray(kinds))
+            for text, kinds in zip(batch.columns[:columns], batch.columns[columns:], strict=True)
+        ]
+        blank = Cells(pa.array([""] * len(batch), pa.string()), np.zeros(len(batch), dtype=np.int8))
+        yield [*cells[:width], *[blank] * (width - columns)]
+
+
+def _packed(block: Sequence[Cells]) -> pa.Buffer:
+    arrays: list[pa.Array[Any]] = [column.text for column in block]
+    arrays += [pa.array(column.kinds) for column in block]
+    names = [str(at) for at in range(len(block))]
+    batch = pa.record_batch(arrays, names=[*names, *(_KINDS + name for name in names)])
     stream = pa.BufferOutputStream()
-    texts = [(str(at), pa.string()) for at in range(width)]
-    schema = pa.schema([*texts, *((_KINDS + name, pa.int8()) for name, _ in texts)])
-    with pa.ipc.new_stream(stream, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        for block in blocks:
-            arrays: list[pa.Array[Any]] = [column.text for column in block]
-            arrays += [pa.array(column.kinds) for column in block]
-            writer.write_batch(pa.record_batch(arrays, schema=schema))
+    with pa.ipc.new_stream(stream, batch.schema, options=_OPTIONS) as writer:
+        writer.write_batch(batch)
     return stream.getvalue()
 
 
-def blocks_of(kept: pa.Buffer) -> Iterator[list[Cells]]:
-    """What was kept, in the same blocks."""
-    with pa.ipc.open_stream(kept) as stream:
-        width = len(stream.schema) // 2
-        for batch in stream:
-            columns = batch.columns
-            yield [
-                Cells(text, np.asarray(kinds))
-                for text, kinds in zip(columns[:width], columns[width:], strict=True)
-            ]
+def _longest_zero_led(text: Text) -> int:
+    led = text.filter(pc.starts_with(text, "0"))
+    return pc.max(pc.utf8_length(led.filter(pc.utf8_is_decimal(led)))).as_py() or 0

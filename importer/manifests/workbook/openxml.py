@@ -9,13 +9,15 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.etree import ElementTree as ET
 
 from importer.errors import ManifestError
 from importer.manifests.workbook import formats
+from importer.manifests.workbook.markup import UnfamiliarError
 from importer.manifests.workbook.oddities import Oddities
-from importer.manifests.workbook.safety import MAX_CELLS, MAX_ROWS, pieces
+from importer.manifests.workbook.safety import MAX_CELLS, MAX_ROWS, OF_CELLS, pieces
 from schemas.formulas import NO_RESULT
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ _MOST_OF_A_ROW: Final = 64 * 1024**2
 _MOST_STYLES: Final = 500
 _ONE_LETTER: Final = 26
 _FEW_DIGITS: Final = re.compile(r"[0-9]{1,9}")
+
+_RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_HIDDEN_STATES: Final = frozenset({"hidden", "veryHidden"})
+_STATES: Final = frozenset({None, "visible"}) | _HIDDEN_STATES
 
 # No pattern looks beyond the tag that it began in, nor back: a sheet of nothing but beginnings would take
 # time that grows with its square. A tag has no "<" in it (XML 1.0, 3.1); ++ and *+ give nothing back.
@@ -66,6 +72,33 @@ def parts(archive: zipfile.ZipFile) -> dict[str, str]:
     return found
 
 
+class Tab(NamedTuple):
+    """A sheet, as a workbook names it, and the part that has its cells."""
+
+    name: str
+    part: str
+    is_hidden: bool
+
+
+def tabs(archive: zipfile.ZipFile) -> list[Tab]:
+    """The sheets in order.
+
+    Raises:
+        UnfamiliarError: there are others than those of cells, or it can't be told where they are.
+    """
+    targets = relations(archive, "xl/_rels/workbook.xml.rels")
+    members = set(archive.namelist())
+    found = []
+    for sheet in _elements(archive, "xl/workbook.xml", "sheet"):
+        part = targets.get(sheet.get(_RELATION, ""), "")
+        if part not in members or not part.startswith(OF_CELLS) or sheet.get("state") not in _STATES:
+            raise UnfamiliarError
+        found.append(Tab(sheet.get("name", ""), part, is_hidden=sheet.get("state") in _HIDDEN_STATES))
+    if len({tab.name for tab in found}) < len(found):
+        raise UnfamiliarError
+    return found
+
+
 def relations(archive: zipfile.ZipFile, name: str) -> dict[str, str]:
     """The parts that a part below ``xl`` names, by the id of the relationship."""
     if name not in archive.namelist():
@@ -78,6 +111,48 @@ def relations(archive: zipfile.ZipFile, name: str) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Styles:
+    """What the styles of cells make of a number: a look of its own, surely a date, or perhaps some time."""
+
+    looks: Mapping[bytes, str]
+    dates: frozenset[bytes]
+    times: frozenset[bytes]
+
+
+def styles(archive: zipfile.ZipFile) -> Styles:
+    """The styles of cells of a workbook, by what a cell names them; those that show a number have no look."""
+    name = "xl/styles.xml"
+    if name not in archive.namelist():
+        return Styles({}, frozenset(), frozenset())
+    root = _tree(archive, name)
+    own = {
+        _number(each.get("numFmtId")): each.get("formatCode", "")
+        for each in root.iter()
+        if _local(each.tag) == "numFmt"
+    }
+    codes = formats.BUILT_IN | own
+    found = next((list(each) for each in root.iter() if _local(each.tag) == "cellXfs"), [])
+    used = {str(at).encode(): _number(style.get("numFmtId")) for at, style in enumerate(found)}
+    looks = {style: formats.look_of(codes.get(number, "")) for style, number in used.items()}
+    times = {style for style, number in used.items() if formats.may_be_time(number, own.get(number, ""))}
+    dates = {style for style in times if formats.is_date(used[style], own.get(used[style], ""))}
+    if any(
+        each.get("date1904", "0") not in {"0", "false"}
+        for each in _elements(archive, "xl/workbook.xml", "workbookPr")
+    ):
+        dates = set()  # they are counted from another day
+    hiding = {style: look for style, look in looks.items() if look != formats.PLAIN}
+    return Styles(hiding, frozenset(dates), frozenset(times - dates))
+
+
+def see_hidden(xml: bytes, odd: Oddities) -> None:
+    """Add to ``odd`` the rows and columns that are hidden."""
+    if b"hidden" in xml:
+        odd.hidden_rows += sum(1 for _ in _HIDDEN_ROW.finditer(xml))
+        odd.hidden_columns += _ranges(xml)
+
+
 def look(archive: zipfile.ZipFile, part: str, where: str) -> Oddities:
     """What is odd in the sheet of that ``part``, and how far it reaches.
 
@@ -85,7 +160,7 @@ def look(archive: zipfile.ZipFile, part: str, where: str) -> Oddities:
         ManifestError: a cell is odd and does not say where it stands.
     """
     odd = Oddities()
-    looks = Looks(where, _looks(archive))
+    looks = Looks(where, styles(archive).looks)
     columns, rows = _ONE_LETTER, 0
     for piece in _rows(archive, part, where):
         for far in _FAR.finditer(piece) if _IS_FAR.search(piece) else ():
@@ -113,9 +188,7 @@ class Looks:
         Raises:
             ManifestError: a cell is odd and does not say where it stands.
         """
-        if b"hidden" in piece:
-            odd.hidden_rows += sum(1 for _ in _HIDDEN_ROW.finditer(piece))
-            odd.hidden_columns += _ranges(piece)
+        see_hidden(piece, odd)
         if any(sign in piece for sign in _ERROR_SIGNS) and _IS_ERROR.search(piece):
             for cell in _ERROR.finditer(piece):
                 edge = _CELL_EDGE.search(piece, cell.end())
@@ -194,22 +267,6 @@ def _column(letters: bytes) -> int:
     for letter in letters.upper():
         number = number * 26 + letter - 64
     return number
-
-
-def _looks(archive: zipfile.ZipFile) -> dict[bytes, str]:
-    """What cell styles make of a number, of those that don't show it as it is."""
-    name = "xl/styles.xml"
-    if name not in archive.namelist():
-        return {}
-    root = _tree(archive, name)
-    codes = formats.BUILT_IN | {
-        _number(each.get("numFmtId")): each.get("formatCode", "")
-        for each in root.iter()
-        if _local(each.tag) == "numFmt"
-    }
-    styles = next((list(each) for each in root.iter() if _local(each.tag) == "cellXfs"), [])
-    looks = [formats.look_of(codes.get(_number(style.get("numFmtId")), "")) for style in styles]
-    return {str(at).encode(): look for at, look in enumerate(looks) if look != formats.PLAIN}
 
 
 def _number(text: str | None) -> int:

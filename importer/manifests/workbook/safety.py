@@ -27,8 +27,10 @@ PIECE_BYTES: Final = 4 * 1024**2
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OPEN_DOCUMENT = b"application/vnd.oasis.opendocument.spreadsheet"
 _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")  # MS-OFFCRYPTO 2.3, as OLE names its streams
+OF_CELLS: Final = "xl/worksheets/"
+_OPEN_XML = frozenset({"xlsx", "xlsm"})
 _XML = (".xml", ".rels")
-_DECLARATION = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
+_DECLARATIONS = (b"<!DOCTYPE", b"<!ENTITY")
 _DECLARATION_BYTES = 16
 _COUNT = re.compile(rb"""\suniqueCount\s*=\s*["'](\d+)""")
 _LEAST_OF_A_TEXT = 3  # bytes: a count and a mark in .xls; the others take more
@@ -56,6 +58,8 @@ def format_of(source: Source) -> str:
 def check(source: Source, form: str) -> None:
     """See that a workbook of the format ``form`` can be parsed in bounded room, and is not encrypted.
 
+    What the sheets of an .xlsx hold is left to ``check_sheets``, or to who reads them as ``checked``.
+
     Raises:
         ManifestError: it can't; the message says what was found and what is allowed.
     """
@@ -69,12 +73,50 @@ def check(source: Source, form: str) -> None:
         _check_members(source, archive)
         for member in archive.infolist():
             if member.filename.endswith(_XML):
-                _check_xml(source, archive, member)
+                if form not in _OPEN_XML or not member.filename.startswith(OF_CELLS):
+                    _read(checked(source, archive, member))
             elif form == "xlsb" and member.filename.endswith(".bin"):
-                _check_unpacks(archive, member)
+                _read(pieces(archive, member))
         _check_strings(source, archive)
         if form == "ods" and b"encryption-data" in _small(archive, "META-INF/manifest.xml"):
             raise ManifestError(f"{source.name}: the workbook is encrypted; {_SAVE_WITHOUT_PASSWORD}")
+
+
+def check_sheets(source: Source) -> None:
+    """See that the sheets of an .xlsx can be parsed in bounded room.
+
+    Raises:
+        ManifestError: they can't.
+    """
+    with opened(source) as archive:
+        for member in archive.infolist():
+            if member.filename.startswith(OF_CELLS) and member.filename.endswith(_XML):
+                _read(checked(source, archive, member))
+
+
+def checked(source: Source, archive: zipfile.ZipFile, member: str | zipfile.ZipInfo) -> Iterator[bytes]:
+    """The XML that a member holds, some MiB at a time; to its end, it unpacks to what it says.
+
+    It is UTF-8 and declares nothing: a document type definition can name other files, and entities that grow.
+
+    Raises:
+        ManifestError: it is not so.
+    """
+    name = member if isinstance(member, str) else member.filename
+    tail = b""
+    for number, piece in enumerate(pieces(archive, member)):
+        if number == 0 and (piece.startswith(_MARKS) or b"\0" in piece[:4]):
+            raise ManifestError(
+                f"{source.name}: {name} in the workbook is not UTF-8; open it in a spreadsheet program and "
+                "save it again"
+            )
+        if any(word in piece or word in tail + piece[:_DECLARATION_BYTES] for word in _DECLARATIONS):
+            raise ManifestError(
+                f"{source.name}: {name} in the workbook has a document type definition, which no spreadsheet "
+                "program writes; open it in one and save it again"
+            )
+        tail = piece[-_DECLARATION_BYTES:]
+        yield piece
 
 
 def check_area(source: Source, sheet: str, rows: int, columns: int) -> None:
@@ -199,28 +241,8 @@ def _check_members(source: Source, archive: zipfile.ZipFile) -> None:
             raise _too_large(source, f"unpacks to {ratio:,.0f} times its size ({name})", f"{MAX_RATIO} times")
 
 
-def _check_xml(source: Source, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """See that it unpacks to what it says, in UTF-8, and declares nothing.
-
-    A document type definition can name other files, and entities that grow.
-    """
-    tail = b""
-    for number, piece in enumerate(pieces(archive, member)):
-        if number == 0 and (piece.startswith(_MARKS) or b"\0" in piece[:4]):
-            raise ManifestError(
-                f"{source.name}: {member.filename} in the workbook is not UTF-8; open it in a spreadsheet "
-                "program and save it again"
-            )
-        if _DECLARATION.search(tail + piece):
-            raise ManifestError(
-                f"{source.name}: {member.filename} in the workbook has a document type definition, which no "
-                "spreadsheet program writes; open it in one and save it again"
-            )
-        tail = piece[-_DECLARATION_BYTES:]
-
-
-def _check_unpacks(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    for _ in pieces(archive, member):  # the archive itself compares length and checksum
+def _read(pieces: Iterator[bytes]) -> None:
+    for _ in pieces:  # the archive itself compares length and checksum
         pass
 
 
