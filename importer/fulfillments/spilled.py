@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -177,26 +178,28 @@ def _bodies(partitions: Partitions, options: Options, linked: Codes | None) -> P
     """
     room = partitions.room
     bodies = room.pieces(pa.schema(_BODIES))
-    for bucket in range(partitions.buckets):
-        numbers, rows = partitions.read(bucket)
-        grouped = group(rows, options)
-        every = np.arange(len(grouped))
-        queue = beginnings(numbers, rows, grouped)
-        if linked is not None:
-            queue = linked[queue]
-        starts = pa.array(grouped.lines.start, pa.int32())
-        columns = [
-            queue,
-            numbers[first_places(grouped.of_row, len(grouped))],
-            grouped.orders.take(pa.array(grouped.parts.order)),
-            grouped.numbers.take(pa.array(grouped.parts.number)),
-            pa.ListArray.from_arrays(starts, grouped.skus.take(pa.array(grouped.lines.sku))),
-            pa.ListArray.from_arrays(starts, pa.array(grouped.lines.quantity)),
-            grouped.said.notify,
-            *(grouped.said.texts_of(name, every) for name in MANY_SAID),
-        ]
-        bodies.scatter(queue // room.stretch, columns)
+    for columns in partitions.each(partial(_bodies_of, options=options)):
+        queue = columns[0] if linked is None else linked[columns[0]]
+        bodies.scatter(queue // room.stretch, [queue, *columns[1:]])
     return bodies
+
+
+def _bodies_of(bucket: tuple[Codes, Rows], options: Options) -> list[Any]:
+    """The columns of what is posted of a bucket's parcels; first, where each order begins."""
+    numbers, rows = bucket
+    grouped = group(rows, options)
+    every = np.arange(len(grouped))
+    starts = pa.array(grouped.lines.start, pa.int32())
+    return [
+        beginnings(numbers, rows, grouped),
+        numbers[first_places(grouped.of_row, len(grouped))],
+        grouped.orders.take(pa.array(grouped.parts.order)),
+        grouped.numbers.take(pa.array(grouped.parts.number)),
+        pa.ListArray.from_arrays(starts, grouped.skus.take(pa.array(grouped.lines.sku))),
+        pa.ListArray.from_arrays(starts, pa.array(grouped.lines.quantity)),
+        grouped.said.notify,
+        *(grouped.said.texts_of(name, every) for name in MANY_SAID),
+    ]
 
 
 def beginnings(numbers: Codes, rows: Rows, grouped: Grouped) -> Codes:
