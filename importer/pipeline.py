@@ -159,6 +159,14 @@ class _Run:
         report.refuse_existing(self._folder)
         if self._inbox:
             self._inbox.prepare()
+        try:
+            return self._read_and_do()
+        except KeyboardInterrupt:
+            if self._world.interruption.orderly:
+                raise
+            return self._unread()
+
+    def _read_and_do(self) -> Summary:
         with ExitStack() as stack:
             terms = self._terms()
             scratch = stack.enter_context(sources.scratch())
@@ -179,6 +187,16 @@ class _Run:
             ledger.start_run(self._record(known, batch.terms, self._job.destination))
             self._remember(surveyed, ledger)
             return self._post(batch, ledger, destinations.make(self._job.destination))
+
+    def _unread(self) -> Summary:
+        """Report that the run was interrupted before it had read anything: no row, and why."""
+        self._inbox = None
+        terms = self._terms()
+        with sources.scratch() as scratch, Room(scratch, self._world.rows_in_memory) as room:
+            read = batches.read((), terms, self._world.console, room)
+            with report.made(self._folder):
+                batch = batches.group((), read, terms)
+                return self._report(batch, batches.outcomes(batch, Status.NOT_SENT), "", 0, ())
 
     def _begin_log(self) -> None:
         log, job = self._world.log, self._job

@@ -183,13 +183,17 @@ def sandbox_destination(
     return _resolved(name, table, overrides, **fixed)
 
 
-def destination_for_check(settings: Settings, name: str) -> DestinationSettings:
+def destination_for_check(
+    settings: Settings, name: str, overrides: Mapping[str, Any] | None = None
+) -> DestinationSettings:
     """What a dry run needs of ``name``: no token, and an empty base_url where none is configured.
 
+    ``overrides`` are as for ``destination``.
+
     Raises:
-        SetupError: ``name`` is not configured and no kind of destination.
+        SetupError: ``name`` is not configured and no kind of destination, or an override is out of range.
     """
-    return _resolved(name, _table(settings, name), {})
+    return _resolved(name, _table(settings, name), overrides or {})
 
 
 def parse_rate(text: str) -> Rate:

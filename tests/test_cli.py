@@ -1056,6 +1056,17 @@ def test_a_reader_that_leaves_early_does_not_change_how_the_run_ends(more: tuple
     assert (ended.status, ended.err) == (0, "")
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_terminal_that_goes_away_does_not_change_how_the_run_ends(more: tuple[str, ...]) -> None:
+    reading, terminal = os.openpty()
+    os.close(reading)
+    process = start("check", "m.csv", "--report", "R", *more, stdout=terminal)
+    os.close(terminal)
+    ended = end(process)
+
+    assert (ended.status, ended.err) == (0, "")
+
+
 def test_an_output_that_takes_no_more_is_told() -> None:
     Path("out").write_bytes(bytes(MOST_BYTES))
 

@@ -188,10 +188,23 @@ def test_a_run_that_still_waits_for_its_manifest_ends_at_once(
 
     ended = end(process)
 
-    assert (ended.status, ended.out) == (128 + number, "")
-    assert ended.err == (
-        "importer: interrupted; what was done is recorded, and the same command carries on\n"
+    assert (ended.status, ended.err) == (128 + number, "")
+    folder = report_of(ended.out)
+    assert ended.out.splitlines()[1:] == [
+        "0 manifests, 0 rows, 0 fulfillments",
+        "",
+        "  the run was stopped before anything was read",
+        "",
+        f"Stopped early: interrupted by {number.name}",
+        "",
+        f"Report: {folder}/report.html",
+        "Next:   run the same command again; what is done is skipped",
+    ]
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["exit_status"], summary["stopped_because"], summary["rows"]["total"]) == (
+        *(128 + number, f"interrupted by {number.name}"),
+        0,
     )
-    assert not Path("reports").exists()
+    assert table(folder / "rows.csv") == table(folder / "errors.csv") == []
     assert store.counts["requests"] == 0
     assert list(tmp_path.glob("scratch/*")) == []

@@ -346,8 +346,9 @@ def test_a_run_that_waits_for_another_one_is_interrupted_at_once(number: signal.
         os.close(terminal)
         runs = other.runs()
 
-    assert (ended.status, ended.out) == (128 + number, "")
-    assert (platform.seen, runs, Path("reports").exists()) == ([], [], False)
+    summary = ended.summary
+    assert (ended.status, summary["stopped_because"]) == (128 + number, f"interrupted by {number.name}")
+    assert (platform.seen, runs, Path(summary["reports"]["rows"]).exists()) == ([], [], True)
 
 
 # --- the sandbox's faults ------------------------------------------------------------------------------

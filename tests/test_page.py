@@ -202,6 +202,8 @@ def test_a_page_that_finds_no_room_is_not_there(tmp_path: Path) -> None:
             {"created": 5, "updated": 1, "skipped": 1, "failed": 1},
             "Of 8 rows, 6 are posted, 1 is done already",
         ),
+        ({"not-sent": 3}, "All 3 rows are still to be sent"),
+        ({"created": 4, "not-sent": 1, "failed": 1}, "Of 6 rows, 4 are posted, 1 is still to be sent"),
         ({}, "There is no data row in them: nothing to do"),
     ],
 )
@@ -215,6 +217,12 @@ def test_a_run_without_manifests_has_nothing_to_do() -> None:
     assert (
         sentence(replace(SUMMARY, rows=NOTHING, manifests=[])) == "There is no manifest there: nothing to do"
     )
+
+
+def test_a_run_that_was_stopped_before_it_read_says_so() -> None:
+    stopped = replace(SUMMARY, rows=NOTHING, manifests=[], stopped_because="interrupted by SIGTERM")
+
+    assert sentence(stopped) == "The run was stopped before anything was read"
 
 
 def ended(seconds: float, status: Status = Status.CREATED, attempts: int = 1) -> Outcome:

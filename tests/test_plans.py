@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from importer.cli.common import Common
 from importer.cli.examining import examined
 from importer.cli.posting import Judge, post
+from importer.ledger import Ledger
 from importer.plans import ended, parent, places, plan
 from importer.plans.interruption import Interruption
 from importer.plans.plan import Fault
@@ -41,6 +42,7 @@ from tests.program import (
     here,
     launch,
     manifest,
+    refusal,
     settle_in,
     start,
     statuses,
@@ -249,6 +251,17 @@ def test_what_one_job_files_or_takes_is_no_other_jobs() -> None:
             '[[job]]\nname = "a"\nmanifests = ".."\nto = "adm"\nconcurrency = "many"',
             "line 5: job a, concurrency: found 'many', expected a whole number\n",
         ),
+        (
+            '[[job]]\nname = "a"\nmanifests = ".."\nto = "adm"\nwait_lock = true\nstop_at = 6.5\n',
+            (
+                'line 5: job a, wait_lock: found true, expected a duration, such as "90m"\n'
+                "  line 6: job a, stop_at: found '6.5', expected a time of day"
+            ),
+        ),
+        (
+            '[[job]]\nname = "a"\nmanifests = ".."\nto = "adm"\nstop_at = 2024-04-30\n',
+            'line 5: job a, stop_at: found "2024-04-30", expected a time of day, such as "06:00"\n',
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused(capsys: Output, text: str, words: str) -> None:
@@ -326,13 +339,51 @@ def test_options_that_the_plan_has_to_say_are_refused_beside_it(
     assert words in ended.err
 
 
+def test_an_option_of_the_environment_is_refused_by_the_name_of_its_variable(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMPORTER_POST_TO", "adm")
+    planned({"name": "a", "manifests": ".", "to": "adm"})
+
+    ended = here(capsys, "post", "--plan", FILE)
+
+    assert ended.status == 2
+    assert (
+        "--plan: IMPORTER_POST_TO (--to) is another for each job; write it into the plan, as to = …"
+    ) in ended.err
+
+
+def test_a_dry_run_refuses_the_same_values_as_post(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    destinations(adm="https://api.example.com")
+    wrong = {"concurrency": 0, "timeout": -1, "max_attempts": 0}
+    planned({"name": "acme", "manifests": "in/acme/", "to": "adm", **wrong})
+
+    plans = [here(capsys, command, "--plan", FILE) for command in ("check", "post")]
+    alone = here(capsys, "check", "in/acme/", "--to", "adm", "--concurrency", 0)
+
+    assert plans[0] == plans[1]
+    assert (plans[0].status, plans[0].err.splitlines()[1:]) == (
+        2,
+        [
+            "  line 6: job acme, concurrency: found 0, expected a whole number from 1 to 256",
+            "  line 7: job acme, timeout: found -1.0, expected seconds, above 0 and up to 3600",
+            "  line 8: job acme, max_attempts: found 0, expected a whole number from 1 to 100",
+        ],
+    )
+    assert (alone.status, alone.err) == (
+        2,
+        "importer: --concurrency: found 0, expected a whole number from 1 to 256\n",
+    )
+
+
 def test_what_a_plan_names_is_where_the_plan_is() -> None:
     folder = Path("etc")
     folder.mkdir()
     (folder / "p.toml").write_text(
         'reports = "out"\nledger = "ledger.db"\nat_once = 2\n'
         '[[job]]\nname = "a"\nto = "adm"\nmanifests = ["in/", "/srv/*.csv", "https://example.com/a.csv"]\n'
-        'layout = "own.toml"\narchive = "done"\nnotify = false\nrate = 2\n'
+        'layout = "own.toml"\narchive = "done"\nnotify = false\nrate = 2\nstop_at = 06:00:00\n'
         '[[job]]\nname = "b"\nto = "adm"\nmanifests = "x.csv"\nlayout = "shipstation"\n'
     )
 
@@ -348,7 +399,13 @@ def test_what_a_plan_names_is_where_the_plan_is() -> None:
         (
             "a",
             ("etc/in/", "/srv/*.csv", "https://example.com/a.csv"),
-            {"layout": "etc/own.toml", "archive": "etc/done", "notify": False, "rate": "2"},
+            {
+                "layout": "etc/own.toml",
+                "archive": "etc/done",
+                "notify": False,
+                "rate": "2",
+                "stop_at": "06:00:00",
+            },
         ),
         ("b", ("etc/x.csv",), {"layout": "shipstation"}),
     ]
@@ -664,28 +721,88 @@ def test_a_signal_ends_all_jobs_in_order_and_begins_no_more(tmp_path: Path) -> N
     }
 
 
-def test_a_job_that_is_killed_is_told_and_the_others_go_on() -> None:
+SAYS_MUCH = """
+import os, sys
+if "IMPORTER_PLAN_PID" in os.environ:
+    print("/lib/x.py:12: UserWarning: old", "  import x", "x" * 3000, "y", sep="\\n", file=sys.stderr)
+"""
+
+
+def test_a_job_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     def kill(seen: Seen) -> Reply:
         os.kill(int(Path("pid").read_text()), signal.SIGKILL)
         return created(seen)
 
     inbox("acme", "1001,MUG,1,TRACK1")
     inbox("globex", "1002,MUG,1,TRACK2")
+    Path("sitecustomize.py").write_text(SAYS_MUCH)
+    paths = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH", ""))))
     with Platform(kill) as one, Platform() as other:
         destinations(one=one.url, other=other.url)
         planned(
             {"name": "acme", "manifests": "in/acme/", "to": "one"},
             {"name": "globex", "manifests": "in/globex/", "to": "other"},
         )
-        process = start("post", "--plan", FILE, "--json")
+        process = start(
+            "post", "--plan", FILE, "--json", "--ledger", "L", env={**os.environ, "PYTHONPATH": paths}
+        )
         Path("pid").write_text(str(child_of(process.pid, "in/acme/")))
         ended = end(process)
 
     assert ended.status == 4
     assert outcome(ended.summary) == {"acme": ("one", 4, None), "globex": ("other", 0, {"created": 1})}
-    assert ended.summary["jobs"][0]["trouble"] == (
-        "it was ended by SIGKILL; what it did is recorded, and 'importer runs' can write its report"
+    killed = ended.summary["jobs"][0]
+    assert killed["trouble"] == (
+        "it was ended by SIGKILL; what it did is recorded, and 'importer runs' can write its report; "
+        f"before that it said: {'x' * 1998} y"
     )
+    with Ledger(Path("L"), readonly=True) as ledger:
+        runs = {run.destination: run.run_id for run in ledger.runs()}
+    assert [job["run_id"] for job in ended.summary["jobs"]] == [
+        runs[f"adm {one.url}"],
+        runs[f"adm {other.url}"],
+    ]
+
+
+def test_a_job_that_was_stopped_early_is_to_be_opened_only_for_rows_that_need_somebody(
+    capsys: Output,
+) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1", "1002,MUG,1,TRACK2")
+    inbox("globex", "1003,MUG,0,TRACK3", "1004,MUG,1,TRACK4", "1005,MUG,1,TRACK5")
+    with Platform(lambda _: refusal(401)) as platform:
+        destinations(one=platform.url, other=f"{platform.url}/other")
+        planned(
+            {"name": "acme", "manifests": "in/acme/", "to": "one"},
+            {"name": "globex", "manifests": "in/globex/", "to": "other"},
+        )
+        ended = here(capsys, "post", "--plan", FILE, "--report", "night")
+
+    assert ended.status == 4
+    assert [line for line in ended.out.splitlines() if line.startswith("Open:")] == [
+        "Open:    night/globex/errors.csv (1 row besides 2 not sent)"
+    ]
+
+
+def test_a_job_that_is_interrupted_before_it_has_read_its_manifest_has_a_report() -> None:
+    Path("in").mkdir()
+    with Platform() as platform, Ledger(Path("L")) as other, other.lock(f"adm {platform.url}"):
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": str(manifest(Path("in/m.csv"), "1,MUG,1,TRACK1")), "to": "adm"})
+        process = start(
+            *("post", "--plan", FILE, "--json", "--ledger", "L", "--wait-lock", "10m"),
+            *("--report", "night", "--log", "log"),
+        )
+        wait_for(lambda: Path("log").exists() and "run-started" in Path("log").read_text())
+        time.sleep(0.5)  # for it to wait; earlier is as good, only it would be interrupted before
+        process.send_signal(signal.SIGTERM)
+        ended = end(process)
+
+    (job,) = ended.summary["jobs"]
+    assert (ended.status, job["exit_status"], job["rows"]["total"], job["stopped_because"]) == (
+        *(143, 143, 0),
+        "interrupted by SIGTERM",
+    )
+    assert json.loads(Path(job["report"], "summary.json").read_text())["run_id"] == job["run_id"]
 
 
 def test_the_jobs_of_a_plan_that_is_killed_end_in_order_and_plan_json_does_not_look_finished() -> None:
@@ -947,23 +1064,27 @@ def test_what_breaks_while_jobs_are_at_work_is_raised_when_all_have_ended(breaks
 
 
 @pytest.mark.parametrize(
-    ("text", "status", "said"),
+    ("text", "status", "killed"),
     [
         (
             "os.kill(os.getpid(), 9)",
             4,
-            ("it was ended by SIGKILL; what it did is recorded, and 'importer runs' can write its report",),
+            "it was ended by SIGKILL; what it did is recorded, and 'importer runs' can write its report",
         ),
         (
             "import signal; signal.signal(15, signal.SIG_DFL); os.kill(os.getpid(), 15)",
             143,
-            ("it was ended by SIGTERM; what it did is recorded, and 'importer runs' can write its report",),
+            "it was ended by SIGTERM; what it did is recorded, and 'importer runs' can write its report",
         ),
-        ("os.write(2, b'x' * 200_000 + b'\\n' + b'last')", 0, ("x" * 200_000, "last")),
+        ("pass", 0, ""),
     ],
 )
-def test_how_a_process_ends_is_what_its_job_comes_to(text: str, status: int, said: tuple[str, ...]) -> None:
-    assert ran(python("a", "q", text))[0] == {"a": Ran(status, AT, AT, said)}
+def test_how_a_process_ends_is_what_its_job_comes_to(text: str, status: int, killed: str) -> None:
+    said = f"os.write(2, b'x' * 200_000 + b'\\n' + b'last'); {text}"
+
+    assert ran(python("a", "q", said))[0] == {
+        "a": Ran(status, AT, AT, ("x" * 200_000, "last"), killed=killed)
+    }
 
 
 def test_a_job_that_need_not_or_cannot_begin_says_why() -> None:

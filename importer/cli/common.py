@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 import socket
+import stat
 import sys
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -85,8 +87,15 @@ def printing() -> Iterator[None]:
     except BrokenPipeError:
         _close_output()
     except OSError as error:
+        is_gone = _is_terminal_gone(error)
         _close_output()
-        raise CannotGoOn(f"standard output can't be written: {error.strerror}") from error
+        if not is_gone:
+            raise CannotGoOn(f"standard output can't be written: {error.strerror}") from error
+
+
+def _is_terminal_gone(error: OSError) -> bool:
+    """Whether the terminal was closed; a disk that is broken gives the same number."""
+    return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode)
 
 
 def _close_output() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import secrets
 import sys
 import time
@@ -20,7 +21,7 @@ from importer import destinations, limits, report
 from importer.cli import plan_watching, watching
 from importer.cli.common import complain, default_ledger, printing
 from importer.cli.examining import examined, flags, options_of
-from importer.errors import CannotGoOn, SetupError
+from importer.errors import CannotGoOn, ImporterError, SetupError
 from importer.ledger import Address, location
 from importer.plans import ended as endings
 from importer.plans import parent, places, reports, terminal
@@ -30,7 +31,7 @@ from importer.plans.processes import Processes, Task, Unstarted
 from importer.printing import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from importer.cli.common import Common
@@ -50,6 +51,8 @@ _OF_THE_PLAN: Final = frozenset(
 _HAS_A_REPORT: Final = frozenset({0, 1, 6})
 _BROKEN: Final = 4
 _MOST_SAID: Final = 2000  # characters
+_RUNS_LOOKED_AT: Final = 100  # more than begin while one job ends
+_WARNING: Final = re.compile(r"importer: warning: |\S.*:\d+: [A-Za-z]*Warning: ")
 
 
 def run(common: Common, command: str, options: Options, judge: Judge) -> int:
@@ -201,7 +204,7 @@ class _Night:
     def _ended(self, job: JobEnded | JobOpen, ran: Ran) -> JobEnded:
         folder = self.folder / job.name
         summary = _summary(folder)
-        status, trouble = ran.exit_status, ran.unstarted or _trouble(ran.said)
+        status, trouble = ran.exit_status, ran.unstarted or _trouble(ran)
         if status not in endings.MOST_SERIOUS_FIRST or (
             status in _HAS_A_REPORT and summary is None and not ran.unstarted
         ):
@@ -215,7 +218,22 @@ class _Night:
             str(folder) if summary else "",
             summary,
             "" if summary and status in _HAS_A_REPORT else trouble,
+            summary.run_id if summary else "" if ran.unstarted else self._run_id(folder),
         )
+
+    def _run_id(self, folder: Path) -> str:
+        """The run whose report was to be there, as far as the ledger has it; "" where there was none."""
+        from importer.ledger import Ledger, exists  # noqa: PLC0415 - most nights need no SQLAlchemy
+
+        try:
+            if not exists(self._ledger):
+                return ""
+            with Ledger(self._ledger, readonly=True) as ledger:
+                runs = ledger.runs(_RUNS_LOOKED_AT)
+        except ImporterError:  # what is the matter with it the jobs have told
+            return ""
+        mine = (run.run_id for run in runs if run.report == str(folder) and run.started_at >= self._begun_at)
+        return next(mine, "")
 
 
 def ledger_of(plan: Plan, named: Location | None) -> Location:
@@ -243,10 +261,18 @@ def _given(options: Options) -> dict[str, object]:
         raise click.UsageError(f"--plan: {options['manifests'][0]}: the plan names the manifests of each job")
     for name in _OF_A_JOB:
         if name in said:
+            whence = _whence(context, name)
             raise click.UsageError(
-                f"--plan: --{name} is another for each job; write it into the plan, as {name} = …"
+                f"--plan: {whence} is another for each job; write it into the plan, as {name} = …"
             )
     return {name: value for name, value in said.items() if name not in _OF_THE_PLAN}
+
+
+def _whence(context: click.Context, name: str) -> str:
+    """The option as it was written; one that the environment has is found by its variable."""
+    if context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT:
+        return f"--{name}"
+    return f"{context.auto_envvar_prefix}_{name.upper()} (--{name})"
 
 
 def _environment(ledger: Location) -> dict[str, str]:
@@ -270,10 +296,22 @@ def _summary(folder: Path) -> Summary | None:
         return None
 
 
-def _trouble(said: Sequence[str]) -> str:
-    """What a job complained of before it ended, without its warnings and its log."""
-    lines = [line for line in said if line.strip() and not line.startswith(("{", "importer: warning: "))]
-    return " ".join(line.strip().removeprefix("importer: ") for line in lines)[-_MOST_SAID:]
+def _trouble(ran: Ran) -> str:
+    """What ended a job, and what it complained of before, without its warnings and its log."""
+    lines = [line for line in _without_warnings(ran.said) if line.strip() and not line.startswith("{")]
+    said = " ".join(line.strip().removeprefix("importer: ") for line in lines)[-_MOST_SAID:]
+    return "; before that it said: ".join(filter(None, (ran.killed, said)))
+
+
+def _without_warnings(said: Sequence[str]) -> Iterator[str]:
+    """The lines but for ours and Python's warnings; these have a line of the program below, indented."""
+    is_below = False
+    for line in said:
+        if _WARNING.match(line):
+            is_below = True
+        elif not (is_below and line.startswith(" ")):
+            is_below = False
+            yield line
 
 
 def _utc_now() -> datetime:

@@ -385,7 +385,9 @@ def _judged(common: Common, options: dict[str, Any]) -> settings.DestinationSett
     """The destination by whose rules a dry run judges, None for those that all share."""
     if options["sandbox"] is not None:
         return _sandbox(common, options)[1]
-    return settings.destination_for_check(common.settings(), options["to"]) if options["to"] else None
+    if not options["to"]:
+        return None
+    return settings.destination_for_check(common.settings(), options["to"], _overrides(options))
 
 
 def _reached(common: Common, options: dict[str, Any], stack: ExitStack) -> settings.DestinationSettings:

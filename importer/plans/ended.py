@@ -27,7 +27,7 @@ class JobEnded:
     """How a job ended; times are UTC.
 
     ``destination`` is the name in the configuration. ``summary`` is None where there is no report, and
-    ``trouble`` then says why, "" if there was nothing to do.
+    ``trouble`` then says why, "" if there was nothing to do. ``run_id`` is "" where nothing was to be posted.
     """
 
     name: str
@@ -38,6 +38,7 @@ class JobEnded:
     report: str = ""
     summary: Summary | None = None
     trouble: str = ""
+    run_id: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in plan.json."""
@@ -47,7 +48,7 @@ class JobEnded:
             "destination": self.destination,
             "exit_status": self.exit_status,
             "trouble": self.trouble,
-            "run_id": summary.run_id if summary else "",
+            "run_id": self.run_id,
             "rows": summary.rows if summary else None,
             "fulfillments": summary.fulfillments if summary else None,
             "stopped_because": summary.stopped_because if summary else "",

@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import time as TimeOfDay  # noqa: N812 - it is no module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -238,8 +239,10 @@ class _Reading:
                 yield key, value
             elif key in TEXTS and isinstance(value, str | int | float) and not isinstance(value, bool):
                 yield key, self._option(key, str(value))
+            elif key in TEXTS and isinstance(value, TimeOfDay):  # TOML has them without quotes, too
+                yield key, value.isoformat()
             else:
-                expected = "true or false" if key in FLAGS else "text or a number"
+                expected = _EXPECTED.get(key, "true or false" if key in FLAGS else "text or a number")
                 self._faults.append(job.fault(key, f"found {_found(value)}, expected {expected}"))
 
     def _option(self, key: str, text: str) -> str:
@@ -262,6 +265,10 @@ class _Reading:
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,49}")
 _EXPECTED_NAME: Final = "a name of letters, digits, '-' and '_', as its report's folder is called"
+_EXPECTED: Final = {
+    **dict.fromkeys(("max_time", "give_up", "drain", "wait_lock", "lease"), 'a duration, such as "90m"'),
+    "stop_at": 'a time of day, such as "06:00"',
+}
 _HEADER: Final = re.compile(r"\s*\[\[\s*job\s*\]\]")
 _KEY: Final = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
 

@@ -19,7 +19,7 @@ from importer.posts.signals import SIGNALS
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from typing import ParamSpec
 
@@ -55,13 +55,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a job ended: ``said`` is the end of its standard error, ``unstarted`` why it was not begun."""
+    """How a job ended.
+
+    ``said`` is the end of its standard error, ``unstarted`` why it was not begun, and ``killed`` by which
+    signal it was ended, in words.
+    """
 
     exit_status: int
     started_at: datetime
     finished_at: datetime
     said: tuple[str, ...] = ()
     unstarted: str = ""
+    killed: str = ""
 
 
 class Processes:
@@ -144,7 +149,7 @@ class Processes:
         said = await self._heard(task.name, process)
         status = await process.wait()
         del self._at_work[task.name]
-        return Ran(self._status(status), started_at, self._now(), (*said, *_killed(status)))
+        return Ran(self._status(status), started_at, self._now(), tuple(said), killed=_killed(status))
 
     def _command(self, task: Task) -> Sequence[str] | Unstarted:
         if self._ending:
@@ -209,7 +214,8 @@ class Processes:
         return _BASE - status if -status in SIGNALS else _STOPPED
 
 
-def _killed(status: int) -> Iterator[str]:
-    if status < 0:
-        name = signal.Signals(-status).name
-        yield f"it was ended by {name}; what it did is recorded, and 'importer runs' can write its report"
+def _killed(status: int) -> str:
+    if status >= 0:
+        return ""
+    name = signal.Signals(-status).name
+    return f"it was ended by {name}; what it did is recorded, and 'importer runs' can write its report"

@@ -64,7 +64,8 @@ class Interruption:
         elif self.orderly and not self._number:
             self._stop(number)
         else:
-            self._number = self._number or number
+            if not self._number:
+                self._stop(number)
             raise KeyboardInterrupt
 
     def _inside(self, number: int) -> None:

@@ -27,8 +27,7 @@ MEANINGS: Final = {
     Status.IN_DOUBT: "sent, but it is not known whether it was created",
     Status.NOT_SENT: "the run stopped before",
 }
-NOTHING_TO_DO: Final = {True: "there is no data row in them", False: "there is no manifest there"}
-"""What is said of a run without rows, by whether it had manifests."""
+_NOTHING_TO_DO: Final = {True: "there is no data row in them", False: "there is no manifest there"}
 _SEGMENTED: Final = frozenset(("x12", "edifact"))
 _HELD: Final = frozenset(("parcel-held", "batch-held"))
 _MESSAGE_CHARACTERS: Final = 300
@@ -60,6 +59,13 @@ def sentence(summary: Summary) -> str:
     return _of_rows(summary) + files
 
 
+def nothing(summary: Summary) -> str:
+    """Why a run has no rows."""
+    if summary.stopped_because and not summary.manifests:
+        return "the run was stopped before anything was read"
+    return f"{_NOTHING_TO_DO[bool(summary.manifests)]}: nothing to do"
+
+
 def no_manifests(summary: Summary) -> list[Filed]:
     """The files of an inbox that could not be read as manifests."""
     return [file for file in summary.files or () if not file.is_manifest]
@@ -68,10 +74,12 @@ def no_manifests(summary: Summary) -> list[Filed]:
 def _of_rows(summary: Summary) -> str:
     rows, total = summary.rows, summary.rows["total"]
     if not total:
-        return f"{NOTHING_TO_DO[bool(summary.manifests)].capitalize()}: nothing to do"
+        return nothing(summary).capitalize()
     done = {word: sum(rows[status] for status in statuses) for word, statuses in _DONE.items()}
     parts = [(count, f"{_is(count)} {word}") for word, count in done.items() if count]
-    attention = total - sum(done.values())
+    if left := rows[Status.NOT_SENT]:
+        parts.append((left, f"{_is(left)} still to be sent"))
+    attention = total - left - sum(done.values())
     if attention:
         parts.append((attention, "needs attention" if attention == 1 else "need attention"))
     if len(parts) == 1:

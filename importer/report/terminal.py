@@ -11,7 +11,7 @@ from rich.text import Text
 from importer.model import STATUSES, Status
 from importer.printing import printable
 from importer.report import phrases
-from importer.report.phrases import MEANINGS, NOTHING_TO_DO, counted
+from importer.report.phrases import MEANINGS, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,9 +99,9 @@ def next_steps(
     if "xlsx" in summary.reports:
         marked = ("Marked: ", " (the bad cells marked)") if rows[Status.INVALID] else ("Sheets: ", "")
         steps.append((marked[0], "bold", f"{summary.reports['xlsx']}{marked[1]}"))
-    if rows[Status.FAILED] or rows[Status.NOT_SENT]:
+    if rows[Status.FAILED] or rows[Status.NOT_SENT] or (summary.stopped_because and not named):
         other = ", with another --report" if named_report else ""
-        same = posting if later else f"run the same command again{other}"
+        same = posting if later and named else f"run the same command again{other}"
         to_post = [f"{same}; what is done is skipped"]
     else:
         to_post = [posting] if summary.command == "check" and rows[Status.READY] else []
@@ -127,7 +127,7 @@ def title(console: Console, summary: Summary) -> None:
 def counts(console: Console, summary: Summary) -> None:
     """Print how many rows and fulfillments there are of each status."""
     if not summary.rows["total"]:
-        put(console, Text(f"  {NOTHING_TO_DO[bool(summary.manifests)]}: nothing to do"))
+        put(console, Text(f"  {phrases.nothing(summary)}"))
         return
     console.print(Text(f"  {'':10}{'rows':>12}{'fulfillments':>15}", "dim"))
     for status in STATUSES:
