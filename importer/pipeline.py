@@ -159,12 +159,15 @@ class _Run:
         report.refuse_existing(self._folder)
         if self._inbox:
             self._inbox.prepare()
+        interruption = self._world.interruption
         try:
-            return self._read_and_do()
+            interruption.orderly = False  # what is waited for, before there are rows, may take hours
+            if not interruption.exit_status:
+                return self._read_and_do()
         except KeyboardInterrupt:
-            if self._world.interruption.orderly:
+            if interruption.orderly:
                 raise
-            return self._unread()
+        return self._unread()
 
     def _read_and_do(self) -> Summary:
         with ExitStack() as stack:

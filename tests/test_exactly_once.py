@@ -178,6 +178,26 @@ def test_a_run_that_waits_to_try_again_is_interrupted_at_once() -> None:
     assert (ended.summary["rows"]["failed"], ended.summary["rows"]["not-sent"]) == (1, 2)
 
 
+def test_a_run_that_is_interrupted_while_it_begins_has_a_report(store: SlowStore) -> None:
+    parcels(Path("m.csv"), 100)
+    process = start("post", "m.csv", "--json")
+    wait_until(lambda: takes(process.pid, signal.SIGTERM), process)
+    process.send_signal(signal.SIGTERM)
+
+    ended = end(process)
+
+    summary = ended.summary
+    assert (ended.status, ended.err, summary["stopped_because"]) == (143, "", "interrupted by SIGTERM")
+    assert summary == json.loads((Path(summary["reports"]["rows"]).parent / "summary.json").read_text())
+    assert store.counts["requests"] == 0
+
+
+def takes(process: int, number: signal.Signals) -> bool:
+    """Whether it has said what is to be done with that signal."""
+    told = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return bool(int(told["SigCgt"], 16) >> (number - 1) & 1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_still_waits_for_its_manifest_ends_at_once(
     tmp_path: Path, number: signal.Signals, store: SlowStore

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from importer import pipeline
     from importer.cli.examining import Wrong
+    from importer.report import Summary
     from importer.sandbox import Sandbox
 
 T = TypeVar("T")
@@ -273,7 +274,7 @@ def check(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click han
     with watched("check", options) as watch, ExitStack() as stack:
         _refuse_contradictions("check", options)
         target = _reached(common, options, stack) if options["ask"] else _judged(common, options)
-        return _run(common, _job(common, "check", target, options), options, watch)
+        return _run(common, "check", target, options, watch)
 
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -316,7 +317,7 @@ def post(common: Common, /, **options: Any) -> int:  # noqa: ANN401 - click hand
     with watched("post", options) as watch, ExitStack() as stack:
         _refuse_contradictions("post", options)
         target = _reached(common, options, stack)
-        return _run(common, _job(common, "post", target, options), options, watch)
+        return _run(common, "post", target, options, watch)
 
 
 def _planned(common: Common, command: str, options: dict[str, Any]) -> int:
@@ -510,21 +511,27 @@ def _fill_carrier(target: settings.DestinationSettings | None, *, asked: bool) -
     return asked
 
 
-def _run(common: Common, job: pipeline.Job, options: dict[str, Any], watch: Watch) -> int:
-    from importer import pipeline  # noqa: PLC0415 - --help needs none of it
-    from importer.report import terminal  # noqa: PLC0415 - --help needs none of it
-
+def _run(
+    common: Common,
+    command: str,
+    target: settings.DestinationSettings | None,
+    options: dict[str, Any],
+    watch: Watch,
+) -> int:
     interruption = Interruption()
-    world = pipeline.World(
-        console=common.progress,
-        interruption=interruption,
-        who=user_and_host(),
-        log=watch.log,
-        tracing=watch.tracing,
-    )
-    watch.job = job
+    interruption.orderly = True  # the run looks when it begins: it has a report even then
     try:
         with interruption.watching():
+            from importer import pipeline  # noqa: PLC0415 - --help needs none of it, and it takes a while
+
+            job = watch.job = _job(common, command, target, options)
+            world = pipeline.World(
+                console=common.progress,
+                interruption=interruption,
+                who=user_and_host(),
+                log=watch.log,
+                tracing=watch.tracing,
+            )
             summary = pipeline.run(job, world)
     except KeyboardInterrupt:
         words = "interrupted; what was done is recorded, and the same command carries on"
@@ -532,6 +539,13 @@ def _run(common: Common, job: pipeline.Job, options: dict[str, Any], watch: Watc
         watch.failed(words, interruption.exit_status)
         return interruption.exit_status
     watch.ended(summary)
+    _show(common, job, summary, options)
+    return summary.exit_status
+
+
+def _show(common: Common, job: pipeline.Job, summary: Summary, options: dict[str, Any]) -> None:
+    from importer.report import terminal  # noqa: PLC0415 - --help needs none of it
+
     with printing():
         if options["json"]:
             click.echo(summary.as_json())
@@ -543,7 +557,6 @@ def _run(common: Common, job: pipeline.Job, options: dict[str, Any], watch: Watc
                 named_report=options["report"] is not None,
                 verbose=common.verbose,
             )
-    return summary.exit_status
 
 
 def _elsewhere(common: Common, options: dict[str, Any]) -> str:

@@ -20,7 +20,8 @@ _BASE = 128  # a shell's exit status for a process that a signal ended is 128 an
 class Interruption:
     """What the user's signals have asked for so far; ``halt`` is what posting obeys.
 
-    ``orderly`` says that there is something to end in order; before, the first signal ends the run at once.
+    ``orderly`` says that the first signal is only noted, for whoever looks; else it ends at once what is
+    under way, as the second one always does.
     """
 
     def __init__(self) -> None:
