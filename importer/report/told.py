@@ -302,9 +302,7 @@ class Told:
 
 def repeated(text: str, rows: int) -> Text:
     """The same text in each row."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, dtype=np.int32)), pa.array([text])).cast(
-        pa.string()
-    )
+    return pa.repeat(text, rows)
 
 
 def _in_order(texts: Sequence[Text], places: Sequence[Places]) -> Text:
@@ -325,12 +323,16 @@ def _figures(
     taken = np.zeros(len(of_row), dtype=np.int64)
     taken[sent] = values[of_row[sent]]
     hidden = ~sent if blank is None else taken == blank
+    if hidden.all():
+        return repeated("", len(of_row))
     return pa.array(taken, mask=hidden).cast(pa.string()).fill_null("")
 
 
 def _times(values: npt.NDArray[np.int64], of_row: npt.NDArray[np.int64], sent: npt.NDArray[np.bool_]) -> Text:
     taken = np.zeros(len(of_row), dtype=np.int64)
     taken[sent] = values[of_row[sent]] // 1_000_000
+    if not taken.any():
+        return repeated("", len(of_row))
     distinct, place = np.unique(taken, return_inverse=True)
     texts = [
         datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z") if second else ""
