@@ -8,7 +8,20 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import check, dask_engine, edi, growth, ledger, manifest, memory, numbers, page, post, start
+from benchmarks import (
+    check,
+    dask_engine,
+    edi,
+    growth,
+    ledger,
+    manifest,
+    memory,
+    numbers,
+    page,
+    post,
+    post_memory,
+    start,
+)
 from benchmarks.processes import MIB, cost_of, interleaved, show
 
 _MOST_LINES_FOR_SEGMENTS = 50_000  # the slower peer takes some seconds for them
@@ -130,12 +143,13 @@ _MEASURES: dict[str, tuple[Callable[[Path, int, int], None], str]] = {
     "dask": (dask_engine.measure, "rows"),
     "memory": (memory.measure, "rows"),
     "memory-several": (memory.measure_several, "rows"),
+    "post-memory": (post_memory.measure, "posts"),
     "start": (start.measure, "rows"),
     "rows": (growth.measure, "rows"),
     "ledger": (ledger.measure, "past"),
 }
 """What is measured, and the option that says of how much."""
-_ONLY_WHEN_ASKED = frozenset({"rows"})  # it takes minutes, and makes a picture
+_ONLY_WHEN_ASKED = frozenset({"rows", "post-memory"})  # they take minutes; one makes a picture
 
 
 if __name__ == "__main__":

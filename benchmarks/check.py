@@ -15,6 +15,7 @@ from benchmarks import manifest
 from benchmarks.processes import MIB, interleaved, show
 
 _MOST_ROWS_OF_SLOW_PEERS = 1_000_000
+_AGREEING = ("duckdb", "polars")
 _TOLD = ["import_status", "import_code"]
 
 
@@ -25,10 +26,13 @@ def measure(folder: Path, rows: int, repeat: int) -> None:
         path = folder / f"check-{name}.csv"
         manifest.write(path, rows, faulty)
         costs = interleaved(commands(folder, path, name, rows), repeat)
-        _see_that_they_agree(folder, name)
+        for peer in _AGREEING:
+            _see_that_they_agree(folder, name, peer)
         size = path.stat().st_size / MIB
         show(f"check {rows:,} rows, {size:.1f} MiB, {faulty:.1%} faulty", costs, rows, "rows")
-        print("  the rows of rows.csv have the same statuses and codes as duckdb's")
+        print(
+            f"  the rows of rows.csv have the same statuses and codes as those of {' and '.join(_AGREEING)}"
+        )
         found[name] = costs["importer check"]
     ratio = found["half"].seconds / found["few"].seconds, found["half"].processor / found["few"].processor
     print("  {:17} {:7.2f}    {:7.2f}".format("half to few", *ratio))
@@ -44,7 +48,12 @@ def commands(folder: Path, path: Path, name: str, rows: int) -> dict[str, Callab
             *("importer", "-q", "check", str(path), "--to", "adm"),
             *("--ledger", str(folder / "none.db"), "--report", str(folder / f"{name}-{run}")),
         ],
-        "duckdb SQL": lambda _: ["benchmarks.peers.duckdb_check", str(path), str(folder / f"{name}.csv")],
+        "duckdb SQL": lambda _: [
+            "benchmarks.peers.duckdb_check",
+            str(path),
+            _rows_of(folder, name, "duckdb"),
+        ],
+        "polars": lambda _: ["benchmarks.peers.polars_check", str(path), _rows_of(folder, name, "polars")],
     }
     if rows <= _MOST_ROWS_OF_SLOW_PEERS:
         plain = str(folder / f"plain-{name}.csv")
@@ -54,9 +63,13 @@ def commands(folder: Path, path: Path, name: str, rows: int) -> dict[str, Callab
     return commands
 
 
-def _see_that_they_agree(folder: Path, name: str) -> None:
+def _rows_of(folder: Path, name: str, peer: str) -> str:
+    return str(folder / f"{name}-{peer}.csv")
+
+
+def _see_that_they_agree(folder: Path, name: str, peer: str) -> None:
     """In a process of its own: what this one takes of memory would count for those that it starts."""
-    both = [str(folder / f"{name}-0" / "rows.csv"), str(folder / f"{name}.csv")]
+    both = [str(folder / f"{name}-0" / "rows.csv"), _rows_of(folder, name, peer)]
     subprocess.run([sys.executable, "-m", "benchmarks.check", *both], check=True)
 
 

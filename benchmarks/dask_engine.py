@@ -17,6 +17,7 @@ from tests.postgresql import Server, programs
 
 WORKERS: Final = 4
 _FILES: Final = 8
+_LARGER: Final = 2
 _POSTS_OF_ROWS: Final = 100  # posting takes so much longer than checking
 _FINISHED: Final = frozenset({0, 1})  # 1: some rows need attention, as they are meant to
 _TIMES: Final = re.compile(r"run [0-9-]+-[0-9a-f]{6}|\d{4}-\d\d-\d\d[T ][0-9:.+]+( UTC)?|\d+(\.\d+)? s\b")
@@ -25,14 +26,20 @@ _ENGINES: Final = {_IN_ONE: (), f"{WORKERS} workers": ("--engine", "dask", "--wo
 
 
 def measure(folder: Path, rows: int, repeat: int) -> None:
-    """Check ``rows`` rows in several files, and post a share of them where a PostgreSQL server can be had."""
+    """Check ``rows`` rows in several files, and more in one, which from a size on is parted.
+
+    A share of them is posted where a PostgreSQL server can be had.
+    """
+    large = folder / "large.csv"
+    manifest.write(large, _LARGER * rows)
     inbox = _inbox(folder / "dask-check", rows)
-    _compare(
-        f"check {rows:,} rows in {_FILES} files",
-        lambda run, engine: ["check", str(inbox), "--to", "adm", "--report", str(folder / run), *engine],
-        folder,
-        repeat,
-    )
+    for name, count, files in (("many", rows, f"{_FILES} files"), ("one", _LARGER * rows, "one file")):
+        path = large if name == "one" else inbox
+
+        def check(run: str, engine: Sequence[str], path: Path = path) -> list[str]:
+            return ["check", str(path), "--to", "adm", "--report", str(folder / run), *engine]
+
+        _compare(f"check {count:,} rows in {files}", f"check-{name}", check, folder, repeat)
     if programs() is None:
         print("post: left out, since there is no PostgreSQL server here")
         return
@@ -51,7 +58,8 @@ def measure(folder: Path, rows: int, repeat: int) -> None:
             told = ("--ledger", ledger, "--report", str(folder / run))
             return ["--config", str(config), "post", str(inbox), *told, *engine]
 
-        _compare(f"post {rows // _POSTS_OF_ROWS:,} rows, ledger in PostgreSQL", post, folder, repeat)
+        title = f"post {rows // _POSTS_OF_ROWS:,} rows, ledger in PostgreSQL"
+        _compare(title, "post", post, folder, repeat)
 
 
 def _inbox(folder: Path, rows: int) -> Path:
@@ -66,12 +74,12 @@ def _inbox(folder: Path, rows: int) -> Path:
 
 
 def _compare(
-    title: str, command: Callable[[str, Sequence[str]], list[str]], folder: Path, repeat: int
+    title: str, what: str, command: Callable[[str, Sequence[str]], list[str]], folder: Path, repeat: int
 ) -> None:
     found: dict[str, list[float]] = {name: [] for name in _ENGINES}
     for run in range(repeat):
         for number, (name, engine) in enumerate(_ENGINES.items()):
-            report = f"{title.split(maxsplit=1)[0]}-by-{number}-{run}"
+            report = f"{what}-by-{number}-{run}"
             found[name].append(_seconds(command(report, engine)))
             if number and _said(folder / report) != _said(folder / report.replace("by-1", "by-0")):
                 sys.exit(f"{title}: the reports of one process and of {name} are not the same")

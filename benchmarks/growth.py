@@ -13,10 +13,11 @@ _ONCE = 10_000_000  # so many take minutes and gigabytes
 _COLOURS = {
     "importer check": "tab:blue",
     "duckdb SQL": "tab:orange",
+    "polars": "tab:purple",
     "plain csv loop": "tab:green",
     "frictionless": "tab:red",
 }
-_MOST_ROWS = {"plain csv loop": 1_000_000, "frictionless": 100_000}
+_MOST_ROWS = {"polars": 1_000_000, "plain csv loop": 1_000_000, "frictionless": 100_000}
 _WITHOUT_DATE = {"Date": None}
 
 

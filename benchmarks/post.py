@@ -39,8 +39,8 @@ class Speed:
 def measure(folder: Path, posts: int, repeat: int) -> None:
     """Print how fast ``posts`` fulfillments are posted, and the ratios to what others do in the same run."""
     manifest = folder / "post.csv"
-    _write(manifest, posts)
-    with _destination(0) as at_once, _destination(_SLOW_MILLISECONDS) as slow:
+    write(manifest, posts)
+    with destination(0) as at_once, destination(_SLOW_MILLISECONDS) as slow:
         contenders: dict[str, Callable[[str], Speed]] = {
             "importer post": _importer(folder, manifest, posts, at_once, ["-m", "importer"]),
             "… without [fast]": _importer(folder, manifest, posts, at_once, ["-c", _WITHOUT_FAST]),
@@ -57,8 +57,8 @@ def measure(folder: Path, posts: int, repeat: int) -> None:
         _print(posts, _medians(contenders, repeat))
 
 
-def _write(path: Path, posts: int) -> None:
-    """A manifest of so many parcels, of one to four lines each."""
+def write(path: Path, posts: int) -> None:
+    """Write a manifest of so many parcels, of one to four lines each."""
     with path.open("w", encoding="utf-8") as file:
         file.write("order_id,sku,quantity,tracking_number,Ship To City\n")
         for parcel in range(posts):
@@ -70,23 +70,29 @@ def _write(path: Path, posts: int) -> None:
 
 
 @contextmanager
-def _destination(milliseconds: int) -> Iterator[str]:
+def destination(milliseconds: int) -> Iterator[str]:
+    """Serve a destination that answers after so long, as long as the context lasts; yields its base_url."""
     command = [sys.executable, "-m", "benchmarks.destination", str(milliseconds)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         port = process.stdout.readline().strip() if process.stdout else ""
         yield f"http://127.0.0.1:{port}"
 
 
-def _importer(
-    folder: Path, manifest: Path, posts: int, url: str, python: list[str]
-) -> Callable[[str], Speed]:
+def configured(folder: Path, url: str) -> Path:
+    """Write a configuration file with the destination at ``url`` alone."""
     config = folder / f"post-{url.rpartition(':')[2]}.toml"
     config.write_text(
         f'[destinations.adm]\nbase_url = "{url}"\ntoken_env = "BENCHMARK_TOKEN"\n'
         f"concurrency = {_CONCURRENCY}\n",
         encoding="utf-8",
     )
-    command = [*python, "-q", "--config", str(config), "post", str(manifest)]
+    return config
+
+
+def _importer(
+    folder: Path, manifest: Path, posts: int, url: str, python: list[str]
+) -> Callable[[str], Speed]:
+    command = [*python, "-q", "--config", str(configured(folder, url)), "post", str(manifest)]
     return lambda run: _whole(
         posts,
         [*command, "--ledger", str(folder / f"{run}.db"), "--report", str(folder / f"report-{run}")],

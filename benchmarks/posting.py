@@ -6,12 +6,11 @@ Usage: ``python -m benchmarks.posting URL POSTS CONCURRENCY [LEDGER]``; prints p
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import Final, TypeVar
 
 from importer import delivery
-from importer.ledger import Ledger
+from importer.ledger import Ledger, Promise
 from importer.model import Fulfillment, Happening, Intent, LineItem, OrderPart, Outcome
 from importer.posts import Memory, Told
 from importer.posts.signals import Interruption
@@ -29,18 +28,18 @@ class _NoLedger:
 
     def intend(
         self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
-    ) -> Future[None]:
+    ) -> Promise[None]:
         return _done(None)
 
-    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Future[Outcome]:
+    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Promise[Outcome]:
         return _done(outcome)
 
-    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Promise[None]:
         return _done(None)
 
 
-def _done(result: _T) -> Future[_T]:
-    future: Future[_T] = Future()
+def _done(result: _T) -> Promise[_T]:
+    future: Promise[_T] = Promise()
     future.set_result(result)
     return future
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from importer import fulfillments, manifests, reading, report
-from importer.ahead import side_by_side
 from importer.errors import ManifestError
 from importer.fulfillments.piecewise import group_piecewise
 from importer.model import FINE, STATUSES, Status
@@ -29,11 +28,10 @@ if TYPE_CHECKING:
     from importer.delivery import Earlier
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
-    from importer.fulfillments.piecewise import Each
     from importer.manifests import Manifest
     from importer.manifests.layouts import Layout
     from importer.manifests.sources import Source
-    from importer.reading import PartsOf, Read
+    from importer.reading import Read, Reader
     from importer.report import Outcomes, Summary
     from importer.spilling import Room
 
@@ -161,9 +159,13 @@ def _to_notify(source: Source, terms: Terms) -> Manifest | None:
 
 
 def read(
-    surveyed: Sequence[Manifest], terms: Terms, console: Console, room: Room, parts: PartsOf = reading.here
+    surveyed: Sequence[Manifest],
+    terms: Terms,
+    console: Console,
+    room: Room,
+    reader: Reader = reading.HERE,
 ) -> Read:
-    """Read and check every row; what memory has no room for is kept in ``room``, and ``parts`` does the work.
+    """Read and check every row; what memory has no room for is kept in ``room``; ``reader`` does the work.
 
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
@@ -178,12 +180,12 @@ def read(
             takes=terms.destination.takes if terms.destination else (),
             optional=terms.destination.optional if terms.destination else (),
             room=room,
-            parts=parts,
+            reader=reader,
         )
 
 
-def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = side_by_side) -> Batch:
-    """Make fulfillments of the rows; of rows in files, ``each`` may have parts grouped side by side.
+def group(surveyed: Sequence[Manifest], read: Read, terms: Terms) -> Batch:
+    """Make fulfillments of the rows.
 
     Raises:
         CannotGoOn: there are more rows than memory has room for, and none elsewhere.
@@ -191,7 +193,7 @@ def group(surveyed: Sequence[Manifest], read: Read, terms: Terms, each: Each = s
     grouping = (
         fulfillments.group(read.rows, terms.grouping)
         if isinstance(read.rows, fulfillments.Rows)
-        else group_piecewise(read.rows, terms.grouping, each)
+        else group_piecewise(read.rows, terms.grouping)
     )
     return Batch(terms, surveyed, read, grouping)
 

@@ -20,14 +20,13 @@ from schemas.codes import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     import numpy.typing as npt
 
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
-    from importer.ledger import Claimed, Ledger, Taken
+    from importer.ledger import Claimed, Ledger, Promise, Taken
     from importer.model import Entry, Fulfillment, Happening, Intent
     from importer.posts import Connection, Deadline, Halt, Judge, Memory, Others
     from importer.posts.client import Client
@@ -389,10 +388,10 @@ class _Claims:
     destination: str
     run_id: str
 
-    def claim(self, order: Sequence[Fulfillment]) -> Future[Claimed]:
+    def claim(self, order: Sequence[Fulfillment]) -> Promise[Claimed]:
         return self.ledger.claim(self.destination, self.run_id, _keys(order))
 
-    def release(self, order: Sequence[Fulfillment]) -> Future[None]:
+    def release(self, order: Sequence[Fulfillment]) -> Promise[None]:
         return self.ledger.release(self.destination, self.run_id, _keys(order))
 
 
@@ -403,10 +402,10 @@ class _CommonRate:
     ledger: Ledger
     destination: str
 
-    def take(self, turns: int, interval: float) -> Future[Taken]:
+    def take(self, turns: int, interval: float) -> Promise[Taken]:
         return self.ledger.take_turns(self.destination, turns, interval)
 
-    def pause(self, seconds: float) -> Future[None]:
+    def pause(self, seconds: float) -> Promise[None]:
         return self.ledger.pause(self.destination, seconds)
 
 
@@ -508,13 +507,13 @@ class _NoLedger:
 
     def intend(
         self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
-    ) -> Future[None]:
+    ) -> Promise[None]:
         raise AssertionError(intent, accept_doubt, before, sent)
 
-    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Future[Outcome]:
+    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Promise[Outcome]:
         raise AssertionError(intent, outcome, before)
 
-    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Promise[None]:
         raise AssertionError(intent, happened)
 
 

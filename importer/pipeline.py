@@ -24,7 +24,6 @@ from importer import (
     reading,
     report,
 )
-from importer.ahead import side_by_side
 from importer.batches import Facts, Terms
 from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
@@ -172,10 +171,9 @@ class _Run:
             ledger = stack.enter_context(self._ledger())
             self._world.interruption.orderly = True  # from here on every row can be reported
             surveyed = self._once(surveyed, ledger)
-            parts = self._workers.parts if self._workers else reading.here
-            read = batches.read(surveyed, terms, self._world.console, room, parts)
+            read = batches.read(surveyed, terms, self._world.console, room, self._workers or reading.HERE)
             stack.enter_context(report.made(self._folder))
-            batch = batches.group(surveyed, read, terms, self._workers.map if self._workers else side_by_side)
+            batch = batches.group(surveyed, read, terms)
             if ledger is None or self._job.destination is None or self._job.command != "post":
                 return self._check(batch, ledger)
             ledger.start_run(self._record(known, batch.terms, self._job.destination))

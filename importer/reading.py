@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ from importer.fulfillments import Rows
 from importer.fulfillments.partitions import Partitions
 from importer.model import MAIL_ALONE
 from importer.report import ManifestRead, Page, Position
-from importer.rows import Checker
+from importer.rows import Above, Checker
 from schemas.manifest import EDI_VERDICT
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from importer.manifests import Block, Manifest
+    from importer.manifests.delimited import Span
     from importer.rows import Checked
     from importer.spilling import Appended, Room
 
@@ -90,8 +91,56 @@ class Part:
     block: Block | None = None
 
 
-PartsOf: TypeAlias = "Callable[[Sequence[Manifest], Checks], Iterable[Iterable[Part]]]"
-"""What reads manifests: the parts of each, in order."""
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What came of a stretch of a manifest that was read alone; ``above`` is what its last rows name.
+
+    It also says how many of its first rows do not say what they are of.
+    """
+
+    parts: Sequence[Part]
+    above: Above
+
+    def below(self, above: Above) -> Sequence[Part]:
+        """The parts, where the rows ``above`` those of the stretch are known."""
+        if not self.parts or not self.above.rows:
+            return self.parts
+        first, *others = self.parts
+        orders, numbers = above.mentions(self.above.rows)
+        checked = replace(
+            first.checked,
+            orders=Mentions.join([first.checked.orders, orders]),
+            numbers=Mentions.join([first.checked.numbers, numbers]),
+        )
+        return [replace(first, checked=checked), *others]
+
+
+class Reader(Protocol):
+    """Who reads and checks manifests."""
+
+    def partitions(
+        self, surveyed: Sequence[Manifest], takes: tuple[str, ...], room: Room
+    ) -> Partitions | None:
+        """Where the texts are that ``parts`` will leave out, None where they leave out nothing.
+
+        ``takes`` names what may be ``taken``; the rest is to be kept in ``room``.
+        """
+
+    def parts(self, surveyed: Sequence[Manifest], checks: Checks) -> Iterable[Iterable[Part]]:
+        """The parts of each manifest, in order."""
+
+
+class _Here:
+    """Reads one manifest after the other, in this process."""
+
+    def partitions(self, *_: object) -> None:
+        """All is in the parts."""
+
+    def parts(self, surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterator[Part]]:
+        return (parts_of(manifest, checks) for manifest in surveyed)
+
+
+HERE: Final[Reader] = _Here()
 
 
 @dataclass(slots=True)
@@ -233,7 +282,39 @@ def parts_of(manifest: Manifest, checks: Checks) -> Iterator[Part]:
     Raises:
         ManifestError: it turns out not to be one, or changes while it is read.
     """
-    checker = Checker(
+    return _parts(manifest, _checker(manifest, checks))
+
+
+def stretch_of(manifest: Manifest, checks: Checks, span: Span | None) -> Stretch:
+    """Read and check a ``span`` of a manifest, or all of it.
+
+    Raises:
+        ManifestError: it turns out not to be one, or changes while it is read.
+    """
+    checker = _checker(manifest, checks)
+    parts = [replace(part, block=None) for part in _parts(manifest, checker, span)]
+    return Stretch(parts, checker.above)
+
+
+def rows_of(parts: Iterable[Part], manifest: Manifest, takes: tuple[str, ...]) -> Rows:
+    """What parts of a manifest have in them, as columns."""
+    gathered = _Gathered(takes, None, 0)
+    for part in parts:
+        gathered.add(part, manifest)
+    return gathered.taken()
+
+
+def put_together(stretches: Iterable[Stretch]) -> Iterator[Part]:
+    """The parts of a manifest whose stretches were read alone, as if it had been read at one go."""
+    above = Above()
+    for stretch in stretches:
+        yield from stretch.below(above)
+        if stretch.above.is_there:
+            above = stretch.above
+
+
+def _checker(manifest: Manifest, checks: Checks) -> Checker:
+    return Checker(
         manifest.canonical,
         checks.order_id,
         checks.strict_tracking,
@@ -241,7 +322,10 @@ def parts_of(manifest: Manifest, checks: Checks) -> Iterator[Part]:
         checks.optional,
         whole_rows=_is_of_edi(manifest),
     )
-    for block in ahead(manifests.blocks(manifest)):
+
+
+def _parts(manifest: Manifest, checker: Checker, span: Span | None = None) -> Iterator[Part]:
+    for block in ahead(manifests.blocks(manifest, span)):
         yield _part(checker.check(block.values, block.misfits), block, manifest)
 
 
@@ -267,11 +351,6 @@ def _part(checked: Checked, block: Block, manifest: Manifest) -> Part:
     )
 
 
-def here(surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterator[Part]]:
-    """Read one manifest after the other, in this process."""
-    return (parts_of(manifest, checks) for manifest in surveyed)
-
-
 def read_all(
     surveyed: Sequence[Manifest],
     order_id: str,
@@ -281,25 +360,28 @@ def read_all(
     takes: tuple[str, ...] = (),
     optional: tuple[str, ...] = (),
     room: Room | None = None,
-    parts: PartsOf = here,
+    reader: Reader = HERE,
 ) -> Read:
     """Read and check every row of every manifest; ``progress`` is told how many rows came in.
 
     ``takes`` and ``optional`` are as for a ``Checker``. With ``room``, more rows than it is for are kept in
-    files. ``parts`` does the work.
+    files. ``reader`` does the work.
 
     Raises:
         ManifestError: a manifest turns out not to be one, or changes while it is read.
         CannotGoOn: there are more rows than memory has room for, and no room for the files.
     """
     gathered, blocks = _Gathered(takes, room, _buckets(surveyed)), _Blocks()
+    elsewhere = reader.partitions(surveyed, (*takes, MAIL_ALONE), room) if room else None
+    if room and elsewhere is not None:
+        gathered.in_files = _InFiles(elsewhere, room.appended(np.int64))
     counts: list[int] = []
     passed_over: list[tuple[int, ...]] = []
     header_rows: list[tuple[int, ...]] = []
     filled_down: list[int] = []
     carriers: list[Counter[str]] = []
     checks = Checks(order_id, strict_tracking, takes, optional)
-    for manifest, its_parts in zip(surveyed, parts(surveyed, checks), strict=True):
+    for manifest, its_parts in zip(surveyed, reader.parts(surveyed, checks), strict=True):
         before = gathered.rows
         blocks.begin()
         filled_down.append(0)
@@ -402,7 +484,7 @@ def describe(surveyed: Sequence[Manifest], read: Read) -> list[ManifestRead]:
             sheet=manifest.sheet.name if manifest.sheet else "",
             notes=(*manifest.notes, *_filled_down(filled_down, manifest)),
             argument=manifest.source.argument,
-            tracking_numbers=dict(carriers.most_common()),
+            tracking_numbers=dict(sorted(carriers.items(), key=lambda each: (-each[1], each[0]))),
         )
         for manifest, rows, passed_over, header_rows, filled_down, carriers in zip(
             surveyed,

@@ -77,11 +77,25 @@ class Checked:
 
 
 @dataclass(slots=True)
-class _Above:
-    """What the last row that names something names: its tracking number, or else its order; None for none."""
+class Above:
+    """What the last row that says what it is of names: its order and tracking number, None for none.
+
+    ``rows`` is how many at the top say neither, before any row ``is_there`` that does.
+    """
 
     order_id: str | None = None
     number: str | None = None
+    rows: int = 0
+    is_there: bool = False
+
+    def mentions(self, rows: int) -> tuple[Mentions, Mentions]:
+        """What that many rows below mention, from 0 on: the tracking number, or else the order."""
+        numbered = rows if self.number is not None else 0
+        ordered = rows - numbered if self.order_id is not None else 0
+        return (
+            Mentions(np.arange(ordered), pa.array([self.order_id] * ordered, pa.string())),
+            Mentions(np.arange(numbered), pa.array([self.number] * numbered, pa.string())),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,7 @@ class Checker:
     ``strict_tracking`` a wrong check digit is a fault instead of a warning. ``takes`` names the further
     columns that the destination makes something of, ``optional`` those that it can do without. With
     ``whole_rows`` no row belongs to the one above because it does not say what it is of, as in EDI.
+    ``above`` is what rows below may belong to.
     """
 
     columns: tuple[str, ...]
@@ -100,7 +115,7 @@ class Checker:
     takes: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     whole_rows: bool = False
-    _above: _Above = field(default_factory=_Above)
+    above: Above = field(default_factory=Above)
 
     def check(self, cells: Mapping[str, Text], misfits: Mapping[int, Misfit]) -> Checked:
         """Judge every row; nothing is dropped.
@@ -162,11 +177,14 @@ class Checker:
         self, order_id: Text, number: Text, nameless: npt.NDArray[np.bool_]
     ) -> tuple[Mentions, Mentions]:
         """What the rows above the ``nameless`` ones name: the tracking number, else the order."""
+        if not self.above.is_there:
+            self.above.is_there = not nameless.all()
+            self.above.rows += int(nameless.argmin()) if self.above.is_there else len(nameless)
         if not nameless.any():
             self._pass_on(order_id, number, len(order_id) - 1)
             return NO_MENTIONS, NO_MENTIONS
-        orders = pa.concat_arrays([pa.array([self._above.order_id], pa.string()), order_id])
-        numbers = pa.concat_arrays([pa.array([self._above.number], pa.string()), number])
+        orders = pa.concat_arrays([pa.array([self.above.order_id], pa.string()), order_id])
+        numbers = pa.concat_arrays([pa.array([self.above.number], pa.string()), number])
         above = np.maximum.accumulate(np.where(nameless, 0, np.arange(1, len(nameless) + 1)))
         self._pass_on(orders, numbers, int(above[-1]))
         rows = np.flatnonzero(nameless)
@@ -181,7 +199,7 @@ class Checker:
     def _pass_on(self, orders: Text, numbers: Text, last: int) -> None:
         """Remember what the ``last`` row names, for the block below; it may be -1, for none."""
         if last >= 0:
-            self._above.order_id, self._above.number = orders[last].as_py(), numbers[last].as_py()
+            self.above.order_id, self.above.number = orders[last].as_py(), numbers[last].as_py()
 
     def _taken(self, clean: Mapping[str, Text], bad: npt.NDArray[np.bool_]) -> dict[str, Text]:
         taken = {name: pc.if_else(pa.array(bad), "", clean[name]) for name in self.takes if name in clean}

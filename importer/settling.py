@@ -23,9 +23,8 @@ from importer.rows import Checker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
 
-    from importer.ledger import Ledger
+    from importer.ledger import Ledger, Promise
     from importer.manifests import Manifest
     from importer.model import Entry
     from importer.rows import Misfit
@@ -283,13 +282,13 @@ def _unknown(share: Share, destinations: Sequence[str]) -> Settled:
     return Settled(name, "", settled=False, message=f"{name}: nothing of it is in the ledger{where}")
 
 
-def _record(ledger: Ledger, target: _Target, by: str) -> Future[Entry]:
+def _record(ledger: Ledger, target: _Target, by: str) -> Promise[Entry]:
     return ledger.settle(
         target.destination, target.order_id, target.tracking_number, created=target.created, by=by
     )
 
 
-def _ended(target: _Target, recorded: Future[Entry]) -> Settled:
+def _ended(target: _Target, recorded: Promise[Entry]) -> Settled:
     try:
         message = f"{target.name}: {recorded.result().message}"
     except TransitionRefused as refusal:

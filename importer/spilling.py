@@ -7,11 +7,13 @@ are NumPy arrays over mapped files; the system may take their memory back at any
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -20,8 +22,7 @@ import pyarrow as pa
 from importer.errors import CannotGoOn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -117,6 +118,16 @@ def _allocate(file: IO[bytes], size: int) -> None:
         file.write(_ZEROS[: size - start])
 
 
+class Memory(Room):
+    """Room in memory for pieces that are handed on."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    def _file(self) -> IO[bytes]:
+        return io.BytesIO()
+
+
 @dataclass(slots=True)
 class Pieces:
     """Pieces of tables in one file, each in a bucket, which is a number."""
@@ -147,17 +158,25 @@ class Pieces:
 
     def read(self, bucket: int) -> pa.Table:
         """All rows of a bucket, in the order in which they came."""
-        batches = []
+        return table_of(self.messages(bucket), self.schema)
+
+    def messages(self, bucket: int) -> Iterator[bytes]:
+        """All rows of a bucket, as they are in the file."""
         for place, size in self._places.get(bucket, ()):
             with self.room.filled():
                 self.file.seek(place)
-                message = pa.py_buffer(self.file.read(size))
-            batches.append(pa.ipc.read_record_batch(message, self.schema))
-        return pa.Table.from_batches(batches, self.schema).combine_chunks()
+                message = self.file.read(size)
+            yield message
 
     def drop(self) -> None:
         """Give back the disk's room; nothing is read any more."""
         self.file.close()
+
+
+def table_of(messages: Iterable[bytes], schema: pa.Schema) -> pa.Table:
+    """The table that these messages make."""
+    batches = [pa.ipc.read_record_batch(pa.py_buffer(message), schema) for message in messages]
+    return pa.Table.from_batches(batches, schema).combine_chunks()
 
 
 def _array(column: Any) -> Any:  # noqa: ANN401 - pyarrow is untyped here

@@ -4,14 +4,13 @@ import asyncio
 import hashlib
 import selectors
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from importer.errors import CannotGoOn
-from importer.ledger import Taken, TransitionRefused
+from importer.ledger import Promise, Taken, TransitionRefused
 from importer.ledger.states import ended, settled, started
 from importer.model import (
     Answer,
@@ -82,18 +81,18 @@ class FakeRate:
         self.asked: list[int] = []
         self._empty_at = self._paused_until = 0.0
 
-    def take(self, turns: int, interval: float) -> Future[Taken]:
+    def take(self, turns: int, interval: float) -> Promise[Taken]:
         self.asked.append(turns)
         begins = max(self._empty_at, self._paused_until, loop_clock())
         self._empty_at = begins + turns * interval
-        future: Future[Taken] = Future()
+        future: Promise[Taken] = Promise()
         taken = Taken(begins - loop_clock(), self._paused_until - loop_clock())
         asyncio.get_running_loop().call_soon(future.set_result, taken)
         return future
 
-    def pause(self, seconds: float) -> Future[None]:
+    def pause(self, seconds: float) -> Promise[None]:
         self._paused_until = max(self._paused_until, loop_clock() + seconds)
-        return Future()
+        return Promise()
 
 
 def loop_now() -> datetime:
@@ -282,7 +281,7 @@ class FakeLedger:
 
     def intend(
         self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
-    ) -> Future[None]:
+    ) -> Promise[None]:
         self.intents.append(intent)
         self.doubt_accepted.append(accept_doubt)
 
@@ -294,7 +293,7 @@ class FakeLedger:
 
         return self._commit("intend", intent, begin)
 
-    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Future[Outcome]:
+    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Promise[Outcome]:
         def finish() -> Outcome:
             entry = self.entries[_name(intent)]
             known = settled(entry, outcome)
@@ -304,20 +303,19 @@ class FakeLedger:
 
         return self._commit("record", intent, finish)
 
-    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Promise[None]:
         del intent
         self.history += [each.event for each in happened]
-        future: Future[None] = Future()
+        future: Promise[None] = Promise()
         future.set_result(None)
         return future
 
-    def _commit(self, what: str, intent: Intent, change: Callable[[], _T]) -> Future[_T]:
-        future: Future[_T] = Future()
-        future.set_running_or_notify_cancel()
+    def _commit(self, what: str, intent: Intent, change: Callable[[], _T]) -> Promise[_T]:
+        future: Promise[_T] = Promise()
         asyncio.get_running_loop().call_later(0.001, self._settle, future, what, _name(intent), change)
         return future
 
-    def _settle(self, future: Future[_T], what: str, name: str, change: Callable[[], _T]) -> None:
+    def _settle(self, future: Promise[_T], what: str, name: str, change: Callable[[], _T]) -> None:
         if f"{what} {name}" in self.full_for:
             future.set_exception(CannotGoOn(f"ledger: can't write {what} {name}: disk full"))
             return

@@ -1,5 +1,6 @@
 """What ADM is sent, and what each of its answers means."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from importer.destinations import make
+from importer.destinations import make, requests
 from importer.destinations.adm import Adm
 from importer.destinations.masking import masked
 from importer.model import (
@@ -53,6 +54,20 @@ def answer(status: int, document: object, headers: Mapping[str, str] = JSON, *, 
 
 
 # --- what is sent --------------------------------------------------------------------------------------
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+)
+
+
+@given(st.dictionaries(st.text(), _VALUES))
+def test_a_body_and_a_digest_are_of_what_json_writes(body: dict[str, Any]) -> None:
+    written = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    assert requests.write("POST", "https://api.example.com", body, "key").body == written.encode()
+    escaped = json.dumps(body, separators=(",", ":"))
+    assert requests.digest(body) == hashlib.sha256(escaped.encode()).hexdigest()
 
 
 def test_the_request_is_the_documents_example() -> None:

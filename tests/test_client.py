@@ -1,6 +1,7 @@
 """The client against real servers on loopback, most of them ill-behaved."""
 
 import asyncio
+import gc
 import gzip
 import re
 import socket
@@ -86,6 +87,27 @@ def test_one_connection_carries_the_requests_one_after_the_other(connect: Connec
             return server.connections
 
     assert asyncio.run(main()) == 1
+
+
+def test_what_is_made_for_a_request_goes_without_the_garbage_collector(connect: Connect) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            writer.write(CREATED)
+
+    async def main() -> int:
+        async with serving(handler) as server, connect({}, PLENTY) as client:
+            await client.send(server.request)
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(100):
+                    await client.send(server.request)
+                return gc.collect()
+            finally:
+                gc.enable()
+
+    assert asyncio.run(main()) < 100
 
 
 def test_cookies_are_not_kept(connect: Connect) -> None:

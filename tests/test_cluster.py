@@ -5,8 +5,10 @@ All of it is processes that start with the libraries anew, so that these tests t
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
+import os
 import re
 import signal
 import subprocess
@@ -14,14 +16,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import distributed
 import pytest
 
-from importer import batches, manifests, pipeline
+from importer import batches, manifests, pipeline, settings
 from importer.batches import Terms
 from importer.cluster import Cluster
 from importer.cluster.dask import joined
@@ -37,10 +40,10 @@ from tests.clusters import Running
 from tests.program import SECONDS, configuration, end, manifest, settle_in, start, statuses, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from importer.reading import Part
+    from importer.reading import Stretch
     from importer.sandbox.orders import Part as Share
     from importer.sandbox.orders import Refusal
     from tests.postgresql import Server
@@ -83,14 +86,115 @@ def test_workers_check_what_one_process_checks_and_the_report_is_the_same() -> N
     assert without_times("report-2") == without_times("report-1")
 
 
-def test_rows_in_files_are_grouped_by_workers_and_the_report_is_the_same() -> None:
-    files = tuple(str(next((SAMPLES / name).glob("manifest.*"))) for name in ("messy", "first-run"))
-    world = pipeline.World(rows_in_memory=10)
-    for report, engine in (("report-1", None), ("report-2", Cluster(workers=1))):
-        job = pipeline.Job("check", files, None, Path("none.db"), report=Path(report), cluster=engine)
-        assert pipeline.run(job, world).exit_status == 1
+LARGE_ROWS = 3000
+BLOCK_BYTES = 4096
+IN_MEMORY = 500  # rows, so that those of a large manifest stay with the workers
 
-    assert without_times("report-2") == without_times("report-1")
+
+def large(name: str, numbers: Iterable[int]) -> str:
+    """A manifest of many blocks: what is of one order, parcel or row stands in several of them."""
+    lines = [["order_id", "sku", "quantity", "tracking_number", "note"]]
+    for number in numbers:
+        order = "" if number % 97 == 0 else str(1000 + number * 7 % 900)
+        parcel = "" if number % 97 == 0 or number % 211 == 0 else f"TRACK{number * 7 % 900 + number % 3:05}"
+        quantity = "two" if number % 301 == 0 else "900000" if number % 450 == 7 else str(1 + number % 2)
+        lines.append([order, f"SKU{number % 4}", quantity, parcel, f'said "{number}",\nand more'])
+        if number % 500 == 3:
+            lines.append([order, "SKU", "1", parcel, "too", "many"])
+            lines.append([])
+    with Path(name).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(lines)
+    return name
+
+
+def checked(
+    report: str,
+    files: Sequence[str],
+    cluster: Cluster | None = None,
+    in_memory: int = LARGE_ROWS * 9,
+    destination: settings.DestinationSettings | None = None,
+) -> dict[str, str]:
+    """Check the files; returns what the report says."""
+    job = pipeline.Job("check", (*files,), destination, Path("none.db"), report=Path(report), cluster=cluster)
+    assert pipeline.run(job, pipeline.World(rows_in_memory=in_memory)).exit_status == 1
+    return without_times(report)
+
+
+def test_large_manifests_are_parted_and_grouped_by_workers_and_the_report_is_the_same() -> None:
+    first = large("large.csv", range(LARGE_ROWS))
+    overlapping = large("next.csv", range(LARGE_ROWS - 300, LARGE_ROWS + 300))
+    others = [str(next((SAMPLES / name).glob("manifest.*"))) for name in ("edi-856", "spreadsheet", "messy")]
+    files = [first, *others, overlapping]
+
+    alone = checked("report-1", files)
+    parted = checked("report-2", files, Cluster(workers=1, block_bytes=BLOCK_BYTES))
+    shared_out = checked("report-3", files, Cluster(workers=2, block_bytes=BLOCK_BYTES), IN_MEMORY)
+
+    assert parted == alone
+    assert shared_out == alone
+
+
+def test_rows_of_many_manifests_stay_with_the_workers_and_the_report_is_the_same() -> None:
+    files = [str(next((SAMPLES / name).glob("manifest.*"))) for name in ("messy", "first-run", "edi-945")]
+    several = b'[destinations.adm]\nbody = "by_fulfillment_order"\norder_id = "string"\n'
+    target = settings.destination_for_check(settings.parse(several, Path("importer.toml")), "adm")
+
+    together = checked("report-2", files, Cluster(workers=1), 3, target)
+
+    assert together == checked("report-1", files, destination=target)
+
+
+def in_the_middle(address: str, do: Callable[[], None]) -> threading.Thread:
+    """Do something as soon as each worker of the scheduler has read some, and has more to read."""
+
+    def watch() -> None:
+        with distributed.Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]  # it has no types
+            wait_until(
+                lambda: all(map(len, client.has_what().values())) and any(client.processing().values())
+            )
+            do()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    return watching
+
+
+def test_what_a_killed_worker_has_read_is_read_again_by_the_others(tmp_path: Path) -> None:
+    files = [large("large.csv", range(LARGE_ROWS))]
+    with Running(tmp_path, WORKERS) as workers:
+        killing = in_the_middle(workers.address, workers.workers[0].kill)
+        together = checked("report-2", files, Cluster(workers.address, block_bytes=BLOCK_BYTES), IN_MEMORY)
+        killing.join()
+        assert workers.workers[0].wait() == -signal.SIGKILL
+
+    assert together == checked("report-1", files)
+
+
+def test_a_scheduler_killed_while_manifests_are_read_is_said_to_be_lost(tmp_path: Path) -> None:
+    files = [large("large.csv", range(LARGE_ROWS))]
+    with Running(tmp_path, WORKERS) as workers:
+        killing = in_the_middle(workers.address, workers.scheduler.kill)
+        with pytest.raises(CannotGoOn, match="the Dask scheduler was lost"):
+            checked("report", files, Cluster(workers.address, block_bytes=BLOCK_BYTES), IN_MEMORY)
+        killing.join()
+
+    assert checked("report-2", files) == checked("report-1", files)
+
+
+def test_a_fault_in_a_large_manifest_is_told_as_one_process_tells_it() -> None:
+    good = Path(large("large.csv", range(LARGE_ROWS))).read_text(encoding="utf-8")
+    Path("header.csv").write_text(f'{good}Order Number,Tracking #,SKU,Remarks,x\n{good}"', encoding="utf-8")
+    Path("quote.csv").write_text(f'{good}1,MUG,1,"TRACK', encoding="utf-8")
+    said = []
+    for cluster in (None, Cluster(workers=1, block_bytes=BLOCK_BYTES)):
+        for name in ("header.csv", "quote.csv"):
+            with pytest.raises(ManifestError) as caught:
+                checked("report", [name], cluster, IN_MEMORY)
+            said.append(str(caught.value))
+
+    assert "a second header" in said[0]
+    assert "is never closed" in said[1]
+    assert said[2:] == said[:2]
 
 
 def test_a_manifest_that_turns_out_to_be_none_is_said_to_be_so() -> None:
@@ -111,14 +215,15 @@ def surveyed(name: str) -> manifests.Manifest:
 
 def test_a_worker_that_sees_another_file_or_none_says_so() -> None:
     manifest(Path("there.csv"), "1001,MUG,1,TRACK00001")
-    errand = Reading(surveyed("there.csv"), Checks("string"), shared=True)
+    there = surveyed("there.csv")
+    errand = Reading(there, Checks("string"), there.encoded.sha256)
     copied = Path("there.csv").read_bytes()
     Path("there.csv").unlink()
     where = Path("there.csv").absolute()
     with pytest.raises(ManifestError, match=r"there.csv: can't be read: .* \(on a worker, at .*there.csv; "):
         errand.run(lambda: True)
     where.write_bytes(copied)
-    assert [len(part.rows) for part in errand.run(lambda: True)] == [1]
+    assert [len(part.rows) for part in errand.run(lambda: True).parts] == [1]
     where.write_bytes(copied + b"1002,MUG,1,TRACK00002\n")
     with pytest.raises(ManifestError, match=rf"a worker found another file at {where}: its sha256 is "):
         errand.run(lambda: True)
@@ -138,10 +243,10 @@ class Elsewhere:
     class Done:
         """What has come of it."""
 
-        parts: Sequence[Part]
+        found: Stretch
 
-        def result(self) -> Sequence[Part]:
-            return self.parts
+        def result(self) -> Stretch:
+            return self.found
 
 
 def test_what_only_this_process_has_is_read_by_it_and_the_rest_where_the_user_has_it(tmp_path: Path) -> None:
@@ -269,6 +374,33 @@ def test_workers_post_each_fulfillment_once_and_the_same_command_has_nothing_lef
     with Ledger(address, readonly=True) as ledger:
         counts = [sum(ledger.outcomes(run.run_id).values()) for run in ledger.runs()]
     assert counts == [0, len(NAMES)]
+
+
+@posting
+@pytest.mark.postgresql
+def test_a_large_manifest_is_posted_once_although_a_worker_is_killed_while_it_is_read(
+    address: Address, platform: Platform, tmp_path: Path
+) -> None:
+    platform.open.set()
+    parcels = [name.split("/") for name in NAMES]
+    manifest(
+        Path("inbox.csv"), *(f"{order},SKU{sku},1,{number}" for sku in range(20) for order, number in parcels)
+    )
+    target = settings.destination(settings.load(Path("importer.toml"), {}), "adm", os.environ, {})
+    job = pipeline.Job("post", ("inbox.csv",), target, address, report=Path("first"), lease=3.0)
+    world = pipeline.World(rows_in_memory=IN_MEMORY)
+    with Running(tmp_path, WORKERS) as workers:
+        killing = in_the_middle(workers.address, workers.workers[0].kill)
+        cluster = Cluster(workers.address, block_bytes=1024)
+        first = pipeline.run(replace(job, cluster=cluster), world)
+        killing.join()
+
+    assert (first.exit_status, ends("first")) == (0, {"created": len(NAMES)})
+    assert platform.made == Counter(NAMES)
+    assert {len(one.lines) for one in platform.created} == {20}
+    assert pipeline.run(replace(job, report=Path("again")), world).exit_status == 0
+    assert ends("again") == {"skipped": len(NAMES)}
+    assert platform.made == Counter(NAMES)
 
 
 @posting

@@ -18,7 +18,7 @@ from importer.manifests import delimited, layouts
 from importer.manifests.delimited import BAD_QUOTING, RAGGED, Form, Misfit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 NEEDED = ("order_id", "sku", "quantity", "tracking_number")
 GENERIC = layouts.load(None)
@@ -43,10 +43,10 @@ class Read:
     misfits: dict[int, Misfit]
 
 
-def read(chunks: Iterable[bytes], form: Form) -> Read:
+def read(chunks: Iterable[bytes], form: Form, span: delimited.Span | None = None) -> Read:
     rows: dict[int, tuple[str, ...]] = {}
     misfits: dict[int, Misfit] = {}
-    for records in delimited.read(chunks, form, "march.csv"):
+    for records in delimited.read(chunks, form, "march.csv", span):
         table = zip(*(column.to_pylist() for column in records.columns), strict=True)
         rows |= {records.first_row + at: cells for at, cells in enumerate(table)}
         misfits |= {records.first_row + at: misfit for at, misfit in records.misfits.items()}
@@ -205,6 +205,45 @@ def test_any_text_is_read_the_same_however_its_bytes_come_in(text: str, cuts: li
 
     assert told(cut(text.encode(), cuts)) == whole
     assert told(cut(text.encode(), range(2000))) == whole
+
+
+def read_in_spans(data: bytes, cuts: list[int], form: Form, size: int) -> Read:
+    """What is read where each span of ``size`` bytes or more is read alone."""
+    found = Read({}, {})
+    for span in delimited.spans(cut(data, cuts), form, "march.csv", size):
+        part = read([data[span.start : span.stop]], form, span)
+        assert not found.rows.keys() & part.rows.keys()
+        found.rows.update(part.rows)
+        found.misfits.update(part.misfits)
+    return found
+
+
+@given(
+    st.one_of(
+        st.text(st.sampled_from('",a\n\r'), max_size=30),
+        st.text(CHARACTERS, max_size=60),
+        tables(ragged=True).map(lambda table: table[1]),
+    ),
+    CUTS,
+    st.integers(1, 20),
+)
+@example('h,h\na,"b\nc"d\n', [], 1)
+@example('h,h\na,b\r\n"c\r\n\n",d\r\n\r\n"e"",f"\n', [5, 9], 1)
+def test_any_text_is_read_the_same_when_stretches_of_it_are_read_alone(
+    text: str, cuts: list[int], size: int
+) -> None:
+    form = Form(",", ("a", "b"), 1, 0)
+
+    def told(how: Callable[[], Read]) -> Read | str:
+        try:
+            return how()
+        except ManifestError as error:
+            return str(error)
+
+    whole = told(lambda: read([text.encode()], form))
+
+    assert told(lambda: read_in_spans(text.encode(), cuts, form, size)) == whole
+    assert told(lambda: read_in_spans(text.encode(), [*range(2000)], form, size)) == whole
 
 
 @pytest.mark.parametrize("delimiter", delimited.DELIMITERS)

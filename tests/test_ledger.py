@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -24,6 +24,7 @@ from importer.errors import CannotGoOn, RunInProgress, SetupError
 from importer.ledger import (
     NEXT,
     Ledger,
+    Promise,
     Run,
     TransitionRefused,
     Verdict,
@@ -271,7 +272,7 @@ def test_what_only_reports_say_is_no_outcome_of_sending(home: Home) -> None:
 FOUND = {True: State.CREATED, False: State.FAILED}
 
 
-def found_out(ledger: Ledger, *, created: bool, number: int = 1) -> Future[Entry]:
+def found_out(ledger: Ledger, *, created: bool, number: int = 1) -> Promise[Entry]:
     return ledger.settle(ADM, *key(number), created=created, by="kim")
 
 
@@ -423,7 +424,7 @@ def test_what_was_begun_and_ended_is_there_after_opening_again(home: Home) -> No
 def test_closing_writes_all_that_is_queued_into_the_one_file(tmp_path: Path) -> None:
     with opened(tmp_path) as ledger:
         futures = [ledger.intend(intent(number)) for number in range(2000)]
-    assert [future.result(timeout=0) for future in futures] == [None] * 2000
+    assert all(future.done() and future.exception() is None for future in futures)
     assert [path.name for path in tmp_path.iterdir()] == ["ledger.db"]
     with opened(tmp_path) as ledger:
         assert ledger.outcomes("run-1") == {State.SENDING: 2000}
@@ -433,15 +434,19 @@ def test_a_closed_ledger_takes_no_more(home: Home) -> None:
     ledger = opened(home)
     ledger.close()
     ledger.close()
-    assert str(ledger.intend(intent()).exception(timeout=0)) == (
-        f"ledger {at(home)}: it is closed, so nothing more can be written to it"
-    )
+    late = ledger.intend(intent())
+    assert late.done()
+    assert str(late.exception()) == (f"ledger {at(home)}: it is closed, so nothing more can be written to it")
 
 
-def test_what_is_queued_can_not_be_taken_back(home: Home) -> None:
+def test_what_is_promised_is_told_once_to_all_who_ask_whenever_they_ask(home: Home) -> None:
+    told: list[str] = []
     with opened(home) as ledger:
-        future = ledger.intend(intent())
-        assert (future.cancel(), future.result(), state_of(ledger)) == (False, None, State.SENDING)
+        begun = ledger.intend(intent())
+        begun.add_done_callback(lambda promise: told.append(f"early {promise.result()}"))
+        begun.result()
+    begun.add_done_callback(lambda promise: told.append(f"late {promise.result()}"))
+    assert told == ["early None", "late None"]
 
 
 def test_many_threads_can_write_at_once(home: Home) -> None:
@@ -487,7 +492,7 @@ def test_one_that_is_refused_does_not_hold_up_its_group(home: Home) -> None:
 
 def test_a_start_and_its_end_can_be_queued_together(home: Home) -> None:
     with opened(home) as ledger:
-        futures: list[Future[None] | Future[Outcome]] = [
+        futures: list[Promise[None] | Promise[Outcome]] = [
             ledger.intend(intent()),
             ledger.record(intent(), CREATED),
         ]

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from importer.errors import CannotGoOn
-from importer.ledger import Interchange, Ledger, TransitionRefused
+from importer.ledger import Interchange, Ledger, Promise, TransitionRefused
 from importer.model import Entry, Event, Happening, Intent, Outcome, Status
 from tests.homes import Home, at
 from tests.test_ledger import (
@@ -138,7 +138,7 @@ def test_a_change_that_was_refused_leaves_no_trace(home: Home) -> None:
     with opened(home) as ledger:
         send(ledger, CREATED)
         before = told(ledger)
-        refused: list[Future[None] | Future[Outcome] | Future[Entry]] = [
+        refused: list[Promise[None] | Promise[Outcome] | Promise[Entry]] = [
             ledger.intend(AGAIN, before=[LOOK]),
             ledger.record(AGAIN, CREATED, before=[LOOK]),
             ledger.settle(ADM, *key(), created=True, by="kim"),

@@ -30,7 +30,7 @@ from importer.model import Event, Intent, Outcome, State, Status
 from tests.homes import Homes, at
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from importer.ledger import Promise
 
 ADM = "adm https://adm.example"
 CONTENTS = ("c1", "c2")
@@ -176,7 +176,7 @@ class Posting(RuleBasedStateMachine):
         if crash:
             self.end()
 
-    def begins(self, intent: Intent, key: Key, begun: Future[None], *, accepted: bool) -> bool:
+    def begins(self, intent: Intent, key: Key, begun: Promise[None], *, accepted: bool) -> bool:
         """Whether the ledger lets it be sent, which it does just when what is known allows it."""
         state, content = self.story.get(key, (None, ""))
         again = accepted and state is State.IN_DOUBT and intent.content == content

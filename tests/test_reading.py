@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -14,6 +15,7 @@ from importer.manifests.sources import Source
 from importer.spilling import Room
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from importer.fulfillments import Grouping
@@ -166,3 +168,68 @@ def test_a_manifest_with_every_line_in_quotes_as_a_whole_is_told_so(tmp_path: Pa
         "each line stands in quotes as a whole; "
         "take these quotes off, and make two quotes inside them one, or export the manifest again"
     )
+
+
+@dataclass
+class Read:
+    """What has been read of one manifest."""
+
+    found: Iterator[reading.Part]
+
+    def partitions(self, *_: object) -> None:
+        """All is in the parts."""
+
+    def parts(self, *_: object) -> Iterator[Iterator[reading.Part]]:
+        yield self.found
+
+
+def test_stretches_that_were_read_alone_make_the_rows_of_the_whole(tmp_path: Path) -> None:
+    lines = [
+        *("x,,A,1,", "x,1001,A,2,TRACK10001", "x,,B,1,", '"a\nb",,C,1,', "x,1002,A,1,", "x,,B,1,", ",,,,"),
+        *("Smith, John,1003,B,5,TRACK10003", "x,,A,1,", "x,1004,A,1,TRACK10004", "total,,,12,", "x,,A,1,"),
+    ]
+    manifest = survey(tmp_path, "day.csv", f"{HEADER}\n" + "".join(f"{line}\r\n" for line in lines))
+    checks = reading.Checks("integer")
+
+    def all_rows(size: int | None) -> dict[str, object]:
+        spans = [None] if size is None else manifests.spans(manifest, size)
+        parts = reading.put_together(reading.stretch_of(manifest, checks, span) for span in spans)
+        read = reading.read_all(
+            [manifest], "integer", strict_tracking=False, progress=lambda _rows: None, reader=Read(parts)
+        )
+        assert isinstance(read.rows, fulfillments.Rows)
+        numbers = [number for position in read.positions for number in position.rows.tolist()]
+        mentions = (read.rows.orders, read.rows.numbers)
+        found = [[*zip(each.rows.tolist(), each.texts.to_pylist(), strict=True)] for each in mentions]
+        held = fulfillments.group(read.rows, fulfillments.Options()).held_by.tolist()
+        return {
+            "numbers": numbers,
+            "mentions": [sorted(each) for each in found],
+            "held": held,
+            "passed over": read.passed_over,
+        }
+
+    whole = all_rows(None)
+
+    assert whole["held"] == [2, 9]
+    assert [all_rows(size) for size in (1, 20, 60, 1000)] == [whole] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "splittable"),
+    [
+        (f"{HEADER}\nx,1001,A,2,TRACK10001\n", True),
+        (f"{HEADER}\nGröße,1001,A,2,TRACK10001\n", False),
+        (f"{HEADER},import_row\nx,1001,A,2,TRACK10001,2\n", False),
+    ],
+    ids=["UTF-8", "another encoding", "a report, whose rows may be of several manifests"],
+)
+def test_only_a_manifest_whose_rows_do_not_depend_on_others_is_parted(
+    tmp_path: Path, text: str, *, splittable: bool
+) -> None:
+    path = tmp_path / "day.csv"
+    path.write_text(text, encoding="cp1252")
+
+    manifest = manifests.survey(Source("day.csv", path), layouts.load(None), NEEDED, None)
+
+    assert manifest.is_splittable is splittable

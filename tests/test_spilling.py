@@ -104,8 +104,7 @@ def test_a_sample_is_reported_alike_however_little_memory_there_is(manifest: Pat
         Options(duplicates=Duplicates.DROP),
     ],
 )
-@pytest.mark.parametrize("body", ["flat", "by_fulfillment_order"])
-@pytest.mark.parametrize("rows", [1, 20])
+@pytest.mark.parametrize(("body", "rows"), [("flat", 1), ("flat", 20), ("by_fulfillment_order", 5)])
 def test_a_mess_is_reported_alike(mess: tuple[str, ...], options: Options, body: str, rows: int) -> None:
     to = DestinationSettings("adm", "adm", "http://localhost:1", body=body)
     assert checked(mess, rows, to, options=options) == checked(mess, MEMORY, to, options=options)

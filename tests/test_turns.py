@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from importer.ledger import Claimed
+from importer.ledger import Claimed, Promise
 from importer.model import Entry, Fulfillment, State
 from importer.posts import Halt, Others
 from importer.posts.turns import AHEAD, POLL_SECONDS, Turns
@@ -27,10 +26,10 @@ class FakeClaims:
     done: set[Key] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
 
-    def claim(self, order: Sequence[Fulfillment]) -> Future[Claimed]:
+    def claim(self, order: Sequence[Fulfillment]) -> Promise[Claimed]:
         name = order[0].parts[0].order_id
         self.log.append(f"claim {name}")
-        future: Future[Claimed] = Future()
+        future: Promise[Claimed] = Promise()
         if loop_clock() < self.until.get(name, 0.0):
             future.set_result(Claimed(OTHER))
             return future
@@ -38,9 +37,9 @@ class FakeClaims:
         future.set_result(Claimed(entries=entries, held=len(entries) < len(order)))
         return future
 
-    def release(self, order: Sequence[Fulfillment]) -> Future[None]:
+    def release(self, order: Sequence[Fulfillment]) -> Promise[None]:
         self.log.append(f"release {order[0].parts[0].order_id}")
-        return Future()
+        return Promise()
 
 
 def entry(order_id: str, tracking_number: str) -> Entry:

@@ -1,5 +1,7 @@
 """HTTP/1.1 without h11: whatever is written or read so, h11 would have written or read in the same way."""
 
+from collections.abc import Callable
+
 import h11
 import httpx
 import pytest
@@ -12,6 +14,8 @@ URL = "http://127.0.0.1:8080/fulfillments/create?a=%2F"
 HOST, LENGTH = (b"Host", b"127.0.0.1:8080"), (b"Content-Length", b"2")
 USUAL = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"id": 255}'
 READ = wire.Head(200, [(b"content-type", b"application/json"), (b"content-length", b"11")]), b'{"id": 255}'
+Read = Callable[[bytes], tuple[wire.Head, bytes] | None]
+READERS = [wire.read, wire.read_plainly]
 UNUSUAL = (
     *(b"\r\n", b"\n", b" ", b"\t", b":", b",", b"\0", b"0", b"1", b"+", b"\xff", b"HTTP/1.0", b"204", b"103"),
     *(b"Content-Length: 11\r\n", b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n"),
@@ -56,14 +60,37 @@ def replies(draw: st.DrawFn) -> bytes:
     return data
 
 
-@given(replies())
-def test_a_reply_that_is_read_without_h11_is_what_h11_reads(data: bytes) -> None:
-    found = wire.read(data)
+@pytest.mark.parametrize("read", READERS)
+@given(data=replies())
+def test_a_reply_that_is_read_without_h11_is_what_h11_reads(read: Read, data: bytes) -> None:
+    found = read(data)
     assert found is None or found == read_by_h11(data)
 
 
-def test_the_usual_reply_is_read_without_h11() -> None:
-    assert wire.read(USUAL) == READ == read_by_h11(USUAL)
+@pytest.mark.parametrize("read", READERS)
+def test_the_usual_reply_is_read_without_h11(read: Read) -> None:
+    assert read(USUAL) == READ == read_by_h11(USUAL)
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX-Note: a\r\n b\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n\r\n{}",
+        b"",
+    ],
+)
+def test_an_unusual_reply_is_left_to_h11(read: Read, reply: bytes) -> None:
+    assert read(reply) is None
 
 
 @given(

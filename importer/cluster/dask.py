@@ -19,7 +19,25 @@ if TYPE_CHECKING:
 _CONNECTING_SECONDS: Final = 10.0
 # without a dashboard there is its port all the same; what is left is that nothing is shown there
 _NO_DASHBOARD: Final = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-_NO_PAGES: Final[dict[str, list[str]]] = {
+# what workers need is loaded once, in a process that they are forked from
+_FORKED: Final[dict[str, Any]] = {
+    "distributed.worker.multiprocessing-method": "forkserver",
+    # without Dask's MALLOC_TRIM_THRESHOLD_, with which checking takes half as long again
+    "distributed.nanny.pre-spawn-environ": dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), 1
+    ),
+}
+_LOADED: Final = [
+    "importer.cluster.deaf",
+    "importer.cluster.errands",
+    "importer.cluster.shuffle",
+    "distributed.nanny",
+    "pandera.backends.pandas.builtin_checks",  # which it loads only when it first checks
+]
+# what memory has no room for is put into files, and no worker is stopped or killed for want of it
+_ONTO_DISK: Final = {"distributed.worker.memory.pause": False, "distributed.worker.memory.terminate": False}
+_NO_PAGES: Final[dict[str, Any]] = {
+    "distributed.worker.profile.enabled": False,  # it is shown there
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
@@ -47,7 +65,7 @@ def joined(cluster: Cluster, scratch: Path, patience: float = _CONNECTING_SECOND
             ) from error
         try:
             _await_a_worker(client, patience)
-            yield Workers(client, shared=cluster.scheduler is not None)
+            yield Workers(client, shared=cluster.scheduler is not None, block_bytes=cluster.block_bytes)
         finally:
             with suppress(Exception):  # one that has lost its scheduler can't say goodbye
                 client.close()
@@ -81,10 +99,10 @@ def _scheduler(distributed: Any, cluster: Cluster, scratch: Path) -> Iterator[An
     if cluster.scheduler is not None:
         yield cluster.scheduler
         return
-    pages = importlib.import_module("dask").config.set(_NO_PAGES)
-    with (
-        pages,
-        distributed.LocalCluster(
+    with importlib.import_module("dask").config.set(_NO_PAGES | _FORKED | _ONTO_DISK):
+        # it names others the first time
+        importlib.import_module("distributed.utils").get_mp_context().set_forkserver_preload(_LOADED)
+        with distributed.LocalCluster(
             n_workers=cluster.workers,
             threads_per_worker=1,
             processes=True,
@@ -92,10 +110,9 @@ def _scheduler(distributed: Any, cluster: Cluster, scratch: Path) -> Iterator[An
             security=True,  # what talks to a scheduler can have it run anything
             scheduler_kwargs=_NO_DASHBOARD,
             worker_dashboard_address=_NO_DASHBOARD["dashboard_address"],
-            memory_limit=0,
+            memory_limit="auto",
             local_directory=str(scratch),
             silence_logs=logging.CRITICAL,
             preload=["importer.cluster.deaf"],
-        ) as local,
-    ):
-        yield local
+        ) as local:
+            yield local

@@ -6,7 +6,7 @@ import secrets
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from importer.manifests import Manifest
+    from importer.manifests.delimited import Span
+    from importer.manifests.encodings import Encoded
     from importer.model import Entry, Fulfillment
     from importer.posts import Rules, Told
-    from importer.reading import Checks, Part
+    from importer.reading import Checks, Stretch
     from importer.settings import DestinationSettings
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 _LOOKS_UP_SECONDS: Final = 1.0  # how often a worker asks whether the run is to go on
 
 
@@ -51,51 +51,52 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A manifest to be read and checked; with ``shared`` it is known by its digest alone.
+    """A manifest, or a ``span`` of it, to be read and checked; ``sha256`` is that of its bytes.
 
-    Then the worker may have another view of the same file, through a disk that hosts share.
+    With "" the worker has the very file; else it may have another view of the same file, through a disk that
+    hosts share.
     """
 
     manifest: Manifest
     checks: Checks
-    shared: bool
+    sha256: str = ""
+    span: Span | None = None
 
-    def run(self, _: Callable[[], bool]) -> list[Part]:
+    def run(self, _: Callable[[], bool]) -> Stretch:
         """Read it, from its first block to its last.
 
         Raises:
             ManifestError: it is not there, is another one, or turns out not to be a manifest.
         """
-        manifest = _as_seen_here(self.manifest) if self.shared else self.manifest
-        return [replace(part, block=None) for part in reading.parts_of(manifest, self.checks)]
+        manifest = _as_seen_here(self.manifest, self.sha256, self.span) if self.sha256 else self.manifest
+        return reading.stretch_of(manifest, self.checks, self.span)
 
 
-def _as_seen_here(manifest: Manifest) -> Manifest:
+def digest(manifest: Manifest, span: Span | None) -> Encoded:
+    """What the bytes of a manifest, or of a ``span`` of it, are known by.
+
+    Raises:
+        ManifestError: it can't be read.
+    """
+    mark = manifest.encoded.mark
+    return encodings.digest(manifest.source, (mark + span.start, mark + span.stop) if span else None)
+
+
+def _as_seen_here(manifest: Manifest, sha256: str, span: Span | None) -> Manifest:
     try:
-        here = encodings.digest(manifest.source)
+        here = digest(manifest, span)
     except ManifestError as error:
         raise ManifestError(
             f"{error} (on a worker, at {manifest.source.path}; the cluster must see the same files)"
         ) from error
-    if here.sha256 != manifest.encoded.sha256:
+    if here.sha256 != sha256:
+        whose = f"from row {span.row} on its sha256 is" if span else "its sha256 is"
         raise ManifestError(
-            f"{manifest.name}: a worker found another file at {manifest.source.path}: its sha256 is "
-            f"{here.sha256}, expected {manifest.encoded.sha256}; the cluster must see the same files, and a "
+            f"{manifest.name}: a worker found another file at {manifest.source.path}: {whose} "
+            f"{here.sha256}, expected {sha256}; the cluster must see the same files, and a "
             "file must be written completely"
         )
     return replace(manifest, encoded=replace(manifest.encoded, stamp=here.stamp))
-
-
-@dataclass(frozen=True, slots=True)
-class Calling(Generic[_T, _R]):
-    """A function to be called with something."""
-
-    function: Callable[[_T], _R]
-    thing: _T
-
-    def run(self, _: Callable[[], bool]) -> _R:
-        """Call it."""
-        return self.function(self.thing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,32 +8,42 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from importer import destinations, reading
-from importer.cluster.errands import Calling, Posting, Reading, Sealed
-from importer.errors import CannotGoOn, ImporterError
+from importer import destinations, manifests, reading
+from importer.cluster import BLOCK_BYTES, errands
+from importer.cluster.errands import Posting, Reading, Sealed
+from importer.cluster.shuffle import Sharing, Shuffled
+from importer.errors import CannotGoOn, ImporterError, ManifestError
+from importer.posts.halt import CutShort
 from importer.posts.loop import run as run_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from importer.fulfillments.partitions import Partitions
     from importer.ledger import Address, Ledger
     from importer.manifests import Manifest
+    from importer.manifests.delimited import Span
     from importer.model import Entry, Fulfillment
     from importer.posts import Halt, Rules, Told
     from importer.posts.signals import Interruption
-    from importer.reading import Checks, Part
+    from importer.reading import Checks, Part, Stretch
     from importer.settings import DestinationSettings
+    from importer.spilling import Room
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 _LOOKS_UP_SECONDS: Final = 0.05
 _WORKERS_LOOKED_UP_SECONDS: Final = 0.5
 _MORE_SECONDS: Final = 5.0  # than a worker takes to drain, for its answer to come
 _MOST_ORDERS: Final = 1000  # in one errand, so that what a dead worker had is not much
 _ERRANDS_EACH: Final = 4  # of a worker at least, so that the last ones end together
+_BLOCKS: Final = 4  # a manifest that has no more of them is one worker's
+_MOST_SPANS: Final = 128  # of a manifest; each has a share of each bucket
+_BUCKETS_EACH: Final = 2  # of what can be done at once at least
+_MOST_BUCKETS: Final = 128
+_BYTES_OF_A_ROW: Final = 100  # about
+_BYTES_OF_A_BUCKET: Final = 64 * 1024 * 1024
 _LIVING: Final = frozenset({"running", "paused", "closing_gracefully"})
 _FAULT: Final = "error"
 _LOST: Final = (
@@ -79,9 +89,28 @@ class Workers:
     Then they see files of a disk that hosts share, and what only this process has is read here.
     """
 
-    def __init__(self, client: Any, *, shared: bool) -> None:  # noqa: ANN401 - of a library that may be missing
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - of a library that may be missing
+        *,
+        shared: bool,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> None:
         self._client = client
         self._shared = shared
+        self._block_bytes = block_bytes
+        self._shuffled: Shuffled | None = None
+
+    def partitions(
+        self, surveyed: Sequence[Manifest], takes: tuple[str, ...], room: Room
+    ) -> Partitions | None:
+        """With the workers, if they read all and it is about what ``room`` has memory for; else None."""
+        size = sum(manifest.encoded.size for manifest in surveyed)
+        if size < room.rows * _BYTES_OF_A_ROW or not all(map(self._is_seen, surveyed)):
+            return None
+        fewest = max(_BUCKETS_EACH * self.count(), size // _BYTES_OF_A_BUCKET)
+        self._shuffled = Shuffled(room, min(fewest, _MOST_BUCKETS), takes, self._call, _result)
+        return self._shuffled
 
     def parts(self, surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterable[Part]]:
         """Have every manifest read and checked by a worker; the parts come in their order, as they are used.
@@ -90,38 +119,61 @@ class Workers:
             ManifestError: one turns out not to be one, changes, or is another one where the worker is.
             CannotGoOn: the cluster was lost, or one of its workers dies of a manifest again and again.
         """
-        begun = [self._begin_reading(manifest, checks) for manifest in surveyed]
+        begun = [self._begun(manifest, checks) if self._is_seen(manifest) else None for manifest in surveyed]
         begun.reverse()
         for manifest in surveyed:
-            future = begun.pop()  # and with it, once it is used, what the cluster keeps of it
-            yield reading.parts_of(manifest, checks) if future is None else _result(future, manifest.name)
+            stretches = begun.pop()  # and with them, once they are used, what the cluster keeps of them
+            if stretches is None:
+                yield reading.parts_of(manifest, checks)
+            else:
+                yield reading.put_together(self._stretches(stretches, manifest.name))
 
-    def _begin_reading(self, manifest: Manifest, checks: Checks) -> Any:  # noqa: ANN401 - the same
+    def _is_seen(self, manifest: Manifest) -> bool:
+        """Whether workers see the file, too."""
         origin = manifest.source.origin
-        if not self._shared:
-            return self.submit(Reading(manifest, checks, shared=False))
-        if origin is None or not _is_whole(origin, manifest):
-            return None
-        there = replace(manifest, source=replace(manifest.source, path=origin.absolute()))
-        return self.submit(Reading(there, checks, shared=True))
+        return not self._shared or (origin is not None and _is_whole(origin, manifest))
 
-    def map(self, function: Callable[[_T], _R], things: Iterable[_T]) -> Iterator[_R]:
-        """What the function returns for each of ``things``, in their order; a few are under way at a time.
+    def _begun(self, manifest: Manifest, checks: Checks) -> deque[Any]:
+        """What will have the stretches of a manifest, in order; and last the fault that its parting found."""
+        begun: deque[Any] = deque()
+        try:
+            for span in self._spans(manifest):
+                sha256 = errands.digest(manifest, span).sha256 if self._shared and span else ""
+                begun.append(self.submit(self._reading(manifest, checks, span, sha256)))
+        except ManifestError as fault:  # those before it are told of first, as in one process
+            begun.append(fault)
+        return begun
 
-        Raises:
-            CannotGoOn: the cluster was lost, or one of its workers dies of it again and again.
-        """
-        at_once, under_way = self.count() + 1, deque[Any]()  # so that each has its next at hand
-        for thing in things:
-            if len(under_way) > at_once:
-                yield _result(under_way.popleft(), "a part of the rows")
-            under_way.append(self.submit(Calling(function, thing)))
-        while under_way:
-            yield _result(under_way.popleft(), "a part of the rows")
+    def _spans(self, manifest: Manifest) -> Iterator[Span | None]:
+        size = manifest.encoded.size
+        if size <= _BLOCKS * self._block_bytes or not manifest.is_splittable:
+            return iter((None,))
+        return manifests.spans(manifest, max(self._block_bytes, size // _MOST_SPANS))
+
+    def _reading(self, manifest: Manifest, checks: Checks, span: Span | None, sha256: str) -> Errand:
+        if self._shared and manifest.source.origin is not None:
+            path = manifest.source.origin.absolute()
+            manifest = replace(manifest, source=replace(manifest.source, path=path))
+            sha256 = sha256 or manifest.encoded.sha256
+        errand = Reading(manifest, checks, sha256, span)
+        return errand if self._shuffled is None else Sharing(errand, self._shuffled.buckets)
+
+    def _stretches(self, begun: deque[Any], name: str) -> Iterator[Stretch]:
+        while begun:
+            future = begun.popleft()
+            if isinstance(future, ManifestError):
+                raise future
+            shuffled = self._shuffled
+            yield _result(future, name) if shuffled is None else shuffled.stretch(future, name)
+        if self._shuffled is not None:
+            self._shuffled.end()
+
+    def _call(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - the same
+        return self._client.submit(function, *arguments, pure=False, retries=0)
 
     def submit(self, errand: Errand) -> Any:  # noqa: ANN401 - the same
         """Hand out an errand, and return what has its result once it is done."""
-        return self._client.submit(run, errand, pure=False, retries=0)
+        return self._call(run, errand)
 
     def count(self) -> int:
         """Ask the scheduler how many errands are done at once."""
@@ -159,10 +211,9 @@ class _Posting:
         with interruption.listening(asyncio.get_running_loop()):
             limits = [asyncio.ensure_future(limit) for limit in (self._end_in_time(), self._drain())]
             try:
-                async with asyncio.timeout(None) as end:
-                    with self._halt.in_flight(end):
-                        await self._post()
-            except TimeoutError:
+                with self._halt.in_flight():
+                    await self._post()
+            except CutShort:
                 self._has_lost_workers = False  # nobody is waited for
             finally:
                 for limit in limits:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from importer.ahead import side_by_side
 from importer.findings import Findings, Mentions
 from importer.fulfillments import NOBODY, Rows
 from importer.spilling import buckets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from importer.fulfillments import Codes, Mask
     from importer.spilling import Pieces, Room
 
+_R = TypeVar("_R")
 _KEYS: Final = [
     ("row", pa.int64()),
     ("order_id", pa.string()),
@@ -28,7 +30,7 @@ _KEYS: Final = [
     ("idle", pa.bool_()),
     ("manifest", pa.int64()),
 ]
-_MENTIONS: Final = pa.schema([("row", pa.int64()), ("text", pa.string())])
+MENTIONS: Final = pa.schema([("row", pa.int64()), ("text", pa.string())])
 _AT_ONCE = 250_000
 FINDINGS: Final = pa.schema(
     [("row", pa.int64()), ("column", pa.int8()), ("code", pa.int8()), ("detail", pa.int64())]
@@ -44,9 +46,9 @@ class Partitions:
         self.count = 0
         self.taken: set[str] = set()
         self._takes = (*takes,)
-        self.rows = room.pieces(pa.schema([*_KEYS, *((name, pa.string()) for name in self._takes)]))
-        self.orders = room.pieces(_MENTIONS)
-        self.numbers = room.pieces(_MENTIONS)
+        self.rows = room.pieces(schema_of(self._takes))
+        self.orders = room.pieces(MENTIONS)
+        self.numbers = room.pieces(MENTIONS)
         self.findings = room.pieces(FINDINGS)
         self.warnings = room.pieces(FINDINGS)
         self.bad = room.appended(bool)
@@ -70,11 +72,7 @@ class Partitions:
         count = len(rows.bad)
         at = np.arange(self.count, self.count + count)
         idle = np.zeros(count, dtype=bool) if rows.idle is None else rows.idle
-        for start in range(0, count, _AT_ONCE):
-            self._add_named(rows, at, idle, slice(start, start + _AT_ONCE))
-        unordered = rows.order_id.is_null().to_numpy() & rows.tracking_number.is_valid().to_numpy()
-        unordered &= rows.bad & ~idle
-        self._mention(self.numbers, at[unordered], rows.tracking_number.filter(pa.array(unordered)))
+        self._add_texts(rows, at, idle)
         self._mention(self.numbers, rows.numbers.rows, rows.numbers.texts)
         self._mention(self.orders, rows.orders.rows, rows.orders.texts)
         for pieces, findings in ((self.findings, rows.findings), (self.warnings, rows.warnings)):
@@ -82,6 +80,14 @@ class Partitions:
         self.bad.add(rows.bad)
         self.idle.add(idle)
         self.count += count
+
+    def _add_texts(self, rows: Rows, at: Codes, idle: Mask) -> None:
+        """The texts of some rows, each with those of its order, or of its number where it has no order."""
+        for start in range(0, len(at), _AT_ONCE):
+            self._add_named(rows, at, idle, slice(start, start + _AT_ONCE))
+        unordered = rows.order_id.is_null().to_numpy() & rows.tracking_number.is_valid().to_numpy()
+        unordered &= rows.bad & ~idle
+        self._mention(self.numbers, at[unordered], rows.tracking_number.filter(pa.array(unordered)))
 
     def _add_named(self, rows: Rows, at: Codes, idle: Mask, mine: slice) -> None:
         """Those of some rows that name an order."""
@@ -108,25 +114,38 @@ class Partitions:
 
         Rows that only mention one of the orders are among them, without order or tracking number.
         """
-        table, mentions = self.rows.read(bucket), self.orders.read(bucket)
-        mentioning = codes_of(mentions["row"])
-        torn = _not_among(codes_of(table["row"]), np.unique(mentioning))
-        if len(torn):
-            table = pa.concat_tables([table, _nameless(torn, table.schema)])
-            table = table.take(np.argsort(codes_of(table["row"]), kind="stable")).combine_chunks()
-        numbers = codes_of(table["row"])
-        columns = {name: _only(table[name]) for name in table.column_names}
-        return numbers, Rows(
-            order_id=columns["order_id"],
-            tracking_number=columns["tracking_number"],
-            sku=columns["sku"],
-            quantity=columns["quantity"].to_numpy(),
-            bad=mask_of(columns["bad"]),
-            manifest=columns["manifest"].to_numpy(),
-            orders=Mentions(np.searchsorted(numbers, mentioning), _only(mentions["text"])),
-            taken={name: columns[name] for name in self._takes if name in self.taken},
-            idle=mask_of(columns["idle"]),
-        )
+        return rows_of(self.rows.read(bucket), self.orders.read(bucket), self.taken)
+
+    def each(self, function: Callable[[tuple[Codes, Rows]], _R]) -> Iterator[_R]:
+        """What the function makes of each bucket as it is read, in their order."""
+        return side_by_side(function, map(self.read, range(self.buckets)))
+
+
+def schema_of(takes: Iterable[str]) -> pa.Schema:
+    """The columns of rows of which these may be ``taken``."""
+    return pa.schema([*_KEYS, *((name, pa.string()) for name in takes)])
+
+
+def rows_of(table: pa.Table, mentions: pa.Table, taken: Container[str]) -> tuple[Codes, Rows]:
+    """The rows of a bucket, of which these mention its orders, and what number each has in the run."""
+    mentioning = codes_of(mentions["row"])
+    torn = _not_among(codes_of(table["row"]), np.unique(mentioning))
+    if len(torn):
+        table = pa.concat_tables([table, _nameless(torn, table.schema)])
+        table = table.take(np.argsort(codes_of(table["row"]), kind="stable")).combine_chunks()
+    numbers = codes_of(table["row"])
+    columns = {name: _only(table[name]) for name in table.column_names}
+    return numbers, Rows(
+        order_id=columns["order_id"],
+        tracking_number=columns["tracking_number"],
+        sku=columns["sku"],
+        quantity=columns["quantity"].to_numpy(),
+        bad=mask_of(columns["bad"]),
+        manifest=columns["manifest"].to_numpy(),
+        orders=Mentions(np.searchsorted(numbers, mentioning), _only(mentions["text"])),
+        taken={name: columns[name] for name in table.column_names[len(_KEYS) :] if name in taken},
+        idle=mask_of(columns["idle"]),
+    )
 
 
 def put(pieces: Pieces, findings: Findings) -> None:

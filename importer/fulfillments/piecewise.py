@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -27,14 +27,10 @@ from importer.fulfillments.spilled import Spilled, beginnings, first_places
 from importer.spilling import buckets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from importer.fulfillments import Codes, Grouped, Mask, Options, Rows
     from importer.fulfillments.partitions import Partitions
     from importer.spilling import Pieces, Room
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 _JUDGED: Final = pa.schema(
     [("row", pa.int64()), ("first", pa.int64()), ("bad", pa.bool_()), ("repeats", pa.bool_())]
 )
@@ -56,10 +52,8 @@ _HINTS: Final = pa.schema([("first", pa.int64()), ("shared", pa.bool_()), ("torn
 _TOO_LARGE, _SHARED = map(number_of, ("quantity-too-large", "tracking-number-on-several-orders"))
 
 
-def group_piecewise(partitions: Partitions, options: Options, each: Each = map) -> Spilled:
+def group_piecewise(partitions: Partitions, options: Options) -> Spilled:
     """Group the rows; every good row ends in a fulfillment.
-
-    ``each`` may have the buckets grouped elsewhere, side by side.
 
     Raises:
         CannotGoOn: there is no room for what comes of it.
@@ -73,8 +67,7 @@ def group_piecewise(partitions: Partitions, options: Options, each: Each = map) 
     )
     judged = _Judged.of(partitions.room, several_orders=several)
     links = Links(partitions.room, partitions.buckets, len(partitions))
-    buckets = map(partitions.read, range(partitions.buckets))
-    for found_there in each(partial(_grouped, options=alone, several_orders=several), buckets):
+    for found_there in partitions.each(partial(_grouped, options=alone, several_orders=several)):
         _keep(found_there, partitions, judged)
     for bucket in range(partitions.buckets):
         numbers = judged.numbers.read(bucket)
@@ -89,13 +82,6 @@ def group_piecewise(partitions: Partitions, options: Options, each: Each = map) 
         rows.add(judged, stretch)
     judged.drop()
     return _joined(partitions, options, alone, parcels, rows, links)
-
-
-class Each(Protocol):
-    """Calls a function with each of some things, as ``map`` does."""
-
-    def __call__(self, function: Callable[[_T], _R], things: Iterable[_T], /) -> Iterator[_R]:
-        """What it returns for each, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import chain, groupby
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -131,35 +132,43 @@ class Spilled:
             picked = np.flatnonzero(chosen[index] & has_lines)
             picked = picked[np.lexsort((first[picked], index[picked], queues[picked]))]
             self.let_go()
-            for _, shares in groupby(self._shares(table, index, picked), key=lambda share: share["queue"]):
-                yield [_made(group) for _, group in groupby(shares, key=lambda share: share["index"])]
+            for _, shares in groupby(self._shares(table, index, picked), key=lambda share: share[0]):
+                parcels = groupby((share for _, share in shares), key=lambda share: share.index)
+                yield [_whole(*of_parcel) for _, of_parcel in parcels]
 
-    def _shares(self, table: pa.Table, index: Codes, picked: Codes) -> Iterator[dict[str, Any]]:
-        """What is posted of each order in each parcel: the columns of _BODIES, and the parcel's own."""
+    def _shares(self, table: pa.Table, index: Codes, picked: Codes) -> Iterator[tuple[int, Fulfillment]]:
+        """What is posted of each order in each parcel, as a fulfillment, and its queue."""
         for start in range(0, len(picked), _WINDOW):
             some = picked[start : start + _WINDOW]
-            partial = self.partial[index[some]].tolist()
-            shares = table.take(pa.array(some)).to_pylist()
-            for share, at, part in zip(shares, index[some].tolist(), partial, strict=True):
-                yield {**share, "index": at, "partial": part}
+            batch = table.take(pa.array(some)).combine_chunks().to_batches()[0]
+            columns = {
+                "index": index[some].tolist(),
+                "tracking_number": pc.if_else(
+                    pc.equal(batch[MAIL_ALONE], ""), batch["number"], ""
+                ).to_pylist(),
+                "parts": _parts(batch),
+                "partial": self.partial[index[some]].tolist(),
+                **{name: batch[name].to_pylist() for name in ("notify", *MANY_SAID) if name != MAIL_ALONE},
+            }
+            for queue, *fields in zip(batch["queue"].to_pylist(), *columns.values(), strict=True):
+                yield queue, Fulfillment(**dict(zip(columns, fields, strict=True)))
 
 
-def _made(shares: Iterable[dict[str, Any]]) -> Fulfillment:
-    first, *others = shares
-    said = {name: first[name] for name in MANY_SAID if name != MAIL_ALONE}
-    return Fulfillment(
-        first["index"],
-        "" if first[MAIL_ALONE] else first["number"],
-        tuple(OrderPart(share["order"], _items(share)) for share in (first, *others)),
-        partial=first["partial"],
-        notify=first["notify"],
-        **said,
-    )
+def _parts(batch: pa.RecordBatch) -> Iterator[tuple[OrderPart]]:
+    """What each order gets, as the only part of its parcel."""
+    skus, quantities = (batch[name].flatten().to_pylist() for name in ("skus", "quantities"))
+    lines = zip(skus, quantities, strict=True)
+    sizes = pc.list_value_length(batch["skus"]).to_pylist()
+    for order, size in zip(batch["order"].to_pylist(), sizes, strict=True):
+        items = (LineItem(*line) for line in islice(lines, size) if all(line))
+        yield (OrderPart(order, tuple(items)),)
 
 
-def _items(share: dict[str, Any]) -> tuple[LineItem, ...]:
-    lines = zip(share["skus"], share["quantities"], strict=True)
-    return tuple(LineItem(sku, quantity) for sku, quantity in lines if sku and quantity)
+def _whole(share: Fulfillment, *others: Fulfillment) -> Fulfillment:
+    """The fulfillment of these shares."""
+    if not others:
+        return share
+    return replace(share, parts=tuple(part for each in (share, *others) for part in each.parts))
 
 
 def _bodies(partitions: Partitions, options: Options, linked: Codes | None) -> Pieces:
@@ -169,26 +178,28 @@ def _bodies(partitions: Partitions, options: Options, linked: Codes | None) -> P
     """
     room = partitions.room
     bodies = room.pieces(pa.schema(_BODIES))
-    for bucket in range(partitions.buckets):
-        numbers, rows = partitions.read(bucket)
-        grouped = group(rows, options)
-        every = np.arange(len(grouped))
-        queue = beginnings(numbers, rows, grouped)
-        if linked is not None:
-            queue = linked[queue]
-        starts = pa.array(grouped.lines.start, pa.int32())
-        columns = [
-            queue,
-            numbers[first_places(grouped.of_row, len(grouped))],
-            grouped.orders.take(pa.array(grouped.parts.order)),
-            grouped.numbers.take(pa.array(grouped.parts.number)),
-            pa.ListArray.from_arrays(starts, grouped.skus.take(pa.array(grouped.lines.sku))),
-            pa.ListArray.from_arrays(starts, pa.array(grouped.lines.quantity)),
-            grouped.said.notify,
-            *(grouped.said.texts_of(name, every) for name in MANY_SAID),
-        ]
-        bodies.scatter(queue // room.stretch, columns)
+    for columns in partitions.each(partial(_bodies_of, options=options)):
+        queue = columns[0] if linked is None else linked[columns[0]]
+        bodies.scatter(queue // room.stretch, [queue, *columns[1:]])
     return bodies
+
+
+def _bodies_of(bucket: tuple[Codes, Rows], options: Options) -> list[Any]:
+    """The columns of what is posted of a bucket's parcels; first, where each order begins."""
+    numbers, rows = bucket
+    grouped = group(rows, options)
+    every = np.arange(len(grouped))
+    starts = pa.array(grouped.lines.start, pa.int32())
+    return [
+        beginnings(numbers, rows, grouped),
+        numbers[first_places(grouped.of_row, len(grouped))],
+        grouped.orders.take(pa.array(grouped.parts.order)),
+        grouped.numbers.take(pa.array(grouped.parts.number)),
+        pa.ListArray.from_arrays(starts, grouped.skus.take(pa.array(grouped.lines.sku))),
+        pa.ListArray.from_arrays(starts, pa.array(grouped.lines.quantity)),
+        grouped.said.notify,
+        *(grouped.said.texts_of(name, every) for name in MANY_SAID),
+    ]
 
 
 def beginnings(numbers: Codes, rows: Rows, grouped: Grouped) -> Codes:

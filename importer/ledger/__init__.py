@@ -2,11 +2,12 @@
 
 ``states`` says which state may follow which, as a table; ``tables`` are those of the database, and ``schema``
 makes them. ``store`` keeps fulfillments and runs in them, ``history`` what became known of each fulfillment,
-``interchanges`` what EDI needs to have remembered; ``writer`` makes changes durable, many with one commit.
-A ledger is at one of the ``places``: a file (``sqlite``), where a ``lock`` lets one run at a time post to a
-destination, or a server (``postgresql``), where runs share the work, each with a lease (``leases``), at one
-rate (``paces``). ``copying`` is for moving from one to the other, ``pruning`` for what need not be remembered
-for ever, and ``ledger`` is what callers see of it all, with the values in ``known``.
+``interchanges`` what EDI needs to have remembered; ``writer`` makes changes durable, many with one commit,
+each a ``promise`` until then. A ledger is at one of the ``places``: a file (``sqlite``), where a ``lock``
+lets one run at a time post to a destination, or a server (``postgresql``), where runs share the work, each
+with a lease (``leases``), at one rate (``paces``). ``copying`` is for moving from one to the other,
+``pruning`` for what need not be remembered for ever, and ``ledger`` is what callers see of it all, with the
+values in ``known``.
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from importer import later
 from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.places import Address, Location, location
+from importer.ledger.promise import Promise
 from importer.ledger.states import (
     DONE,
     DOUBTED,
@@ -44,6 +46,7 @@ __all__ = [
     "Interchange",
     "Ledger",
     "Location",
+    "Promise",
     "Pruned",
     "Run",
     "Taken",

@@ -90,7 +90,7 @@ def _parameters(each: Happening) -> tuple[object, ...]:
     return (
         text_of(each.at),
         each.run_id,
-        each.event.value,
+        str(each.event),
         each.attempt,
         writable(each.code),
         writable(each.message),

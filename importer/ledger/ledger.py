@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +19,7 @@ from importer.ledger.leases import Claim, Release
 from importer.ledger.lock import Patience, holder, no_run, only_run
 from importer.ledger.places import Address, Location, location
 from importer.ledger.postgresql import Server
+from importer.ledger.promise import Promise
 from importer.ledger.sqlite import File
 from importer.ledger.states import NEXT
 from importer.ledger.tables import Key, text_of
@@ -136,10 +136,10 @@ class Ledger:
             CannotGoOn: the ledger can't be written.
         """
         call = leases.recover if self.shared else store.recover
-        done: Future[int] = self._writing().submit(partial(call, destination=destination, at=self._now()))
+        done: Promise[int] = self._writing().submit(partial(call, destination=destination, at=self._now()))
         return done.result()
 
-    def claim(self, destination: str, run_id: str, keys: Sequence[tuple[str, str]]) -> Future[Claimed]:
+    def claim(self, destination: str, run_id: str, keys: Sequence[tuple[str, str]]) -> Promise[Claimed]:
         """Have the orders of ``keys`` for a run, in a ``shared`` ledger, unless another run has one of them.
 
         The run holds the lock. The future has what is known of the fulfillments, now that nobody else can
@@ -147,12 +147,12 @@ class Ledger:
         """
         return self._writing().submit(Claim(destination, run_id, tuple(keys), self._now()))
 
-    def release(self, destination: str, run_id: str, keys: Sequence[tuple[str, str]]) -> Future[None]:
+    def release(self, destination: str, run_id: str, keys: Sequence[tuple[str, str]]) -> Promise[None]:
         """Let other runs have the orders of ``keys``; the future is as that of ``claim``."""
         orders = tuple({order_id for order_id, _ in keys})
         return self._writing().submit(Release(destination, run_id, orders))
 
-    def take_turns(self, destination: str, turns: int, interval: float) -> Future[Taken]:
+    def take_turns(self, destination: str, turns: int, interval: float) -> Promise[Taken]:
         """Have the next ``turns`` to post of all runs, ``interval`` seconds apart, in a ``shared`` ledger.
 
         The future fails with ``CannotGoOn`` if they can't be taken.
@@ -160,7 +160,7 @@ class Ledger:
         call = partial(paces.take, destination=destination, turns=turns, interval=interval)
         return self._writing().submit(call)
 
-    def pause(self, destination: str, seconds: float) -> Future[None]:
+    def pause(self, destination: str, seconds: float) -> Promise[None]:
         """Have no turn come for so long, for any run; the future is as that of ``take_turns``."""
         return self._writing().submit(partial(paces.pause, destination=destination, seconds=seconds))
 
@@ -208,7 +208,7 @@ class Ledger:
         accept_doubt: bool = False,
         before: Sequence[Happening] = (),
         sent: bool = True,
-    ) -> Future[None]:
+    ) -> Promise[None]:
         """Say that ``intent`` is about to be sent; it may be, once the future is done.
 
         ``before`` is what became known of it since its last change, for its history; without ``sent`` nothing
@@ -220,11 +220,12 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger is read-only.
         """
-        return self._writing().submit(Start(intent, accept_doubt, self._now(), tuple(before), sent))
+        keys = keys_of(intent)
+        return self._writing().submit(Start(intent, keys, accept_doubt, self._now(), tuple(before), sent))
 
     def record(
         self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening] = ()
-    ) -> Future[Outcome]:
+    ) -> Promise[Outcome]:
         """Say how ``intent`` ended; it counts, once the future is done, as the outcome that the future holds.
 
         ``before`` is what became known of it since its last change, for its history.
@@ -239,9 +240,10 @@ class Ledger:
         """
         if State(outcome.status) not in NEXT[State.SENDING]:
             raise ValueError(outcome.status)
-        return self._writing().submit(End(intent, outcome, outcome.at or self._now(), tuple(before)))
+        at = outcome.at or self._now()
+        return self._writing().submit(End(intent, keys_of(intent), outcome, at, tuple(before)))
 
-    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Promise[None]:
         """Write down what became known of ``intent`` that changes nothing; its history has it, once done.
 
         The future fails with ``CannotGoOn`` if it can't be written.
@@ -292,7 +294,7 @@ class Ledger:
 
     def settle(
         self, destination: str, order_id: str, tracking_number: str, *, created: bool, by: str
-    ) -> Future[Entry]:
+    ) -> Promise[Entry]:
         """Say what a person, ``by``, has found out about what was in doubt or rejected; it counts, once done.
 
         ``created`` says that it is at the destination, so that it is never sent again; otherwise the next run
@@ -331,7 +333,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be written.
         """
-        number: Future[int] = self._writing().submit(partial(interchanges.next_number, series=series))
+        number: Promise[int] = self._writing().submit(partial(interchanges.next_number, series=series))
         return number.result()
 
     def peek_control_number(self, series: str) -> int:
@@ -360,7 +362,7 @@ class Ledger:
         def hand_over(source: Connection) -> dict[str, int] | ImporterError:
             if self.shared and (runs := leases.alive(source)):
                 return _busy(runs)
-            copied: Future[dict[str, int]] = writing.submit(partial(receive, source=source))
+            copied: Promise[dict[str, int]] = writing.submit(partial(receive, source=source))
             try:
                 return copied.result()
             except ImporterError as error:
@@ -372,7 +374,7 @@ class Ledger:
             return copying.copy(connection, source, self._place.plainly)
 
         with self._alone():
-            done: Future[dict[str, int]] = reading.submit(hand_over)
+            done: Promise[dict[str, int]] = reading.submit(hand_over)
             return done.result()
 
     def prunable(self, before: datetime) -> Pruned:

@@ -160,7 +160,7 @@ def _parameters(destination: str, entry: Entry) -> tuple[object, ...]:
         destination,
         entry.order_id,
         entry.tracking_number,
-        entry.state.value,
+        str(entry.state),
         entry.content,
         entry.run_id,
         writable(entry.code),

@@ -189,10 +189,12 @@ def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert
 
 def writable(words: str) -> str:
     """Return the words without lone surrogates and NULs, which JSON can carry and no database takes."""
+    if not words:
+        return words
     words = words.replace("\0", "\\x00")
     return words if words.isascii() else words.encode("utf-8", "backslashreplace").decode()
 
 
 def text_of(at: datetime) -> str:
     """Return the time as the tables have it: UTC, in a form that sorts by time."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from importer.errors import CannotGoOn, ImporterError
 from importer.ledger import history, leases, store
 from importer.ledger.leases import Claim, Release
 from importer.ledger.places import Guard, Place
+from importer.ledger.promise import Promise
 from importer.ledger.states import TransitionRefused, ended, found_out, settled, started
 from importer.ledger.tables import Key
 from importer.model import Entry, Event, Happening, Intent, Outcome, State
@@ -24,10 +24,11 @@ from importer.model import Entry, Event, Happening, Intent, Outcome, State
 class Start:
     """The fulfillment of ``intent`` is about to be sent, or, if it is not ``sent``, to end unsent.
 
-    ``before`` became known since the last change of it.
+    ``keys`` are those of its entries; ``before`` became known since the last change of it.
     """
 
     intent: Intent
+    keys: Sequence[Key]
     accept_doubt: bool
     at: datetime
     before: tuple[Happening, ...] = ()
@@ -51,17 +52,13 @@ class Start:
         words = entry.message if entry.code else ""  # else there is nothing to say but that
         return (*self.before, Happening(self.at, entry.run_id, Event.SENDING, 0, entry.code, words))
 
-    @property
-    def keys(self) -> list[Key]:
-        """The keys of its entries, one for each order in the parcel."""
-        return keys_of(self.intent)
-
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The fulfillment of ``intent`` has come to ``outcome``; ``before`` became known before that."""
+    """The fulfillment of ``intent`` has come to ``outcome``; the rest is as for a ``Start``."""
 
     intent: Intent
+    keys: Sequence[Key]
     outcome: Outcome
     at: datetime
     before: tuple[Happening, ...] = ()
@@ -81,11 +78,6 @@ class End:
     def happened(self, entry: Entry) -> tuple[Happening, ...]:
         """What its history gets, where that of one order's share is ``entry`` now."""
         return (*self.before, _as_happening(entry, _EVENTS[entry.state]))
-
-    @property
-    def keys(self) -> list[Key]:
-        """The keys of its entries, one for each order in the parcel."""
-        return keys_of(self.intent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +132,6 @@ def keys_of(intent: Intent) -> list[Key]:
     return [(intent.destination, order_id, intent.tracking_number) for order_id in intent.order_ids]
 
 
-class _Promise(Future[Any]):
-    """A future of what is queued, which can't be taken back."""
-
-    def cancel(self) -> bool:
-        return False
-
-
 class Writer:
     """The thread and its queue; it closes ``connection``, which was opened at ``place``, in the end.
 
@@ -161,7 +146,7 @@ class Writer:
         self._place = place
         self._connection = connection
         self._guard = guard
-        self._queued: list[tuple[Operation, Future[Any]]] = []
+        self._queued: list[tuple[Operation, Promise[Any]]] = []
         self._waking = threading.Condition()
         self._closing = False
         self._broken: BaseException | None = None
@@ -173,13 +158,13 @@ class Writer:
         """What messages call the ledger."""
         return self._place.name
 
-    def submit(self, operation: Operation) -> Future[Any]:
+    def submit(self, operation: Operation) -> Promise[Any]:
         """Queue ``operation``; the future holds what it returned, once that is on the disk.
 
         The future fails with ``TransitionRefused`` if the entries do not allow the change (nothing else of
         its transaction is touched by that), with ``CannotGoOn`` if nothing more can be written.
         """
-        future = _Promise()
+        future: Promise[Any] = Promise()
         with self._waking:
             if not self._closing:
                 self._queued.append((operation, future))
@@ -203,14 +188,14 @@ class Writer:
         with suppress(SQLAlchemyError):  # all that was promised is on the disk already
             self._connection.close()
 
-    def _next_group(self) -> Sequence[tuple[Operation, Future[Any]]]:
+    def _next_group(self) -> Sequence[tuple[Operation, Promise[Any]]]:
         with self._waking:
             while not self._queued and not self._closing:
                 self._waking.wait()
             group, self._queued = self._queued, []
             return group
 
-    def _write(self, group: Sequence[tuple[Operation, Future[Any]]]) -> None:
+    def _write(self, group: Sequence[tuple[Operation, Promise[Any]]]) -> None:
         results: list[Any] = []
         if self._broken is None:
             try:

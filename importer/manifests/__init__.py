@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DELIMITED = "delimited"
 _ZEROS_LOST, _GUESSED = "leading-zeros-lost", "encoding-guessed"
 _BOM = "\ufeff"
+_CHUNKS = 8  # of a span, so that it is hardly larger than wished for
 _PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # zip, and what Microsoft had before it
 
 
@@ -81,6 +82,12 @@ class Manifest:
         """What a person is told of how it was read."""
         found = (self.source, self.encoded, self.sheet, self.edi)
         return (*(note for each in found if each for note in each.notes), *self.doubts)
+
+    @property
+    def is_splittable(self) -> bool:
+        """Whether stretches of it can be read alone: UTF-8 in which no row depends on those above."""
+        plain = self.format == DELIMITED and self.encoded.encoding == "utf-8"
+        return plain and not _adapter(self).looks_above
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -179,8 +186,18 @@ def survey(
     )
 
 
-def blocks(manifest: Manifest) -> Iterator[Block]:
-    """The manifest's data rows in blocks; the same blocks each time.
+def spans(manifest: Manifest, size: int) -> Iterator[delimited.Span]:
+    """Stretches of ``size`` bytes or more whose ``blocks`` are the manifest's; it must be ``is_splittable``.
+
+    Raises:
+        ManifestError: as when it is read.
+    """
+    chunks = encodings.utf8_chunks(manifest.source, manifest.encoded, size=max(size // _CHUNKS, 1))
+    return delimited.spans(chunks, manifest.form, manifest.name, size)
+
+
+def blocks(manifest: Manifest, span: delimited.Span | None = None) -> Iterator[Block]:
+    """The manifest's data rows in blocks, all or those of a ``span``; the same blocks each time.
 
     Rows that are blank in all cells are left out, and so are rows of totals, footers and repeated headers.
 
@@ -192,7 +209,7 @@ def blocks(manifest: Manifest) -> Iterator[Block]:
         yield from _edi_blocks(manifest.edi)
         return
     adapter = _adapter(manifest)
-    for records, zeros_lost in _records(manifest):
+    for records, zeros_lost in _records(manifest, span):
         block = _block(records, manifest, adapter, zeros_lost)
         if len(block) or block.passed_over or block.header_rows:
             yield block
@@ -265,11 +282,14 @@ def _open_workbook(
     return _Opened(found.encoded, found.form, found.above, where, kind, found.sheet)
 
 
-def _records(manifest: Manifest) -> Iterator[tuple[delimited.Records, dict[int, Mask]]]:
+def _records(
+    manifest: Manifest, span: delimited.Span | None
+) -> Iterator[tuple[delimited.Records, dict[int, Mask]]]:
     """The records below the header, and by column of the file which numbers may have lost leading zeros."""
     if manifest.sheet is None:
-        chunks = encodings.utf8_chunks(manifest.source, manifest.encoded)
-        for records in delimited.read(chunks, manifest.form, manifest.name):
+        within = (span.start, span.stop) if span else None
+        chunks = encodings.utf8_chunks(manifest.source, manifest.encoded, within)
+        for records in delimited.read(chunks, manifest.form, manifest.name, span):
             yield records, {}
         return
     from importer.manifests import workbook  # noqa: PLC0415 - as above

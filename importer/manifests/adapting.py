@@ -64,6 +64,11 @@ class Adapter:
         """The canonical columns that there are with those that the layout fills in."""
         return (*self.columns, *(name for name in self.filled_in if name not in self.columns))
 
+    @property
+    def looks_above(self) -> bool:
+        """Whether what a row says may depend on rows above it."""
+        return bool(self.layout.fill_down) or self._place(_ROW) is not None
+
     def filled(self, cells: Sequence[Text], totals: npt.NDArray[np.int64], torn: Sequence[int]) -> Filled:
         """Fill down what stands on a parcel's first row only.
 

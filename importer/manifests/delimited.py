@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -106,6 +106,20 @@ class Records:
         return len(self.columns[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a file's text, of whole records below the header.
+
+    ``start`` and ``stop`` are bytes of the text as UTF-8; ``row`` is the number of the first record there,
+    ``line`` how many lines the text has above it, and one.
+    """
+
+    start: int
+    stop: int
+    row: int
+    line: int
+
+
 def head(chunks: Iterable[bytes]) -> str:
     """As much of a file's beginning as its form is told by."""
     first = next(iter(chunks), b"")
@@ -172,16 +186,38 @@ def check_header(chunks: Iterable[bytes], form: Form, name: str) -> None:
         feed.take(0, len(form.headers))
 
 
-def read(chunks: Iterable[bytes], form: Form, name: str) -> Iterator[Records]:
-    """Cut UTF-8 ``chunks`` into blocks of records, from below the header to the end.
+def spans(chunks: Iterable[bytes], form: Form, name: str, size: int) -> Iterator[Span]:
+    """Where to part UTF-8 ``chunks`` so that each part, of ``size`` bytes or more, can be read alone.
+
+    Raises:
+        ManifestError: as when they are read.
+    """
+    feed = _Feed(chunks, name, form)
+    row, open_one = form.header_row + 1, None
+    while feed.fill():
+        if not feed.is_below_header:
+            feed.take(row, len(form.headers))
+            continue
+        span = open_one or Span(feed.taken, feed.taken, row, feed.line)
+        row += feed.pass_over()
+        open_one = replace(span, stop=feed.taken)
+        if open_one.stop - open_one.start >= size:
+            yield open_one
+            open_one = None
+    if open_one:
+        yield open_one
+
+
+def read(chunks: Iterable[bytes], form: Form, name: str, span: Span | None = None) -> Iterator[Records]:
+    """Cut UTF-8 ``chunks`` into blocks of records, from below the header to the end; or those of a ``span``.
 
     Raises:
         ManifestError: a quote is opened and never closed (the line is named where it opened), or a cell has
             more than 131,072 characters, if it is not in one of our own reports.
     """
     width = len(form.headers)
-    feed = _Feed(chunks, name, form)
-    row = form.header_row + 1
+    feed = _Feed(chunks, name, form, span)
+    row = span.row if span else form.header_row + 1
     while feed.fill():
         records = feed.take(row, width)
         if records is not None:
@@ -216,16 +252,17 @@ def _score(
 class _Feed:
     """The text still to be cut, always beginning where a record begins."""
 
-    def __init__(self, chunks: Iterable[bytes], name: str, form: Form) -> None:
+    def __init__(self, chunks: Iterable[bytes], name: str, form: Form, span: Span | None = None) -> None:
         self._chunks = iter(chunks)
         self._name = name
         self._form = form
         self._text = b""
         self._ended = False
         self._starving = True
-        self._line = 1
-        self._lines_to_skip = form.offset
-        self._records_to_skip = form.header_row
+        self.taken = 0
+        self.line = span.line if span else 1
+        self._lines_to_skip = 0 if span else form.offset
+        self._records_to_skip = 0 if span else form.header_row
 
     @property
     def is_below_header(self) -> bool:
@@ -263,6 +300,18 @@ class _Feed:
                 return records
         return self._row_by_row(row, width)
 
+    def pass_over(self) -> int:
+        """Cut what ``take`` would cut, and return only how many records that are."""
+        cut = self._strict_cut()
+        if cut == 0:
+            self._starving = True
+            return 0
+        if cut is None:
+            return len(self._records_of_lines())
+        records = _count(self._text, cut, ord(self._form.delimiter))
+        self._drop(cut)
+        return records
+
     def _skip_separator_line(self) -> None:
         line = _LINE.match(self._text)
         if not line or (line.end() == len(self._text) and not self._ended):
@@ -284,14 +333,9 @@ class _Feed:
         self._starving = False
 
     def _row_by_row(self, row: int, width: int) -> Records | None:
-        found, used = self._parse(self._end_of_lines(_ROW_BY_ROW_BYTES), None)
+        found = self._records_of_lines()
         if not found:
-            found, used = self._parse(self._end_of_lines(), None)
-        if not found:
-            self._starving = True
             return None
-        self._drop(used)
-        self._starving = False
         misfits = {
             position: Misfit(code or RAGGED, tuple(cells))
             for position, (code, cells) in enumerate(found)
@@ -300,8 +344,21 @@ class _Feed:
         columns = zip(*(_fitted(cells, width) for _, cells in found), strict=True)
         return Records([pa.array(column, pa.string()) for column in columns], row, misfits)
 
+    def _records_of_lines(self) -> list[tuple[str, list[str]]]:
+        """The next records, each with its fault's code and its cells; none if more text is needed."""
+        found, used = self._parse(self._end_of_lines(_ROW_BY_ROW_BYTES), None)
+        if not found:
+            found, used = self._parse(self._end_of_lines(), None)
+        if not found:
+            self._starving = True
+            return []
+        self._drop(used)
+        self._starving = False
+        return found
+
     def _drop(self, used: int) -> None:
-        self._line += _line_ends(self._text, used)
+        self.line += _line_ends(self._text, used)
+        self.taken += used
         self._text = self._text[used:]
         self._starving = True
 
@@ -379,7 +436,22 @@ class _Feed:
         raise self._error(lines.lines_before + culprit.line, culprit.words) from error
 
     def _error(self, line: int, words: str) -> ManifestError:
-        return ManifestError(f"{self._name}, line {self._line + line}: {words}")
+        return ManifestError(f"{self._name}, line {self.line + line}: {words}")
+
+
+def _count(text: bytes, stop: int, delimiter: int) -> int:
+    """How many records end before ``stop``, where one does, in text without a fault in its quoting."""
+    unended = text[stop - 1] not in b"\r\n"
+    if text.find(b'"', 0, stop) < 0:
+        return _line_ends(text, stop) + unended
+    there = np.frombuffer(text, dtype=np.uint8, count=stop)
+    quotes = np.flatnonzero(there == _QUOTE)
+    if not _opens_cell(there, quotes, delimiter).any():
+        return _line_ends(text, stop) + unended
+    ends = (there == _LF) | (there == _CR)
+    ends[:-1] &= (there[:-1] != _CR) | (there[1:] != _LF)  # the two end one line
+    before = np.searchsorted(quotes, np.flatnonzero(ends))
+    return int(np.count_nonzero(before % 2 == 0)) + unended
 
 
 def _line_ends(text: bytes, stop: int) -> int:

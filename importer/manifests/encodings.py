@@ -149,8 +149,12 @@ def survey(source: Source, encoding: str | None = None) -> Encoded:
     return Encoded(chosen, mark, digest.hexdigest(), size, stamp, is_guessed, is_cut)
 
 
-def utf8_chunks(source: Source, encoded: Encoded) -> Iterator[bytes]:
-    """The file's text as UTF-8 in chunks of about 16 MiB, without its byte order mark.
+def utf8_chunks(
+    source: Source, encoded: Encoded, within: tuple[int, int] | None = None, size: int = CHUNK_BYTES
+) -> Iterator[bytes]:
+    """The file's text as UTF-8 in chunks of about ``size`` bytes, without its byte order mark.
+
+    ``within`` says between which bytes of it, where the file is UTF-8.
 
     Raises:
         ManifestError: the file can't be read, or is no longer the one that was surveyed.
@@ -158,23 +162,30 @@ def utf8_chunks(source: Source, encoded: Encoded) -> Iterator[bytes]:
     with _opened(source) as file:
         if _stamp(file) != encoded.stamp:
             raise _changed(source)
-        file.seek(encoded.mark)
+        start, stop = within or (0, encoded.size)
+        file.seek(encoded.mark + start)
+        left = stop - start
         decoder = codecs.getincrementaldecoder(encoded.encoding)(errors="strict")
-        while chunk := file.read(CHUNK_BYTES):
+        while chunk := file.read(min(size, left)):
+            left -= len(chunk)
             yield chunk if encoded.encoding == "utf-8" else _recoded(source, decoder, chunk)
         if _stamp(file) != encoded.stamp:
             raise _changed(source)
 
 
-def digest(source: Source) -> Encoded:
+def digest(source: Source, within: tuple[int, int] | None = None) -> Encoded:
     """What is known of a file that is no text; its ``encoding`` is "".
+
+    ``within`` says of which bytes of it the digest is.
 
     Raises:
         ManifestError: the file can't be read.
     """
     with _opened(source) as file:
         stamp, digest = _stamp(file), hashlib.sha256()
-        while piece := file.read(_PIECE_BYTES):
+        start, stop = within or (0, stamp[1])
+        file.seek(start)
+        while piece := file.read(min(_PIECE_BYTES, stop - file.tell())):
             digest.update(piece)
     return Encoded("", 0, digest.hexdigest(), stamp[1], stamp)
 

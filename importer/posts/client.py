@@ -9,7 +9,7 @@ import socket
 import ssl
 import urllib.request
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -102,7 +102,6 @@ class Client:
             self._is_stock = self._is_stock or proxy is not None
             self._client = _WithoutCookies(
                 transport=self._stock_transport(proxy) if self._is_stock else self._transport(),
-                timeout=None,
                 follow_redirects=False,
                 trust_env=False,
                 event_hooks={"response": [_note]},
@@ -123,12 +122,12 @@ class Client:
         )
 
     def _reason(self, exchange: "_Exchange", error: Exception) -> str:
-        if exchange.reach is Reach.NEVER_SENT and exchange.response is None:
+        if exchange.reach is Reach.NEVER_SENT and exchange.head is None:
             return self._reason_unsent(exchange.request.url, error)
         late = f" within {self._timeout:g} s" if isinstance(error, _LATE) else ""
-        if exchange.response is not None:
+        if exchange.head is not None:
             cut = f"no end of the reply came{late}" if late else "the reply was cut off"
-            return f"HTTP {exchange.response.status_code}, but {cut} after {len(exchange.received)} bytes"
+            return f"HTTP {exchange.head[0]}, but {cut} after {len(exchange.received)} bytes"
         if late:
             return f"no reply{late}"
         if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
@@ -156,6 +155,18 @@ class _WithoutCookies(httpx.AsyncClient):
         """Keep none."""
 
 
+class _NoAuth(httpx.Auth):
+    """Leaves requests as they are; to find that out by itself takes httpx as long as to send one."""
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        yield request
+
+
+_NO_AUTH: Final = _NoAuth()
+_NOTHING: Final = httpx.ByteStream(b"")
+_NO_TIMEOUT: Final = httpx.Timeout(None).as_dict()
+
+
 class _NoCookies(httpx.Cookies):
     def extract_cookies(self, response: httpx.Response) -> None:
         """Leave them."""
@@ -170,23 +181,28 @@ class _Exchange:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.progress = Progress.NOT_CONNECTED
-        self.response: httpx.Response | None = None
+        self.head: tuple[int, httpx.Headers] | None = None
         self.received = bytearray()
         self._stream: httpcore.AsyncNetworkStream | None = None
 
     async def run(self, client: httpx.AsyncClient, auth: Mapping[str, str], *, stock: bool) -> Answer:
         try:
-            response = await client.send(self._prepared(auth, stock=stock), stream=True)
+            response = await client.send(self._prepared(auth, stock=stock), stream=True, auth=_NO_AUTH)
         except httpx.RemoteProtocolError:
             if self.begun is None:
                 raise
             # httpx reads the Location of a redirect even if it does not follow it, and this one leads nowhere
             return self.begun
-        try:
-            complete = await self._read(response)
-        finally:
-            await response.aclose()
-        return self._answer(response, complete=complete)
+        if (body := response.extensions.get("body")) is not None and len(body) <= REPLY_LIMIT:
+            self.received += body
+            complete = True  # and nothing is left to be closed
+        else:
+            try:
+                complete = await self._read(response)
+            finally:
+                await response.aclose()
+        response.stream = _NOTHING  # httpx's own has the response: a cycle, for the garbage collector
+        return self._answer(response.status_code, response.headers, complete=complete)
 
     @property
     def reach(self) -> Reach:
@@ -196,12 +212,12 @@ class _Exchange:
     @property
     def begun(self) -> Answer | None:
         """What has come of the reply, once its head is there."""
-        return self._answer(self.response, complete=False) if self.response is not None else None
+        return self._answer(*self.head, complete=False) if self.head is not None else None
 
-    def _answer(self, response: httpx.Response, *, complete: bool) -> Answer:
-        headers = dict(response.headers.items())
-        body, whole = _decoded(headers.get("content-encoding", ""), bytes(self.received))
-        return Answer(response.status_code, headers, body, whole and complete)
+    def _answer(self, status: int, headers: httpx.Headers, *, complete: bool) -> Answer:
+        values = dict(headers.items())
+        body, whole = _decoded(values.get("content-encoding", ""), bytes(self.received))
+        return Answer(status, values, body, whole and complete)
 
     async def close(self) -> None:
         """Close a connection that was cut short in its TLS handshake, which httpcore 1.0 leaves open."""
@@ -219,7 +235,8 @@ class _Exchange:
             "Content-Length": str(len(body)),
             **auth,
         }
-        extensions = {"exchange": self, **({"trace": self._see} if stock else {"progress": self._get})}
+        extensions: dict[str, Any] = {"exchange": self, "timeout": _NO_TIMEOUT}  # there is one for it all
+        extensions |= {"trace": self._see} if stock else {"progress": self._get}
         stream = _Body(self._begin_body, body) if stock else httpx.ByteStream(body)
         return httpx.Request(self.request.method, url, headers=headers, stream=stream, extensions=extensions)
 
@@ -234,9 +251,6 @@ class _Exchange:
         self.progress = Progress.WRITTEN
 
     async def _read(self, response: httpx.Response) -> bool:
-        if (body := response.extensions.get("body")) is not None and len(body) <= REPLY_LIMIT:
-            self.received += body
-            return True
         async for chunk in cast("httpx.AsyncByteStream", response.stream):  # as an AsyncClient has it
             self.received += chunk
             if len(self.received) > REPLY_LIMIT:
@@ -258,7 +272,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 async def _note(response: httpx.Response) -> None:
-    response.request.extensions["exchange"].response = response
+    response.request.extensions["exchange"].head = response.status_code, response.headers
 
 
 def _decoded(coding: str, body: bytes) -> tuple[bytes, bool]:

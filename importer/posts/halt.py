@@ -1,14 +1,18 @@
 """The wish to stop, as signals and a failing destination set it and all workers see it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 
 class Halted(Exception):  # noqa: N818 - a wish, not a mistake
     """The run stops, so there is nothing to wait for."""
+
+
+class CutShort(Exception):  # noqa: N818 - as above
+    """What was in flight is waited for no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Halt:
     def __init__(self) -> None:
         self.reason = ""
         self._stopped = asyncio.Event()
-        self._in_flight: set[asyncio.Timeout] = set()
+        self._in_flight: set[_InFlight] = set()
 
     def stop(self, reason: str) -> None:
         """Feed nothing more and wake what sleeps; what is in flight may end."""
@@ -40,7 +44,7 @@ class Halt:
         """Stop, and wait for what is in flight no longer."""
         self.stop(reason)
         while self._in_flight:
-            self._in_flight.pop().reschedule(asyncio.get_running_loop().time())
+            self._in_flight.pop().cut()
 
     def check(self) -> None:
         """Do nothing while the run goes on.
@@ -77,11 +81,38 @@ class Halt:
             await asyncio.gather(sleeping, stopping, return_exceptions=True)
         self.check()
 
-    @contextmanager
-    def in_flight(self, end: asyncio.Timeout) -> Iterator[None]:
-        """Do what is inside, unless ``now`` cuts it short, by having it ``end``."""
-        self._in_flight.add(end)
-        try:
-            yield
-        finally:
-            self._in_flight.discard(end)
+    def in_flight(self) -> "_InFlight":
+        """Do what is inside, unless ``now`` cuts it short: then it ends in ``CutShort``."""
+        return _InFlight(self._in_flight)
+
+
+class _InFlight:
+    """Something that a task awaits and that can be cut short, as ``asyncio.timeout`` does it in the end."""
+
+    __slots__ = ("_all", "_cancelled_before", "_is_cut", "_task")
+
+    _task: asyncio.Task[Any]
+
+    def __init__(self, everything: "set[_InFlight]") -> None:
+        self._all = everything
+        self._is_cut = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("there is no task to be cut short")
+        self._task, self._cancelled_before = task, task.cancelling()
+        self._all.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._all.discard(self)
+        if self._is_cut:
+            is_ours = self._task.uncancel() <= self._cancelled_before
+            if is_ours and kind is not None and issubclass(kind, asyncio.CancelledError):
+                raise CutShort from error
+
+    def cut(self) -> None:
+        self._is_cut = True
+        self._task.cancel()

@@ -4,14 +4,15 @@ import asyncio
 import random as chance
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 from importer.destinations import Destination
+from importer.ledger import Promise
 from importer.model import (
     Answer,
     Entry,
@@ -29,7 +30,7 @@ from importer.model import (
 )
 from importer.posts.breaker import Breaker
 from importer.posts.budget import Budget
-from importer.posts.halt import Halt, Halted
+from importer.posts.halt import CutShort, Halt, Halted
 from importer.posts.pace import CommonPace, Pace
 from importer.posts.parcels import Order, Parcel
 from importer.posts.retries import (
@@ -148,7 +149,6 @@ class _Posting:
         self._budget = Budget()
         self._breaker = Breaker(halt, rules.give_up, clock=clock, rest=self._rest, says=says)
         self._commits = Commits()
-        self._tasks = asyncio.TaskGroup()
         self._lasting: dict[str, Answer | NoAnswer] = {}
         self._first_ended = asyncio.Event()
         self._asked_to_wait = False
@@ -161,9 +161,10 @@ class _Posting:
             for limit in (self._end_in_time(), self._drain(), self._breaker.keep_time(self._sleep))
         ]
         try:
-            async with self._tasks:
+            async with asyncio.TaskGroup() as tasks:
                 for number in range(self._rules.concurrency):
-                    self._tasks.create_task(self._work(turns, connect, leads=number == 0))
+                    tasks.create_task(self._work(turns, connect, leads=number == 0))
+            await self._commits.all_done()
         finally:
             for limit in limits:
                 limit.cancel()
@@ -225,19 +226,19 @@ class _Posting:
         )
         if earlier is not None:
             parcel.settles_at = self._clock() + self._grace(earlier.at)
-        recording: Future[Outcome] | None = None
+        recording: Promise[Outcome] | None = None
         try:
             recording = await self._attempts(parcel, order)
         except Halted:
             parcel.interrupt(self._halt.reason)
         if recording is not None:
-            self._tasks.create_task(self._tell_once_recorded(parcel, recording))
+            self._commits.then(recording, partial(self._tell_recorded, parcel))
         elif parcel.outcome is not None:
             self._tell(parcel, parcel.outcome)
 
-    async def _tell_once_recorded(self, parcel: Parcel, recording: Future[Outcome]) -> None:
+    def _tell_recorded(self, parcel: Parcel, recording: Promise[Outcome]) -> None:
         try:
-            outcome = await self._commits.wait(recording)
+            outcome = recording.result()
             parcel.recorded = True
             self._tell(parcel, outcome)
         except Exception as error:  # noqa: BLE001 - raised again, as a worker's
@@ -256,7 +257,7 @@ class _Posting:
             run_id=self._rules.run_id,
         )
 
-    async def _attempts(self, parcel: Parcel, order: Order) -> Future[Outcome] | None:
+    async def _attempts(self, parcel: Parcel, order: Order) -> Promise[Outcome] | None:
         """Try until it has ended; what is returned is done once that is recorded, None if it is."""
         spent = 0
         while True:
@@ -428,17 +429,16 @@ class _Posting:
         attempts = len(parcel.history)
         return Outcome(end.status, end.code, end.message, end.http_status, attempts, self._now())
 
-    def _record(self, parcel: Parcel, outcome: Outcome) -> Future[Outcome]:
+    def _record(self, parcel: Parcel, outcome: Outcome) -> Promise[Outcome]:
         parcel.sending = False
         return self._ledger.record(parcel.intent, outcome, before=parcel.pass_on())
 
     async def _send(self, order: Order, request: Request) -> Answer | NoAnswer:
         order.requests += 1
         try:
-            async with asyncio.timeout(None) as end:
-                with self._halt.in_flight(end):
-                    return await order.connection.send(request)
-        except TimeoutError:
+            with self._halt.in_flight():
+                return await order.connection.send(request)
+        except CutShort:
             words = f"cut short while its answer was awaited: {self._halt.reason}"
             return NoAnswer(order.connection.reach, words)
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 
-from importer.ledger import Claimed, Taken
+from importer.ledger import Claimed, Promise, Taken
 from importer.model import Answer, Fulfillment, Happening, Intent, NoAnswer, Outcome, Reach, Request
 from importer.posts.halt import Deadline
 
@@ -44,33 +45,33 @@ class Memory(Protocol):
 
     def intend(
         self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
-    ) -> Future[None]:
+    ) -> Promise[None]:
         """Done once it is on disk that ``intent`` is about to be sent, or, if not ``sent``, about to end."""
 
-    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Future[Outcome]:
+    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Promise[Outcome]:
         """Done once it is on disk how ``intent`` ended, with what may be said of it after earlier runs."""
 
-    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Promise[None]:
         """Done once it is on disk what became known of ``intent`` that changes nothing."""
 
 
 class Claims(Protocol):
     """What posting needs of a ledger that other runs post with, too."""
 
-    def claim(self, order: Sequence[Fulfillment]) -> Future[Claimed]:
+    def claim(self, order: Sequence[Fulfillment]) -> Promise[Claimed]:
         """Have an order's fulfillments to itself, unless another run has them."""
 
-    def release(self, order: Sequence[Fulfillment]) -> Future[None]:
+    def release(self, order: Sequence[Fulfillment]) -> Promise[None]:
         """Let other runs have them."""
 
 
 class CommonRate(Protocol):
     """What posting needs of a ledger to keep a destination's rate together with other runs."""
 
-    def take(self, turns: int, interval: float) -> Future[Taken]:
+    def take(self, turns: int, interval: float) -> Promise[Taken]:
         """Have the next turns, so many seconds apart, to itself."""
 
-    def pause(self, seconds: float) -> Future[None]:
+    def pause(self, seconds: float) -> Promise[None]:
         """Have no turn come for so long."""
 
 
@@ -108,23 +109,44 @@ class Commits:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._done: deque[asyncio.Future[None]] = deque()
+        self._done: deque[tuple[Promise[Any], Callable[[Any], None]]] = deque()
+        self._under_way = 0
+        self._idle: asyncio.Future[None] | None = None
 
-    async def wait(self, future: Future[_T]) -> _T:
+    async def wait(self, future: Promise[_T]) -> _T:
         """Return what ``future`` holds, or raise what it failed with; cancelling this leaves it alone."""
         if not future.done():
             waiting = self._loop.create_future()
-            future.add_done_callback(lambda _: self._end(waiting))
+            self.then(future, lambda _: _go_on(waiting))
             await waiting
         return future.result()
 
-    def _end(self, waiting: asyncio.Future[None]) -> None:
-        self._done.append(waiting)
-        if len(self._done) == 1 and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake)
+    def then(self, future: Promise[_T], call: Callable[[Promise[_T]], None]) -> None:
+        """Have ``call`` be called with ``future`` in the event loop once that is done; it raises nothing."""
+        self._under_way += 1
+        future.add_done_callback(partial(self._end, call))  # which the future keeps: no call may have it
+
+    async def all_done(self) -> None:
+        """Wait for whatever is waited for."""
+        if self._under_way:
+            self._idle = self._loop.create_future()
+            await self._idle
+
+    def _end(self, call: Callable[[Any], None], future: Promise[Any]) -> None:
+        self._done.append((future, call))
+        if len(self._done) == 1:
+            with suppress(RuntimeError):  # the event loop has ended, and nobody waits any more
+                self._loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
         while self._done:
-            waiting = self._done.popleft()
-            if not waiting.done():  # it is when it was cancelled
-                waiting.set_result(None)
+            future, call = self._done.popleft()
+            call(future)
+            self._under_way -= 1
+        if self._idle is not None and not self._under_way:
+            _go_on(self._idle)
+
+
+def _go_on(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():  # it is when it was cancelled
+        waiting.set_result(None)

@@ -44,7 +44,7 @@ class Transport(httpx.AsyncBaseTransport):
     the whole reply, of whose body little more than ``limit`` bytes are read. What a request has as its
     extension ``progress`` is called with each ``Progress`` that it makes; a response that is whole has its
     body as its extension ``body``, too. A connection that was idle for ``keepalive`` seconds is not used
-    again. With ``httptools`` h11 is kept for what is unusual.
+    again. A reply that is not quite usual is read by ``httptools`` if that may be, and else left to h11.
     """
 
     def __init__(
@@ -76,16 +76,15 @@ class Transport(httpx.AsyncBaseTransport):
             httpx.ReadTimeout: none came before the deadline.
         """
         reply = _Reply(request.extensions.get("progress", _unheard), self._limit)
-        connection: _Connection | None = None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        connection = self._sound(request.url) or await self._in_time(deadline, request.url)
+        late = loop.call_at(deadline, reply.come_too_late)  # asyncio.timeout() takes far longer
         try:
-            async with asyncio.timeout(self._timeout):
-                connection = self._sound(request.url) or await self._fresh(request.url)
-                await connection.ask(request, await _content(request), reply)
-        except TimeoutError:
-            reply.failure = _TOO_LATE[connection is None]("it took too long")
+            await connection.ask(request, await _content(request), reply)
         finally:
-            if connection is not None:
-                self._keep(connection)
+            late.cancel()
+            self._keep(connection)
         return reply.response()
 
     async def aclose(self) -> None:
@@ -102,6 +101,13 @@ class Transport(httpx.AsyncBaseTransport):
             return connection
         connection.drop()
         return None
+
+    async def _in_time(self, deadline: float, url: httpx.URL) -> "_Connection":
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._fresh(url)
+        except TimeoutError:
+            raise httpx.ConnectTimeout(_TOO_LONG) from None
 
     async def _fresh(self, url: httpx.URL) -> "_Connection":
         if url.scheme not in _PORTS:
@@ -151,6 +157,9 @@ class _Reply:
         if not self.ended.done():  # it is when nobody waits any more
             self.failure = failure
             self.ended.set_result(None)
+
+    def come_too_late(self) -> None:
+        self.end(httpx.ReadTimeout(_TOO_LONG))
 
     def response(self) -> httpx.Response:
         if self.head is None:
@@ -218,7 +227,7 @@ class _Connection(asyncio.Protocol):
         """
         reply.progress(Progress.CONNECTED)
         self._method, self._http = request.method, None
-        message = wire.written(request, body) if self._httptools else None
+        message = wire.written(request, body)
         if message is None:
             self._http, message = wire.written_by_h11(request, body)
         if self._transport.is_closing():
@@ -257,7 +266,7 @@ class _Connection(asyncio.Protocol):
     def _hear(self, reply: _Reply, data: bytes) -> None:
         """Read on; ``data`` is empty at the end of all."""
         try:
-            if self._httptools and self._http is None and (usual := wire.read(data)) is not None:
+            if self._http is None and (usual := self._read_whole(data)) is not None:
                 self._take(reply, *usual)
             else:
                 self._http = self._http or wire.h11_after(self._method)
@@ -265,6 +274,9 @@ class _Connection(asyncio.Protocol):
                 self._take_from(self._http, reply)
         except h11.RemoteProtocolError as error:
             self._fail(reply, httpx.RemoteProtocolError(str(error)))
+
+    def _read_whole(self, data: bytes) -> tuple[wire.Head, bytes] | None:
+        return wire.read_plainly(data) or (wire.read(data) if self._httptools else None)
 
     def _take(self, reply: _Reply, head: wire.Head, body: bytes) -> None:
         self._begin(reply, head)
@@ -324,7 +336,7 @@ class _Connection(asyncio.Protocol):
 
 
 _BOTH_DONE: Final = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
-_TOO_LATE: Final = {True: httpx.ConnectTimeout, False: httpx.ReadTimeout}
+_TOO_LONG: Final = "it took too long"
 
 
 def _unheard(_: Progress) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
 
+    from importer.ledger import Promise
     from importer.model import Answer, Fulfillment, Happening, Intent, NoAnswer, Outcome, Reach, Request
     from importer.posts import Connection, Memory, Told
 
@@ -110,17 +110,17 @@ class _Memory:
 
     def intend(
         self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
-    ) -> Future[None]:
+    ) -> Promise[None]:
         self._listener.noted(intent, before)
         if sent:
             self._listener.intended(intent)
         return self._memory.intend(intent, accept_doubt=accept_doubt, before=before, sent=sent)
 
-    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Future[Outcome]:
+    def record(self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening]) -> Promise[Outcome]:
         self._listener.noted(intent, before)
         self._listener.recorded(intent, outcome)
         return self._memory.record(intent, outcome, before=before)
 
-    def note(self, intent: Intent, happened: Sequence[Happening]) -> Future[None]:
+    def note(self, intent: Intent, happened: Sequence[Happening]) -> Promise[None]:
         self._listener.noted(intent, happened)
         return self._memory.note(intent, happened)

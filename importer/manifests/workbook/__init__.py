@@ -36,7 +36,7 @@ from importer.manifests.workbook.oddities import Oddities
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
     from python_calamine import CalamineSheet
@@ -153,18 +153,19 @@ class _Headed:
 
 def _headed(book: _Book, name: str, layout: layouts.Layout, needed: Sequence[str]) -> _Headed | None:
     sheet = book.look(name)
-    first = next(book.blocks(sheet, _HEAD), [])
+    blocks = book.blocks(sheet, _HEAD)
+    first = next(blocks, [])
     head = [*zip(*(column.text.slice(0, _HEAD).to_pylist() for column in first), strict=True)]
     header = delimited.header_among(enumerate(head, start=1), layout, needed)
     if header is None:
         return None
     score, form = header
     above = "\n".join(cell for row in head[: form.header_row - 1] for cell in row if cell)
-    has_data = score[0] == 0 and _has_data(book.blocks(sheet, _HEAD), form.header_row)
+    has_data = score[0] == 0 and _has_data(chain([first], blocks), form.header_row)
     return _Headed(sheet, form, above, score, has_data, book.is_hidden(name))
 
 
-def _has_data(blocks: Iterator[list[cells.Cells]], header_row: int) -> bool:
+def _has_data(blocks: Iterable[list[cells.Cells]], header_row: int) -> bool:
     """Whether any cell below the header is filled."""
     for columns in blocks:
         texts = (column.text.slice(header_row).to_pylist() for column in columns)

@@ -279,7 +279,7 @@ def _found(tags: Tags, styles: openxml.Styles) -> _Found:
     is_open = tags.kinds[each] == ord("c")
     is_formula = np.isin(tags.kinds[each + 1], (ord("f"), ord("g")))
     kinds = _settled(kinds, has_text, places < len(texts) - 1, is_open, is_formula)
-    masks = [(look, (which == at) & is_open) for at, look in looks]
+    masks = [(look, np.isin(which, tags_of_it) & is_open) for look, tags_of_it in looks.items()]
     return _Found(rows, columns, texts, places, kinds, masks)
 
 
@@ -331,10 +331,11 @@ def _numbers(letters: markup.Bytes, at: Places, digits: _Digits) -> tuple[Places
 
 def _meanings(
     tags: Tags, each: Places, starts: Places, styles: openxml.Styles
-) -> tuple[Places, Codes, list[tuple[int, str]]]:
-    """Which of the different tags each cell has, of what kind it is, and which tags have what look."""
+) -> tuple[Places, Codes, Mapping[str, Sequence[int]]]:
+    """Which of the different tags each cell has, of what kind it is, and by look which tags have it."""
     which, written = markup.distinct(tags.xml, starts, tags.ends(each))
-    kinds, looks = [], []
+    kinds: list[Kind] = []
+    looks: dict[str, list[int]] = {}
     for at, rest in enumerate(written):
         found = _ATTRIBUTE.findall(rest)
         attributes = dict(found)
@@ -343,7 +344,7 @@ def _meanings(
             raise UnfamiliarError
         style = attributes.get(b"s", b"")
         if kind == Kind.NUMBER and style in styles.looks:
-            looks.append((at, styles.looks[style]))
+            looks.setdefault(styles.looks[style], []).append(at)
         kinds.append(_kind_of_number(style, styles) if kind == Kind.NUMBER else kind)
     return which, np.array(kinds, dtype=np.int8)[which], looks
 
