@@ -348,7 +348,7 @@ def test_a_run_that_was_stopped_says_why(capsys: Output, monkeypatch: pytest.Mon
 
     assert lines(review(capsys, "R"))[2:5] == [
         "started … UTC, exit status 4",
-        "The only row needs attention",
+        "The only row is still to be sent",
         f"Stopped early: {because}",
     ]
 

@@ -101,7 +101,7 @@ def test_the_watchdog_hears_of_a_run_that_was_interrupted() -> None:
         Heard(
             "POST",
             "/143",
-            "Of 2 rows, 1 is posted and 1 needs attention. Stopped early: interrupted by SIGTERM",
+            "Of 2 rows, 1 is posted and 1 is still to be sent. Stopped early: interrupted by SIGTERM",
         ),
     ]
 
