@@ -532,6 +532,21 @@ def test_files_are_not_taken_from_where_they_are_moved_to(capsys: Output) -> Non
     )
 
 
+def test_a_glob_that_comes_to_what_is_moved_is_refused_on_the_first_night(capsys: Output) -> None:
+    good("m.csv")
+
+    ended = here(capsys, "post", "*/*.csv", "--sandbox", "--archive", "done")
+
+    assert (ended.status, ended.err) == (
+        2,
+        (
+            "importer: --archive done: */*.csv takes what is in it; name a folder that no manifest is taken "
+            "from\n"
+        ),
+    )
+    assert names("in") == ["m.csv"]
+
+
 def test_a_folder_on_another_disk_is_refused_before_anything_is_sent(capsys: Output) -> None:
     good("m.csv")
 
