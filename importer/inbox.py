@@ -95,9 +95,9 @@ class Inbox:
             ManifestError: a name stands for no file, or a file is no manifest and there is no quarantine.
         """
         self._check_globs(arguments)
+        located = sources.locate(arguments, standard_input, scratch)
         for path in sources.being_written(arguments):
             self._leave(str(path), f"still being written, as its name ends in {path.suffix}")
-        located = sources.locate(arguments, standard_input, scratch)
         stamped = _oldest_first(located)
         if any(stamp and self._age(stamp) < -HOUR_SECONDS for _, stamp in stamped):
             self.wait(SETTLE_SECONDS)  # such a time tells nothing; whether it changes meanwhile does

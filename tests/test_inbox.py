@@ -18,6 +18,7 @@ import pytest
 
 from importer import inbox
 from importer.batches import Terms
+from importer.errors import ManifestError
 from importer.fulfillments import Options
 from importer.manifests import layouts
 from importer.model import STATUSES
@@ -26,6 +27,7 @@ from tests.program import (
     Ended,
     Platform,
     Reply,
+    another_user,
     configuration,
     created,
     end,
@@ -498,6 +500,16 @@ def test_a_file_that_can_not_be_opened_does_not_stop_the_others(capsys: Output) 
     ended = post(capsys, *ARCHIVE, *QUARANTINE)
 
     assert (ended.status, names("in"), names("done"), names("bad")) == (1, [], ["a.csv"], ["b.csv"])
+
+
+def test_an_inbox_that_this_user_may_not_come_to_is_told(tmp_path: Path) -> None:
+    Path("closed/in").mkdir(parents=True)
+    Path("closed").chmod(0o600)
+    inbox_ = inbox.Inbox(None, None, lambda: datetime.now(UTC))
+    terms = Terms(None, layouts.load(None), Options())
+
+    with another_user(), pytest.raises(ManifestError, match=r"closed/in: can't be opened: Permission denied"):
+        inbox_.take(["closed/in"], io.BytesIO(), tmp_path, terms)
 
 
 # --- folders -------------------------------------------------------------------------------------------
