@@ -21,7 +21,7 @@ from importer.report.attention import Attention
 from importer.report.files import finish, sync, unfinished
 from importer.report.lines import as_bytes, lines
 from importer.report.sinks import Block, Outline
-from importer.report.told import Stories, Told, repeated
+from importer.report.told import Stories, Told
 from schemas.manifest import REPORT_COLUMNS
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _row_text(code: str, cells: Sequence[str], delimiter: str) -> str:
 
 
 def _laid_out(cells: Sequence[Text], places: Sequence[int], width: int, rows: int) -> list[Text]:
-    out: list[Text] = [repeated("", rows)] * width
+    out: list[Text] = [pa.repeat("", rows)] * width
     for place, column in zip(places, cells, strict=True):
         out[place] = column
     return out

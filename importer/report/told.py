@@ -121,7 +121,7 @@ class Told:
         code, message, hint = self._why(of_row, held, sent)
         outcomes = self._account.outcomes
         return [
-            repeated(printable(self._page.name), rows),
+            pa.repeat(printable(self._page.name), rows),
             pa.array(self._numbers).cast(pa.string()),
             _STATUS_TEXTS.take(pa.array(status)),
             code,
@@ -198,7 +198,7 @@ class Told:
             at = np.flatnonzero(scopes == scope)
             rows, place = np.unique(account.held_by[fulfillments[at]], return_inverse=True)
             code, messages, hint = words.held(rows, account.scope[scope], account)
-            told.append((repeated(code, len(at)), messages.take(pa.array(place)), repeated(hint, len(at))))
+            told.append((pa.repeat(code, len(at)), messages.take(pa.array(place)), pa.repeat(hint, len(at))))
             places.append(at)
         return [_in_order(texts, places) for texts in zip(*told, strict=True)]
 
@@ -235,7 +235,7 @@ class Told:
         name = "" if column == WHOLE_ROW else COLUMNS[column]
         known = {words.ADDRESS: "", words.ENCODING: self._page.encoding}
         cells = self._cells[self._meant[name]].take(pa.array(at)) if name in self._meant else None
-        distinct = (repeated("", len(at)) if cells is None else cells).dictionary_encode()
+        distinct = (pa.repeat("", len(at)) if cells is None else cells).dictionary_encode()
         messages = [
             words.describe(code, column, NOTHING_MORE, known | {name: text}, self._headers, self._account)
             for text in distinct.dictionary.to_pylist()
@@ -300,13 +300,6 @@ class Told:
         return f"{self._page.addresses[place]}{self._numbers[at]}"
 
 
-def repeated(text: str, rows: int) -> Text:
-    """The same text in each row."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, dtype=np.int32)), pa.array([text])).cast(
-        pa.string()
-    )
-
-
 def _in_order(texts: Sequence[Text], places: Sequence[Places]) -> Text:
     """The texts of all parts, each at the place that it has."""
     if len(texts) == 1:
@@ -325,12 +318,16 @@ def _figures(
     taken = np.zeros(len(of_row), dtype=np.int64)
     taken[sent] = values[of_row[sent]]
     hidden = ~sent if blank is None else taken == blank
+    if hidden.all():
+        return pa.repeat("", len(of_row))
     return pa.array(taken, mask=hidden).cast(pa.string()).fill_null("")
 
 
 def _times(values: npt.NDArray[np.int64], of_row: npt.NDArray[np.int64], sent: npt.NDArray[np.bool_]) -> Text:
     taken = np.zeros(len(of_row), dtype=np.int64)
     taken[sent] = values[of_row[sent]] // 1_000_000
+    if not taken.any():
+        return pa.repeat("", len(of_row))
     distinct, place = np.unique(taken, return_inverse=True)
     texts = [
         datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z") if second else ""
