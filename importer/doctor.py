@@ -25,8 +25,9 @@ from importer import delivery, destinations, settings
 from importer.destinations import probing
 from importer.errors import ImporterError, SetupError
 from importer.ledger import Ledger, exists, obstacle
-from importer.manifests import layouts
+from importer.manifests import layouts, sources
 from importer.model import Answer, State
+from importer.plans import places
 from importer.plans.plan import FOLDERS
 from importer.posts.client import trusted
 from importer.posts.loop import run
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from importer.ledger import Location
+    from importer.manifests.named import Named
     from importer.model import Entry, NoAnswer, Request
     from importer.plans.plan import Fault, Job, Plan
     from importer.settings import DestinationSettings, Settings
@@ -184,19 +186,34 @@ def _plan(plan: Plan, faults: Sequence[Fault], told: Collection[str]) -> Iterato
         verdict = Verdict.WRONG if faulty else Verdict.FINE
         yield Check("plan", verdict, f"{plan.path}: {counted(len(plan.jobs), 'job')}{words}")
     for job in (job for job in plan.jobs if job.name not in faulty):
-        folders = [Path(name) for name in job.manifests if Path(name).is_dir()]
-        yield from (_inbox(job, folder) for folder in folders)
+        inboxes = places.inboxes(job)
+        yield from (_inbox(job, inbox) for inbox in inboxes)
+        folders = [folder for inbox in inboxes for folder in _places(inbox)]
         for key in FOLDERS:
             if key in job.options:
                 yield _filed(job, key, Path(str(job.options[key])), folders)
 
 
-def _inbox(job: Job, folder: Path) -> Check:
+def _inbox(job: Job, inbox: Named) -> Check:
     what = f"job {job.name}: inbox"
-    if not os.access(folder, os.R_OK | os.X_OK):
-        return Check(what, Verdict.TO_DO, f"{folder} can't be read", "let this user read it")
-    waiting = sum(path.is_file() for path in folder.iterdir())
-    return Check(what, Verdict.FINE, f"{folder}: {counted(waiting, 'file')} waiting for {job.to}")
+    for folder in _places(inbox):
+        if not _may(folder, os.X_OK if inbox.is_file else os.R_OK | os.X_OK):
+            return Check(what, Verdict.TO_DO, f"{folder} can't be read", "let this user read it")
+        if job.options.keys() & {*FOLDERS} and not _may(folder, os.W_OK):
+            words = f"{folder} can't be written, so that no file can be moved out of it"
+            return Check(what, Verdict.TO_DO, words, "let this user write there")
+    waiting = len(sources.waiting(inbox.name))
+    name = inbox.name.rstrip("/") or "/"
+    return Check(what, Verdict.FINE, f"{name}: {counted(waiting, 'file')} waiting for {job.to}")
+
+
+def _may(folder: Path, mode: int) -> bool:
+    return os.access(folder, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _places(inbox: Named) -> Sequence[Path]:
+    """The folders that files are taken from; that of a glob which leads nowhere yet is where it begins."""
+    return inbox.folders or (inbox.folder,)
 
 
 def _filed(job: Job, key: str, folder: Path, inboxes: Sequence[Path]) -> Check:
@@ -314,7 +331,7 @@ def _disk(what: str, folder: Path) -> Check:
 
 def _nearest(folder: Path) -> Path:
     """The folder itself, or what there is of the way to it."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110 - Path.exists raises where this user may not look
 
 
 def _ledger(location: Location, targets: Sequence[DestinationSettings], world: World) -> Iterator[Check]:

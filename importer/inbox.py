@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from importer import batches, manifests
 from importer.errors import ManifestError, SetupError
 from importer.manifests import archives, sources
+from importer.manifests.named import Named, resolved
 from importer.model import FINE, STATUSES, Status
 from importer.report import LEFT_ALONE, Filed
 
@@ -93,9 +94,10 @@ class Inbox:
             SetupError: a file can't be moved, or is in one of the folders already.
             ManifestError: a name stands for no file, or a file is no manifest and there is no quarantine.
         """
+        self._check_globs(arguments)
+        located = sources.locate(arguments, standard_input, scratch)
         for path in sources.being_written(arguments):
             self._leave(str(path), f"still being written, as its name ends in {path.suffix}")
-        located = sources.locate(arguments, standard_input, scratch)
         stamped = _oldest_first(located)
         if any(stamp and self._age(stamp) < -HOUR_SECONDS for _, stamp in stamped):
             self.wait(SETTLE_SECONDS)  # such a time tells nothing; whether it changes meanwhile does
@@ -131,6 +133,17 @@ class Inbox:
             yield "--archive", self.archive
         if self.quarantine is not None:
             yield "--quarantine", self.quarantine
+
+    def _check_globs(self, arguments: Sequence[str]) -> None:
+        """See that none comes to what is moved, which it would only from the second run on."""
+        globs = [named for argument in arguments if (named := Named.of(argument)) and named.is_glob]
+        for option, folder in self._folders():
+            for named in globs:
+                if named.takes_from(resolved(folder)):
+                    raise SetupError(
+                        f"{option} {folder}: {named.name} takes what is in it; name a folder that no "
+                        "manifest is taken from"
+                    )
 
     def _check_place(self, source: Source) -> None:
         if source.origin is None:

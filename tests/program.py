@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pwd
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from importer import cli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pytest
@@ -85,6 +87,18 @@ def end(process: subprocess.Popen[str], given: str | None = None) -> Ended:
             process.kill()
             raise
     return Ended(process.returncode, out, err)
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    """Be somebody who may not do everything, as root may."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
 
 
 def manifest(path: Path, *rows: str, header: str = HEADER) -> Path:

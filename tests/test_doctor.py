@@ -9,6 +9,7 @@ import ssl
 import threading
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from importer.ledger import Address, Ledger
 from importer.model import Intent, Outcome, Status
 from importer.plans import plan
 from importer.sandbox import Sandbox, Shop, Store
-from tests.program import Ended, Platform, configuration, here, settle_in
+from tests.program import Ended, Platform, another_user, configuration, here, settle_in
 from tests.receivers import free_port
 
 if TYPE_CHECKING:
@@ -443,7 +444,7 @@ def test_a_plan_its_inboxes_and_the_folders_that_files_go_to(
     found = {check["what"]: check for check in json.loads(ended.out)}
     assert ended.status == 2
     unknown = "--to shop: no such destination in importer.toml"
-    no_folder = f"there is no folder {Path.cwd()}/in/globex; make it, or correct the plan"
+    no_folder = f"there is no folder {Path.cwd()}/in/globex; mount or make it, or correct the plan"
     known = "adm, shoplazza; did you mean shoplazza?"
     assert [check["found"] for check in json.loads(ended.out) if check["what"] == "plan"] == [
         f"nightly.toml: line 12: job globex, manifests: in/globex/: {no_folder}",
@@ -513,23 +514,63 @@ def test_what_is_wrong_already_is_not_told_again_of_the_jobs_it_keeps(capsys: Ou
     ]
 
 
-def test_files_are_not_carried_to_another_disk() -> None:
+def test_what_waits_is_what_a_run_would_take() -> None:
+    for name in (
+        "in/a.csv",
+        "in/.hidden.csv",
+        "in/b.csv.part",
+        "glob/one/a.csv",
+        "glob/two/b.csv",
+        "file.csv",
+    ):
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    found = of_plan(["in/", "glob/*/*.csv", "glob/.*/*.csv", "file.csv", "sftp://example.com/a.csv"])
+
+    assert [check.found for check in found if check.what == "job a: inbox"] == [
+        "in: 1 file waiting for adm",
+        "glob/*/*.csv: 2 files waiting for adm",
+        "glob/.*/*.csv: 0 files waiting for adm",
+        "file.csv: 1 file waiting for adm",
+    ]
+
+
+def of_plan(manifests: list[str], **folders: str) -> list[Check]:
+    """The checks of a plan's only job."""
+    values = {"name": "a", "manifests": manifests, "to": "adm", **folders}
+    lines = ["[[job]]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+    found = plan.read(written(Path("nightly.toml"), "\n".join(lines)))
+    checks = doctor.examine(Asked(None, None, LEDGER, Path("reports"), plan=found), World({}))
+    before_the_disks = takewhile(lambda check: not check.what.startswith("disk"), checks)
+    return [check for check in before_the_disks if check.what.startswith("job a: ")]
+
+
+@pytest.mark.parametrize("name", ["in/", "in/*.csv", "i*/*.csv", "in/m.csv"])
+def test_of_an_inbox_that_files_are_moved_out_of_that_is_looked_at_too(name: str) -> None:
+    folder = Path("in")
+    folder.mkdir(mode=0o555)
+    Path("in/m.csv").touch()
+    Path.cwd().chmod(0o777)
+    with another_user():
+        stays, moved = of_plan([name])[0], of_plan([name], quarantine="bad")[0]
+
+    words = "in can't be written, so that no file can be moved out of it"
+    assert stays.verdict is Verdict.FINE
+    assert moved == Check("job a: inbox", Verdict.TO_DO, words, "let this user write there")
+
+
+@pytest.mark.parametrize("name", ["in/", "in/*.csv", "i*/*.csv", "in/m.csv"])
+def test_files_are_not_carried_to_another_disk_whatever_they_are_named_by(name: str) -> None:
     Path("in").mkdir()
-    text = '[[job]]\nname = "a"\nmanifests = "in"\nto = "adm"\narchive = "/dev/shm/done"\n'
-    found = plan.read(written(Path("nightly.toml"), text))
-    other = "/dev/shm/done is on another disk than in, and files are renamed, not copied"  # noqa: S108 - not written
 
-    checks = {
-        check.what: check
-        for check in doctor.examine(Asked(None, None, LEDGER, Path("reports"), plan=found), World({}))
-    }
+    done = "/dev/shm/done"  # noqa: S108 - not written
 
-    assert checks["job a: archive"] == Check(
-        "job a: archive",
-        Verdict.WRONG,
-        other,
-        "name a folder on the disk of in",
-    )
+    (_, archive) = of_plan([name], archive=done)
+
+    other = f"{done} is on another disk than in, and files are renamed, not copied"
+    assert archive == Check("job a: archive", Verdict.WRONG, other, "name a folder on the disk of in")
 
 
 def written(path: Path, text: str) -> Path:

@@ -18,6 +18,7 @@ import pytest
 
 from importer import inbox
 from importer.batches import Terms
+from importer.errors import ManifestError
 from importer.fulfillments import Options
 from importer.manifests import layouts
 from importer.model import STATUSES
@@ -26,6 +27,7 @@ from tests.program import (
     Ended,
     Platform,
     Reply,
+    another_user,
     configuration,
     created,
     end,
@@ -500,6 +502,16 @@ def test_a_file_that_can_not_be_opened_does_not_stop_the_others(capsys: Output) 
     assert (ended.status, names("in"), names("done"), names("bad")) == (1, [], ["a.csv"], ["b.csv"])
 
 
+def test_an_inbox_that_this_user_may_not_come_to_is_told(tmp_path: Path) -> None:
+    Path("closed/in").mkdir(parents=True)
+    Path("closed").chmod(0o600)
+    inbox_ = inbox.Inbox(None, None, lambda: datetime.now(UTC))
+    terms = Terms(None, layouts.load(None), Options())
+
+    with another_user(), pytest.raises(ManifestError, match=r"closed/in: can't be opened: Permission denied"):
+        inbox_.take(["closed/in"], io.BytesIO(), tmp_path, terms)
+
+
 # --- folders -------------------------------------------------------------------------------------------
 
 
@@ -530,6 +542,21 @@ def test_files_are_not_taken_from_where_they_are_moved_to(capsys: Output) -> Non
             "taken from\n"
         ),
     )
+
+
+def test_a_glob_that_comes_to_what_is_moved_is_refused_on_the_first_night(capsys: Output) -> None:
+    good("m.csv")
+
+    ended = here(capsys, "post", "*/*.csv", "--sandbox", "--archive", "done")
+
+    assert (ended.status, ended.err) == (
+        2,
+        (
+            "importer: --archive done: */*.csv takes what is in it; name a folder that no manifest is taken "
+            "from\n"
+        ),
+    )
+    assert names("in") == ["m.csv"]
 
 
 def test_a_folder_on_another_disk_is_refused_before_anything_is_sent(capsys: Output) -> None:

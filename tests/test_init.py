@@ -91,9 +91,9 @@ def test_columns_that_cannot_be_told_are_asked_until_the_answer_is_one() -> None
     assert ended.status == 1
     assert ended.err.splitlines()[-11:] == [
         "Which environment variable will have the token [ADM_TOKEN]: ",
-        "Which column is order_id (it may be Doc, Our Ref) [Doc]: Our reff",
+        "Which column is order_id (it may be Doc, Our Ref): Our reff",
         "Error: found 'Our reff', expected one of Doc, Our Ref, Goods, Pcs, Parcel",
-        "Which column is order_id (it may be Doc, Our Ref) [Doc]: our ref",
+        "Which column is order_id (it may be Doc, Our Ref): our ref",
         "Which column is sku (it may be Goods, Doc) [Goods]: ",
         "Carrier of all such parcels (no column names the carrier, and 3 of 3 numbers are UPS's) [none]: UPS",
         "What to call the layout [acme]: Ac me",
@@ -257,7 +257,27 @@ def test_a_decimal_comma_is_written_into_the_layout() -> None:
         (["-", "--yes"], "MANIFEST: standard input is for the answers; name a file"),
         (
             ["acme.csv", "--yes", "--url", URL, *COLUMNS, "--layout-name", "importer"],
-            "--layout-name: found 'importer', expected a name of small letters",
+            "--layout-name: found 'importer', expected another name: importer.toml is the configuration",
+        ),
+        (
+            ["acme.csv", "--yes", "--url", URL, *COLUMNS, "--layout-name", "-acme"],
+            "--layout-name: found '-acme', expected a small letter or a digit first",
+        ),
+        (
+            ["acme.csv", "--yes", "--url", URL, *COLUMNS, "--layout-name", "a" * 51],
+            "--layout-name: found 51 characters, expected at most 50",
+        ),
+        (
+            ["acme.csv", "--yes", "--url", URL, "--column", "order_id=Goods", "--column", "sku=goods"],
+            "--column sku=\"goods\": found 'goods', which is order_id already; name another",
+        ),
+        (
+            ["acme.csv", "--yes", "--url", URL, "--column", "order_id=Pcs", "--column", "sku=Goods"],
+            "--column order_id=\"Pcs\": found 'Pcs', which is quantity already; name another",
+        ),
+        (
+            ["twice.csv", "--yes", "--url", URL, "--column", "order_id=nr"],
+            "found 'nr', the name of 2 columns; rename all but one of them in the file",
         ),
     ],
 )
@@ -266,6 +286,7 @@ def test_what_may_not_be_asked_has_to_be_said_and_nothing_is_written(
 ) -> None:
     Path("trackless.csv").write_text("Order,SKU,Qty,City\n1001,MUG,2,Bonn\n1002,BOWL,1,Rom\n")
     Path("carrier.csv").write_text(f"{HEADER},Carrier\n1001,MUG,1,TRACK1,UPS\n")
+    Path("twice.csv").write_text("Nr,Nr.,SKU,Qty,Parcel\n1001,1,MUG,2,1Z999AA10123456784\n")
     Path("asn.edi").write_text(x12("856", notice("1001", "1Z999AA10123456784", ("MUG", 2))))
 
     ended = init(*arguments)
@@ -540,6 +561,7 @@ def test_a_configuration_that_was_used_as_it_is_is_named_in_the_commands() -> No
 
 def test_the_layout_is_never_the_configuration() -> None:
     arguments = ["--config", "acme.toml", "init", "acme.csv", "--yes", "--url", URL, *COLUMNS, "--force"]
+    arguments += ["--layout-name", "acme"]
 
     with CliRunner().isolation() as (_, err, _):
         status = cli.run(arguments)
@@ -547,6 +569,98 @@ def test_the_layout_is_never_the_configuration() -> None:
     words = "--layout-name: found 'acme', expected another name: acme.toml is the configuration"
     assert (status, files()) == (2, [])
     assert words in err.getvalue().decode()
+
+
+@pytest.mark.parametrize(
+    ("sample", "config", "layout"),
+    [
+        ("importer.csv", "importer.toml", "mine.toml"),
+        ("importer.csv", "mine.toml", "layout.toml"),
+        ("mine.csv", "mine.toml", "layout.toml"),
+        (f"{'a' * 49}-{'b' * 10}.csv", "importer.toml", f"{'a' * 49}.toml"),
+        ("日報.csv", "importer.toml", "mine.toml"),
+    ],
+)
+def test_the_layout_name_that_is_proposed_is_taken(sample: str, config: str, layout: str) -> None:
+    Path(sample).write_text(SAMPLE)
+
+    with CliRunner().isolation():
+        status = cli.run(["--config", config, "init", sample, "--yes", "--url", URL, *COLUMNS])
+
+    assert (status, files()) == (1, sorted([config, layout]))
+
+
+NUMBERED = "Kunden Nr;Bestellung;Teil;Anz;Paket\n" + "".join(
+    f"77;A1004{at};AB-{at};{units};1Z999AA10123456784\n" for at, units in enumerate(("2,00", "1,00"))
+)
+
+
+def test_a_column_is_one_of_them_and_the_question_comes_again_until_it_is() -> None:
+    Path("tag.csv").write_text(NUMBERED)
+
+    ended = init("tag.csv", answers=["", "", URL, "", "Bestellung", "Teil", "teil", "", "", ""])
+
+    assert (ended.status, layouts.load("tag.toml").decimal_comma) == (1, True)
+    assert ended.err.splitlines()[4:9] == [
+        "Which column is sku (it may be Teil) [Teil]: Bestellung",
+        "Error: found 'Bestellung', which is order_id already; name another",
+        "Which column is sku (it may be Teil) [Teil]: Teil",
+        "Which column is quantity (it may be Anz, Kunden Nr) [Anz]: teil",
+        "Error: found 'teil', which is sku already; name another",
+    ]
+    assert last_lines(ended)[1] == (
+        "tag.toml: the layout written: "
+        "order_id = 'Bestellung', sku = 'Teil', quantity = 'Anz', tracking_number = 'Paket'"
+    )
+
+
+def test_no_column_is_proposed_where_several_are_as_likely() -> None:
+    Path("tag.csv").write_text(NUMBERED.replace("Kunden Nr", "Gewicht"))
+
+    ended = init("tag.csv", "--yes", "--url", URL, "--column", "sku=Teil")
+    asked = init("tag.csv", "--url", URL, "--column", "sku=Teil", answers=["", "", "", "", "Anz", "", ""])
+
+    assert ended.status == 2
+    assert asked.err.splitlines()[3:5] == [
+        "Which column is quantity (it may be Anz, Gewicht): ",
+        "Which column is quantity (it may be Anz, Gewicht): Anz",
+    ]
+
+
+def test_a_column_that_is_not_needed_gives_its_header_to_one_that_is() -> None:
+    Path("tag.csv").write_text("Ref,Carrier,Pcs,Parcel\n1001,MUG,2,1Z999AA10123456784\n")
+    said = ("--column", "order_id=Ref", "--column", "sku=Carrier")
+
+    ended = init("tag.csv", "--yes", "--json", "--url", URL, *said)
+
+    assert (ended.status, ended.summary["columns"]) == (
+        0,
+        {"order_id": "Ref", "sku": "Carrier", "quantity": "Pcs", "tracking_number": "Parcel"},
+    )
+
+
+def test_a_sample_that_its_layout_would_not_read_is_told_before_anything_is_written() -> None:
+    header = "Doc,Goods,Pcs,Parcel,tracking_company,Tracking Company"
+    Path("tag.csv").write_text(f"{header}\n1001,MUG,1,1Z999AA10123456784,UPS,UPS\n")
+
+    ended = init("tag.csv", "--yes", "--url", URL, "--column", "order_id=Doc", "--column", "sku=Goods")
+
+    assert (ended.status, ended.out, files()) == (3, "", [])
+    assert ended.err.startswith(
+        "importer: tag.csv, row 1: 'tracking_company' (column 5) and 'Tracking Company' (column 6) stand for "
+        "one column, tracking_company; rename or delete all but one of them"
+    )
+
+
+def test_spaces_around_an_answer_or_an_option_are_none_of_it() -> None:
+    asked = init("plain.csv", answers=[" adm ", " ours", f"{URL} ", "OUR_TOKEN\t"])
+    said = init("plain.csv", "--yes", "--to", "adm", "--name", " theirs", "--url", f" {URL} ")
+
+    assert (asked.status, said.status) == (0, 0)
+    assert CONFIG.read_text() == "\n".join(
+        f'[destinations.{name}]\nkind = "adm"\nbase_url = "{URL}"\ntoken_env = "{token}"\n'
+        for name, token in (("ours", "OUR_TOKEN"), ("theirs", "THEIRS_TOKEN"))
+    )
 
 
 def test_nobody_who_answers_is_an_interruption_and_nothing_is_written() -> None:

@@ -1,7 +1,6 @@
 """The ledger: what may follow what, what is on the disk and when, who may write, what is never harmed."""
 
 import os
-import pwd
 import shutil
 import socket
 import sqlite3
@@ -36,6 +35,7 @@ from importer.ledger import (
 )
 from importer.model import Entry, Intent, Outcome, State, Status
 from tests.homes import Home, Homes, at, told_of
+from tests.program import another_user
 
 ADM = "adm https://adm.example"
 NOW = datetime(2026, 11, 22, 5, 14, 59, 123456, UTC)
@@ -836,18 +836,6 @@ def test_a_place_where_no_file_can_be_made_is_refused(tmp_path: Path) -> None:
         "permission, or a read-only disk); see to that and run the same command again; with another ledger "
         "everything would be sent again"
     )
-
-
-@contextmanager
-def another_user() -> Iterator[None]:
-    """Be somebody who may not do everything, as root may."""
-    me = os.geteuid()
-    if me == 0:
-        os.seteuid(pwd.getpwnam("nobody").pw_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(me)
 
 
 def test_what_keeps_a_run_from_writing_a_file_is_known_before_it_begins() -> None:

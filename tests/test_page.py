@@ -17,7 +17,7 @@ from importer.findings import Findings
 from importer.model import Outcome, Status
 from importer.report import Examples, WebPage, write
 from importer.report.page import MOST_BYTES
-from importer.report.phrases import sentence
+from importer.report.phrases import meaning, sentence
 from importer.report.timeline import Pause, timeline
 from schemas.exported import exported, javascript
 from schemas.manifest import CANONICAL, REPORT_COLUMNS
@@ -211,6 +211,33 @@ def test_what_happened_is_one_sentence(rows: dict[str, int], words: str) -> None
     told = sentence(replace(SUMMARY, rows=NOTHING | rows | {"total": sum(rows.values())}))
 
     assert told.removesuffix(" and 1 needs attention") == words
+
+
+@pytest.mark.parametrize(
+    ("codes", "told", "words"),
+    [
+        ({}, "done already", "Of 5 rows, 3 are done already and 2 are ready to be posted"),
+        (
+            {"line-not-shipped": 2, "interchange-again": 1, "short-shipped": 1},
+            "not to be sent",
+            "Of 5 rows, 2 are ready to be posted and 3 are not to be sent",
+        ),
+        (
+            {"line-not-shipped": 1},
+            "done already, or not to be sent",
+            "Of 5 rows, 2 are done already, 2 are ready to be posted and 1 is not to be sent",
+        ),
+    ],
+)
+def test_what_was_not_shipped_is_not_said_to_be_done(codes: dict[str, int], told: str, words: str) -> None:
+    summary = replace(
+        SUMMARY,
+        rows=NOTHING | {"skipped": 3, "ready": 2, "total": 5},
+        warnings={code: Examples(count, [("m.edi", 7, "")]) for code, count in codes.items()},
+    )
+
+    assert (meaning(Status.SKIPPED, summary), sentence(summary)) == (told, words)
+    assert meaning(Status.READY, summary) == "would be posted"
 
 
 def test_a_run_without_manifests_has_nothing_to_do() -> None:

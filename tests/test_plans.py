@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
 from pathlib import Path
@@ -37,6 +38,7 @@ from tests.program import (
     Platform,
     Reply,
     Seen,
+    another_user,
     created,
     end,
     here,
@@ -50,7 +52,7 @@ from tests.program import (
 from tests.receivers import Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.postgresql import Server
 
@@ -160,7 +162,11 @@ give_up = "never"
         destinations(adm=platform.url)
         ended = here(capsys, "post", "--plan", FILE)
 
-    folder, known, do = Path.cwd(), "adm, shoplazza; did you mean adm?", "make it, or correct the plan"
+    folder, known, do = (
+        Path.cwd(),
+        "adm, shoplazza; did you mean adm?",
+        "mount or make it, or correct the plan",
+    )
     expected = 'requests a second above 0, as in 5, or with a burst of 1 or more, as in "2/40"'
     own, way = "give each job its own", "each manifest goes one way"
     name = "a name of letters, digits, '-' and '_', as its report's folder is called"
@@ -223,6 +229,115 @@ def test_what_one_job_files_or_takes_is_no_other_jobs() -> None:
         f"line 10: job b, manifests: in/globex/ is taken by job e, too (in/globex); {one_way}",
         f"line 10: job b, manifests: in/both.csv is taken by job c, too (in/b*.csv); {one_way}",
         f"line 22: job d, manifests: in/globex/*-ups.csv is taken by job e, too (in/globex); {one_way}",
+    ]
+
+
+def test_what_a_job_files_is_taken_by_no_glob() -> None:
+    for name in ("one", "two", "two/deep", ".hidden"):
+        inbox(name)
+    Path("in/away").symlink_to(Path("elsewhere").absolute())
+    Path("elsewhere").mkdir()
+    jobs: list[dict[str, object]] = [
+        {"name": "a", "manifests": "in/one/*.csv", "archive": "in/two"},
+        {"name": "b", "manifests": ["in/two/*.csv", "in/o*/x.csv"], "archive": "in/done"},
+        {"name": "c", "manifests": "in/d*/*.csv", "archive": "in/dropped", "quarantine": "in/.dropped"},
+        {"name": "d", "manifests": "in/two/**/*.txt", "archive": "in/two/deep/new", "quarantine": "in"},
+        {"name": "e", "manifests": "in/**", "archive": "elsewhere", "quarantine": "in/two/.deep/x"},
+        {"name": "f", "manifests": "in/*y/*.tsv", "archive": "in/fine/below", "quarantine": "fine"},
+        {"name": "g", "manifests": "one/x.csv", "archive": "one"},
+    ]
+    Path("one").mkdir()
+    planned(*({**job, "to": "adm"} for job in jobs))
+
+    found = [fault for fault in places.faults(plan.read(FILE).jobs) if ", manifests" not in fault.where]
+
+    here_, other = Path.cwd(), "name another folder"
+    itself = "the job itself takes what is in it"
+    assert [(fault.where, fault.words) for fault in found] == [
+        ("job a, archive", f"{here_}/in/two: job b takes what is in it (in/two/*.csv); {other}"),
+        ("job a, archive", f"{here_}/in/two: job d takes what is in it (in/two/**/*.txt); {other}"),
+        ("job a, archive", f"{here_}/in/two: job e takes what is in it (in/**); {other}"),
+        ("job b, archive", f"{here_}/in/done: job c takes what is in it (in/d*/*.csv); {other}"),
+        ("job b, archive", f"{here_}/in/done: job e takes what is in it (in/**); {other}"),
+        ("job c, archive", f"{here_}/in/dropped: {itself} (in/d*/*.csv); {other}"),
+        ("job c, archive", f"{here_}/in/dropped: job e takes what is in it (in/**); {other}"),
+        ("job d, archive", f"{here_}/in/two/deep/new: {itself} (in/two/**/*.txt); {other}"),
+        ("job d, archive", f"{here_}/in/two/deep/new: job e takes what is in it (in/**); {other}"),
+        ("job d, quarantine", f"{here_}/in: job e takes what is in it (in/**); {other}"),
+        ("job e, archive", f"{here_}/elsewhere: {itself} (in/**); {other}"),
+        ("job e, archive", f"{here_}/elsewhere: job f takes what is in it (in/*y/*.tsv); {other}"),
+        ("job f, archive", f"{here_}/in/fine/below: job e takes what is in it (in/**); {other}"),
+        ("job g, archive", f"{here_}/one: {itself} (one/x.csv); {other}"),
+    ]
+
+
+def test_a_folder_is_no_other_jobs_glob() -> None:
+    inbox("one")
+    planned(
+        {"name": "a", "manifests": "in/one/", "to": "adm"},
+        {"name": "b", "manifests": "in/*/*.csv", "to": "adm"},
+    )
+
+    (fault,) = places.faults(plan.read(FILE).jobs)
+
+    assert fault.words == "in/one/ is taken by job b, too (in/*/*.csv); each manifest goes one way"
+
+
+def test_a_path_that_can_be_no_inbox_is_told_with_the_other_faults(capsys: Output) -> None:
+    Path("loop").symlink_to("loop")
+    long = "l" * 300
+    lines = [
+        *("[[job]]", 'name = "a"', 'manifests = "~nosuch/in/"', 'to = "adm"'),
+        *("[[job]]", 'name = "b"', 'manifests = ["loop", "loop/", "loop/*.csv"]', 'to = "adm"'),
+        *("[[job]]", 'name = "c"', 'manifests = "a\\u0000b"', 'to = "adm"', 'sheet = "\\u0000"'),
+        *("[[job]]", 'name = "d"', f'manifests = ["{long}", "{long}/"]', 'to = "adm"', 'archive = "loop/x"'),
+        *("[[job]]", 'name = "e"', 'manifests = "-"', 'to = "adm"', 'archive = "~nosuch"'),
+    ]
+    FILE.write_text("\n".join(['reports = "~nosuch"', *lines]))
+    destinations(adm="https://api.example.com")
+
+    ended = here(capsys, "check", "--plan", FILE)
+    doctor = here(capsys, "doctor", "--plan", FILE)
+
+    user, nul = (
+        "~nosuch is no user's folder here; write the whole path",
+        "expected text without the character NUL",
+    )
+    circle = "can't be used: Too many levels of symbolic links; let this user in, or correct the plan"
+    name = "can't be used: File name too long; let this user in, or correct the plan"
+    assert (ended.status, doctor.status) == (2, 2)
+    assert ended.err.splitlines()[1:] == [
+        f"  line 1: reports: ~nosuch: {user}",
+        f"  line 4: job a, manifests: ~nosuch/in/: {user}",
+        f"  line 8: job b, manifests: loop: {circle}",
+        f"  line 8: job b, manifests: loop/: {circle}",
+        f"  line 8: job b, manifests: loop/*.csv: {circle}",
+        f'  line 12: job c, manifests: found "a\\u0000b", {nul}',
+        f'  line 14: job c, sheet: found "\\u0000", {nul}',
+        f"  line 17: job d, manifests: {long}: {name}",
+        f"  line 17: job d, manifests: {long}/: {name}",
+        f"  line 19: job d, archive: loop/x: {circle}",
+        "  line 22: job e, manifests: a job has no standard input; name a file, a folder or a glob",
+        f"  line 24: job e, archive: ~nosuch: {user}",
+    ]
+
+
+def test_an_inbox_that_this_user_may_not_come_to_is_told_with_the_other_faults() -> None:
+    inbox("closed/acme")
+    planned(
+        {"name": "a", "manifests": ["in/closed/acme/", "in/closed/*/x.csv", "in/closed/x.csv"], "to": "adm"}
+    )
+    jobs = plan.read(FILE).jobs
+    folder = Path("in/closed")
+    folder.chmod(0o600)
+    with reachable(Path.cwd()), another_user():
+        told = [str(fault) for fault in places.faults(jobs)]
+    folder.chmod(0o700)
+
+    denied = "can't be used: Permission denied; let this user in, or correct the plan"
+    assert told == [
+        f"line 4: job a, manifests: in/closed/acme/: {denied}",
+        f"line 4: job a, manifests: in/closed/x.csv: {denied}",
     ]
 
 
@@ -477,7 +592,7 @@ def test_jobs_to_two_destinations_go_side_by_side_and_end_with_one_summary(capsy
         "job       destination  rows                  exit  report",
         "acme      one          1 created             0     acme/report.html",
         "globex    other        1 created, 1 invalid  1     globex/report.html",
-        "initech   one          nothing to do         0     initech/report.html",
+        "initech   one          nothing to do         0     -",
         "umbrella  one          nothing to do         0     -",
         "",
         "Reports: night (plan.json has them all)",
@@ -493,9 +608,90 @@ def test_jobs_to_two_destinations_go_side_by_side_and_end_with_one_summary(capsy
     assert outcome(told) == {
         "acme": ("one", 0, {"created": 1}),
         "globex": ("other", 1, {"created": 1, "invalid": 1}),
-        "initech": ("one", 0, {}),
+        "initech": ("one", 0, None),
         "umbrella": ("one", 0, None),
     }
+
+
+def test_a_folder_that_is_missing_tonight_is_its_jobs_own_end(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        planned(
+            {"name": "acme", "manifests": "in/acme/", "to": "adm"},
+            {"name": "globex", "manifests": ["in/acme.csv", "mnt/globex/*.csv"], "to": "adm"},
+        )
+        dry = here(capsys, "check", "--plan", FILE)
+        ended = here(capsys, "post", "--plan", FILE, "--json")
+        Path("mnt/globex").mkdir(parents=True)
+        manifest(Path("in/acme.csv"), "1002,MUG,1,TRACK2")
+        again = here(capsys, "post", "--plan", FILE, "--json")
+
+    folder = Path.cwd() / "mnt/globex"
+    words = f"mnt/globex/*.csv: there is no folder {folder}; mount or make it, or correct the plan"
+    assert (dry.status, dry.err) == (
+        2,
+        (
+            "importer: --plan nightly.toml: nothing was read or sent; correct this:\n"
+            f"  line 9: job globex, manifests: {words}\n"
+        ),
+    )
+    assert (ended.status, again.status) == (2, 0)
+    assert outcome(ended.summary) == {"acme": ("adm", 0, {"created": 1}), "globex": ("adm", 2, None)}
+    assert [job["trouble"] for job in ended.summary["jobs"]] == ["", words]
+    assert outcome(again.summary) == {
+        "acme": ("adm", 0, {"skipped": 1}),
+        "globex": ("adm", 0, {"created": 1}),
+    }
+
+
+def test_a_glob_in_a_folder_that_cannot_be_listed_is_no_empty_inbox() -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    planned({"name": "a", "manifests": "in/acme/*.csv", "to": "adm"})
+    (job,) = plan.read(FILE).jobs
+    Path("in/acme").chmod(0o700)
+
+    with reachable(Path.cwd()), another_user():
+        found = places.trouble(job)
+
+    assert found == "in/acme/*.csv: can't be read: Permission denied; let this user read it"
+
+
+def test_an_empty_inbox_has_nothing_to_do_while_another_run_posts(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    inbox("globex")
+    Path("in/globex/.hidden.csv").touch()
+    Path("in/globex/x.csv.part").touch()
+    url = "https://api.example.com"
+    destinations(adm=url)
+    planned(
+        {"name": "acme", "manifests": "in/acme", "to": "adm"},
+        {"name": "globex", "manifests": ["in/globex/*", "in"], "to": "adm"},
+        above='ledger = "ledger.db"',
+    )
+    with Ledger(Path("ledger.db")) as ledger, ledger.lock(f"adm {url}", run_id="other"):
+        ended = here(capsys, "post", "--plan", FILE, "--json")
+
+    assert outcome(ended.summary) == {"acme": ("adm", 5, None), "globex": ("adm", 0, None)}
+    assert ended.summary["jobs"][1]["trouble"] == "nothing to do: no file waits in in/globex/*, in"
+
+
+def test_a_rehearsal_moves_no_files_and_says_that_it_is_one(capsys: Output) -> None:
+    inbox("acme", "1001,MUG,1,TRACK1")
+    job = {"name": "acme", "manifests": "in/acme", "to": "adm", "archive": "done", "quarantine": "bad"}
+    planned(job)
+    with Platform() as platform:
+        destinations(adm=platform.url)
+        rehearsed = here(capsys, "post", "--plan", FILE, "--json", "--sandbox", "--metrics", "m.prom")
+        first = {*targets("importer_exit_status")}
+        posted = here(capsys, "post", "--plan", FILE, "--json", "--metrics", "m.prom")
+        here(capsys, "post", "--plan", FILE, "--json", "--sandbox", "--metrics", "m.prom")
+
+    assert outcome(rehearsed.summary) == {"acme": ("adm sandbox", 0, {"created": 1})}
+    assert outcome(posted.summary) == {"acme": ("adm", 0, {"created": 1})}
+    assert (platform.names, [*Path("done").iterdir()]) == (["1001/TRACK1"], [Path("done/acme.csv")])
+    assert first == {"adm sandbox"}
+    assert {*targets("importer_last_success_timestamp_seconds")} == {"adm", "adm sandbox"}
 
 
 def test_what_happened_with_files_that_are_no_manifests_is_told_of_each_job(capsys: Output) -> None:
@@ -612,13 +808,35 @@ def test_the_password_of_a_ledger_comes_to_the_jobs_but_not_into_their_arguments
 
 
 def by_job(name: str) -> dict[str, float]:
+    return by("job", name)
+
+
+def targets(name: str) -> dict[str, float]:
+    return by("destination", name)
+
+
+def by(label: str, name: str) -> dict[str, float]:
     families = text_string_to_metric_families(Path("m.prom").read_text())
     return {
-        sample.labels["job"]: sample.value
+        sample.labels[label]: sample.value
         for family in families
         for sample in family.samples
         if sample.name == name
     }
+
+
+@contextmanager
+def reachable(folder: Path) -> Iterator[None]:
+    """Let everybody come to the folder, where a test is somebody else for a while."""
+    closed = [each for each in (folder, *folder.parents) if not each.stat().st_mode & 1]
+    modes = {each: each.stat().st_mode for each in closed}
+    for each in closed:
+        each.chmod(0o711)
+    try:
+        yield
+    finally:
+        for each, mode in modes.items():
+            each.chmod(mode)
 
 
 def test_a_plan_that_is_wrong_is_told_to_who_watches(capsys: Output) -> None:

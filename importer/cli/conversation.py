@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from importer.report import Summary
 
 _T = TypeVar("_T")
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
+_NAME: Final = re.compile(r"[a-z0-9-]+")
+_LONGEST_NAME: Final = 50
 _FILES_SHOWN: Final = 5
 _OPTIONS: Final = {"to": "kind", "url": "base_url", "token_env": "token_env", "token_file": "token_file"}
 """The options that say something of a destination, and its key."""
@@ -48,7 +49,7 @@ def hold(common: Common, manifest: str, options: Mapping[str, Any]) -> int:
     """
     with sources.scratch() as scratch:
         source = _only(manifest, scratch)
-        found = _Conversation(common, options, source).hold()
+        found = _Conversation(common, options, source, scratch).hold()
     _see_that_changes_are_wanted(found, is_asked=not options["yes"])
     found.write(force=options["force"])
     summary = _check(common, manifest, found)
@@ -92,11 +93,14 @@ def _see_that_changes_are_wanted(found: Decided, *, is_asked: bool) -> None:
 class _Conversation:
     """Asks what neither the options nor the file tell."""
 
-    def __init__(self, common: Common, options: Mapping[str, Any], source: Source) -> None:
+    def __init__(self, common: Common, options: Mapping[str, Any], source: Source, scratch: Path) -> None:
         is_new = common.config is not None and not common.config.exists()
         self._known = settings.Settings(None, {}) if is_new else common.settings()
-        self._options = options
+        self._options: dict[str, Any] = {
+            option: said.strip() if isinstance(said, str) else said for option, said in options.items()
+        }
         self._source = source
+        self._scratch = scratch
         path = self._known.path
         self._config = path or common.config or Path(settings.FILE_NAME)
         self._is_config_given = common.config is not None
@@ -227,7 +231,7 @@ class _Conversation:
         if found.edi is not None:
             if is_more_said:
                 raise click.UsageError(f"--column, --carrier: {self._source.name} is EDI; leave them out")
-            return self._layout_there(needed) or Told((), {}, {}, is_enough=True, carriers={})
+            return self._layout_there(needed) or Told((), (), {}, {}, {}, is_enough=True, carriers={})
         if is_more_said:
             return self._layout_there(needed) or drafting.tell(self._source, needed)
         return Layout(_columns(found), name=found.layout)
@@ -262,28 +266,46 @@ class _Conversation:
 
     def _drafted(self, told: Told) -> Layout:
         named = self._named(told)
-        columns = _in_order({**told.found, **named})
+        others = {column: header for column, header in told.found.items() if header not in named.values()}
+        columns = _in_order({**others, **named})
         carrier, likely = self._carrier(told, columns)
         name = self._ask("layout-name", "What to call the layout", self._proposed, self._layout_name)
         text = drafting.draft(self._source, named, carrier)
         text = re.sub(r'^name = ".*"$', f'name = "{name}"', text, count=1, flags=re.MULTILINE)
+        self._see_that_it_reads(name, text, told)
         path = self._layout_path(name)
         is_other = path.is_file() and path.read_bytes() != text.encode()
         return Layout(columns, path, text, carrier=carrier, likely=likely, is_other=is_other)
 
+    def _see_that_it_reads(self, name: str, text: str, told: Told) -> None:
+        """Read the sample by the layout before it is written.
+
+        Raises:
+            ManifestError: it can't be read by it.
+        """
+        path = self._scratch / f"{name}.toml"
+        path.write_text(text, encoding="utf-8")
+        _read(self._source, layouts.load(str(path)), told.asked)
+
     def _named(self, told: Told) -> dict[str, str]:
         named = self._said(told)
-        for column, likely in told.open.items():
+        for column in told.open:
             if column not in named:
-                left = [header for header in likely if header not in named.values()]
-                named[column] = questions.header_of(column, left, told.headers)
+                named[column] = questions.header_of(column, told, self._taken(told, named))
         return named
 
     def _said(self, told: Told) -> dict[str, str]:
-        return {
-            column: questions.header_said(header, told.headers, f'--column {column}="{header}"')
-            for column, header in self._options["columns"].items()
-        }
+        said: dict[str, str] = {}
+        for column, header in self._options["columns"].items():
+            where, taken = f'--column {column}="{header}"', self._taken(told, said)
+            said[column] = questions.header_said(header, told.headers, taken, where)
+        return said
+
+    def _taken(self, told: Told, named: Mapping[str, str]) -> dict[str, str]:
+        """What the columns are that can't be another one, by header."""
+        needed = [column for column in told.asked if column not in self._options["columns"]]
+        found = {column: told.found[column] for column in needed if column in told.found}
+        return {header: column for column, header in {**found, **named}.items()}
 
     def _carrier(self, told: Told, columns: Mapping[str, str]) -> tuple[str, Carrier | None]:
         """Who has all parcels of such files, and who has them in this one if nobody was to be asked."""
@@ -304,11 +326,17 @@ class _Conversation:
     def _proposed(self) -> str:
         """What the layout is called if nobody calls it something else."""
         name = PurePath(self._source.name).name.partition(".")[0].lower()
-        return re.sub(r"[^a-z0-9]+", "-", name).strip("-") or "mine"
+        name = re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:_LONGEST_NAME].rstrip("-")
+        free = (each for each in (name, "mine", "layout") if not self._is_config(self._layout_path(each)))
+        return next(each for each in free if each)
 
     def _layout_name(self, text: str) -> str:
-        if not _NAME.fullmatch(text) or f"{text}.toml" == settings.FILE_NAME:
+        if not _NAME.fullmatch(text):
             raise ValueError(f"found {text!r}, expected a name of small letters, digits and '-'")
+        if text.startswith("-"):
+            raise ValueError(f"found {text!r}, expected a small letter or a digit first")
+        if len(text) > _LONGEST_NAME:
+            raise ValueError(f"found {len(text)} characters, expected at most {_LONGEST_NAME}")
         path = self._layout_path(text)
         if self._is_config(path):
             raise ValueError(f"found {text!r}, expected another name: {path} is the configuration")
@@ -320,7 +348,8 @@ class _Conversation:
         return self._config.parent / f"{name}.toml"
 
     def _is_config(self, path: Path) -> bool:
-        return path.resolve() == self._config.resolve()
+        """Whether it is the configuration, or what would be read as one."""
+        return path.name == settings.FILE_NAME or path.resolve() == self._config.resolve()
 
 
 def _read(source: Source, layout: layouts.Layout, needed: Sequence[str]) -> manifests.Manifest:

@@ -49,13 +49,13 @@ class Examined:
     targets: Mapping[str, DestinationSettings | None]
     faults: tuple[Fault, ...]
 
-    def refuse_faults(self) -> None:
-        """See that nothing is wrong.
+    def refuse_faults(self, *, all_of_them: bool) -> None:
+        """See that nothing is wrong, or only what may pass and keeps no other job from its work.
 
         Raises:
             SetupError: something is, and all of it is told.
         """
-        if self.faults:
+        if any(all_of_them or not fault.may_pass for fault in self.faults):
             lines = "".join(f"\n  {fault}" for fault in self.faults)
             raise SetupError(f"--plan {self.plan.path}: nothing was read or sent; correct this:{lines}")
 

@@ -122,7 +122,8 @@ class PlanWatch:
                     name: oldest_in_doubt(self.ledger, self.jobs[name][1], ending.finished_at)
                     for name, ending in jobs.items()
                 }
-                metrics.write_jobs(path, {name: (ending, oldest[name]) for name, ending in jobs.items()})
+                told = {name: (ending, oldest[name]) for name, ending in jobs.items()}
+                metrics.write_jobs(path, told, is_rehearsal=self.options["sandbox"] is not None)
         except OSError as error:
             warn(f"--metrics {path}: can't be written: {error.strerror or error}")
 

@@ -27,6 +27,7 @@ from importer.plans import ended as endings
 from importer.plans import parent, places, reports, terminal
 from importer.plans.ended import JobEnded, JobOpen, PlanEnded, PlanUnderway
 from importer.plans.interruption import Interruption
+from importer.plans.plan import FOLDERS
 from importer.plans.processes import Processes, Task, Unstarted
 from importer.printing import printable
 
@@ -50,6 +51,7 @@ _OF_THE_PLAN: Final = frozenset(
 )
 _HAS_A_REPORT: Final = frozenset({0, 1, 6})
 _BROKEN: Final = 4
+_SETUP: Final = 2
 _MOST_SAID: Final = 2000  # characters
 _RUNS_LOOKED_AT: Final = 100  # more than begin while one job ends
 _WARNING: Final = re.compile(r"importer: warning: |\S.*:\d+: [A-Za-z]*Warning: ")
@@ -65,8 +67,10 @@ def run(common: Common, command: str, options: Options, judge: Judge) -> int:
     interruption = Interruption()
     with interruption.watching(), plan_watching.watched_plan(command, options) as watch:
         found = examined(options["plan"], click.get_current_context().command, given, judge)
-        watch.jobs = {job.name: (job.to, found.targets.get(job.name)) for job in found.plan.jobs}
-        found.refuse_faults()
+        watch.jobs = {
+            job.name: (_destination(job, options), found.targets.get(job.name)) for job in found.plan.jobs
+        }
+        found.refuse_faults(all_of_them=command == "check")
         night = _Night(common, command, options, given, found, watch, interruption)
         summary = night.run()
         watch.ended(summary)
@@ -111,7 +115,7 @@ class _Night:
         self._ledger = ledger_of(found.plan, options["ledger"])
         watch.ledger = self._ledger
         self._jobs: dict[str, JobEnded | JobOpen] = {
-            job.name: JobOpen(job.name, job.to) for job in found.plan.jobs
+            job.name: JobOpen(job.name, _destination(job, options)) for job in found.plan.jobs
         }
 
     def run(self) -> PlanEnded:
@@ -152,9 +156,11 @@ class _Night:
         return Task(job.name, queue, lambda: self._arguments(job, options, stops))
 
     def _arguments(self, job: Job, options: Options, stops: Deadline | None) -> Sequence[str] | Unstarted:
+        if trouble := places.trouble(job):
+            return Unstarted(trouble, _SETUP)
         manifests = places.present(job.manifests)
         if not manifests:
-            return Unstarted(f"nothing to do: no file matches {', '.join(job.manifests)}")
+            return Unstarted(f"nothing to do: no file waits in {', '.join(job.manifests)}")
         # in whole seconds, as they are told to people
         left = None if stops is None else math.ceil(stops.at - time.monotonic())
         if stops is not None and left is not None and left <= 0:
@@ -162,6 +168,8 @@ class _Night:
         longest = min((each for each in (left, options["max_time"]) if each is not None), default=None)
         said = {
             **options_of(job, click.get_current_context().command),
+            # what the sandbox took is still to be posted
+            **(dict.fromkeys(FOLDERS) if _is_rehearsal(self._options) else {}),
             **self._given,
             "to": job.to,
             "max_time": longest,
@@ -243,6 +251,15 @@ def ledger_of(plan: Plan, named: Location | None) -> Location:
         SetupError: what the plan names is none.
     """
     return named or (location(plan.ledger) if plan.ledger else default_ledger())
+
+
+def _is_rehearsal(options: Options) -> bool:
+    return options["sandbox"] is not None
+
+
+def _destination(job: Job, options: Options) -> str:
+    """What the job's destination is called by whoever tells of it."""
+    return f"{job.to} sandbox" if _is_rehearsal(options) else job.to
 
 
 def _given(options: Options) -> dict[str, object]:

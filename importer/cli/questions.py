@@ -11,7 +11,9 @@ from importer.manifests import layouts
 from importer.printing import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from importer.manifests.drafting import Told
 
 _T = TypeVar("_T")
 NOBODY: Final = "none"
@@ -19,11 +21,11 @@ NOBODY: Final = "none"
 
 
 def prompted(question: str, default: str | None, judge: Callable[[str], _T]) -> _T:
-    """Ask until ``judge`` takes the answer; it raises ValueError for what it can't be."""
+    """Ask until ``judge`` takes the answer, trimmed; it raises ValueError for what it can't be."""
 
     def value_of(text: str) -> _T:
         try:
-            return judge(text)
+            return judge(text.strip())
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
 
@@ -31,13 +33,15 @@ def prompted(question: str, default: str | None, judge: Callable[[str], _T]) -> 
     return answer
 
 
-def header_of(column: str, likely: Sequence[str], headers: Sequence[str]) -> str:
-    """Ask which header a canonical column has."""
-    shown = f"it may be {_listed(likely)}" if likely else f"the file has {_listed(headers)}"
+def header_of(column: str, told: Told, taken: Mapping[str, str]) -> str:
+    """Ask which header a canonical column has; ``taken`` has those of other columns, by header."""
+    likely = [header for header in told.open[column] if not _fault(header, told.headers, taken)]
+    proposed = told.proposed.get(column)
+    shown = f"it may be {_listed(likely)}" if likely else f"the file has {_listed(told.headers)}"
     return prompted(
         f"Which column is {column} ({shown})",
-        likely[0] if likely else None,
-        lambda text: _judged_header(text, headers),
+        proposed if proposed in likely else None,
+        lambda text: _judged_header(text, told.headers, taken),
     )
 
 
@@ -48,21 +52,21 @@ def likely_words(column: str, likely: Sequence[str], headers: Sequence[str]) -> 
     return f"no column looks like a {column}; the file has {_listed(headers)}"
 
 
-def header_said(text: str, headers: Sequence[str], where: str) -> str:
-    """The header of the file that an option means, ``where``.
+def header_said(text: str, headers: Sequence[str], taken: Mapping[str, str], where: str) -> str:
+    """The header of the file that an option means, ``where``; ``taken`` has those of other columns.
 
     Raises:
-        click.UsageError: the file has none such.
+        click.UsageError: the file has none such, or two, or another column has it.
     """
     try:
-        return _judged_header(text, headers)
+        return _judged_header(text, headers, taken)
     except ValueError as error:
         raise click.UsageError(f"{where}: {error}") from error
 
 
 def carrier(text: str) -> str:
     """The carrier that an answer names, "" for nobody."""
-    return "" if text.strip().lower() in {"", NOBODY} else text.strip()
+    return "" if text.lower() in {"", NOBODY} else text
 
 
 def kind(text: str) -> str:
@@ -87,11 +91,26 @@ def destination_name(text: str) -> str:
     return text
 
 
-def _judged_header(text: str, headers: Sequence[str]) -> str:
-    found = [header for header in headers if layouts.fold(header) == layouts.fold(text)]
+def _judged_header(text: str, headers: Sequence[str], taken: Mapping[str, str]) -> str:
+    fault = _fault(text, headers, taken)
+    if fault:
+        raise ValueError(f"found {text!r}, {fault}")
+    return _called(text, headers)[0]
+
+
+def _fault(text: str, headers: Sequence[str], taken: Mapping[str, str]) -> str:
+    """Why a column can't be the one of this header, "" if it can."""
+    found = _called(text, headers)
     if not found:
-        raise ValueError(f"found {text!r}, expected one of {', '.join(headers)}")
-    return found[0]
+        return f"expected one of {_listed(headers)}"
+    if len(found) > 1:
+        return f"the name of {len(found)} columns; rename all but one of them in the file"
+    column = taken.get(found[0])
+    return f"which is {column} already; name another" if column else ""
+
+
+def _called(text: str, headers: Sequence[str]) -> list[str]:
+    return [header for header in headers if layouts.fold(header) == layouts.fold(text)]
 
 
 def _listed(headers: Sequence[str]) -> str:

@@ -74,15 +74,18 @@ class Carrier:
 class Told:
     """What can be told of a file's columns.
 
-    ``found`` has the header of each canonical column that is sure, ``open`` the columns of ``asked`` that are
-    not, each with the headers that may be it, the likeliest first. ``headers`` are all of the file, and
-    ``is_enough`` says whether every open column can be among them. ``carriers`` has the headers of tracking
-    numbers of one carrier alone, where no column names it.
+    ``asked`` are the canonical columns that it has to have. ``found`` has the header of each one that is
+    sure, of these and others; ``open`` the columns of ``asked`` that are not, each with the headers that may
+    be it, the likeliest first; and ``proposed`` the likeliest, where it is likelier than all others.
+    ``headers`` are all of the file, and ``is_enough`` says whether every open column can be among them.
+    ``carriers`` has the headers of tracking numbers of one carrier alone, where no column names it.
     """
 
+    asked: tuple[str, ...]
     headers: tuple[str, ...]
     found: Mapping[str, str]
     open: Mapping[str, tuple[str, ...]]
+    proposed: Mapping[str, str]
     is_enough: bool
     carriers: Mapping[str, Carrier]
 
@@ -120,7 +123,8 @@ def draft(source: Source, named: Mapping[str, str] = _NOBODY, carrier: str = "")
 def _tell(asked: Sequence[str], form: delimited.Form, found: Match, columns: Sequence[_Column]) -> Told:
     sure = {column: form.headers[at].strip() for column, at in found.columns.items()}
     candidates = {column: _candidates(column, form, found, columns) for column in asked if column not in sure}
-    likely = {column: _likely(column, free) for column, free in candidates.items()}
+    rated = {column: _rated(column, free) for column, free in candidates.items()}
+    likely = {column: [one for _, one in ones] for column, ones in rated.items()}
     by_content = {column: ones[0].header.strip() for column, ones in likely.items() if _is_told(column, ones)}
     left = {
         column: _headers(likely[column] or ([] if column in _JUDGES else free))
@@ -128,7 +132,18 @@ def _tell(asked: Sequence[str], form: delimited.Form, found: Match, columns: Seq
         if column not in by_content
     }
     is_enough = all(candidates[column] for column in left)
-    return Told(_headers(columns), sure | by_content, left, is_enough, _carriers(columns, found))
+    proposed = {
+        column: rated[column][0][1].header.strip() for column in left if _has_likeliest(rated[column])
+    }
+    return Told(
+        tuple(asked),
+        _headers(columns),
+        sure | by_content,
+        left,
+        proposed,
+        is_enough,
+        _carriers(columns, found),
+    )
 
 
 def _headers(columns: Sequence[_Column]) -> tuple[str, ...]:
@@ -263,13 +278,37 @@ def _by_content(column: str, free: Sequence[_Column]) -> Iterator[str]:
 
 def _likely(column: str, free: Sequence[_Column]) -> list[_Column]:
     """Those that may have what ``column`` has, the likeliest first."""
+    return [one for _, one in _rated(column, free)]
+
+
+def _rated(column: str, free: Sequence[_Column]) -> list[tuple[float, _Column]]:
+    """Those that may have what ``column`` has, with how likely that is, the likeliest first."""
     judge = _JUDGES.get(column)
     if judge is not None:
-        return [one for one in free if one.rate(judge) >= _MOST]
+        fit = [one for one in free if one.rate(judge) >= _MOST]
+        rated = [(float(not (column == "quantity" and _is_numbered(one))), one) for one in fit]
+        return sorted(rated, key=lambda each: (-each[0], _size(each[1]) if column == "quantity" else 0.0))
     rated = [(one.rate(_PREFERRED[column]), one) for one in free if column in _PREFERRED and _is_name(one)]
     if column == "order_id":
         rated = [(rate + _distinct(one), one) for rate, one in rated if rate]
-    return [one for _, one in sorted(rated, key=lambda each: -each[0])]
+    return sorted(rated, key=lambda each: -each[0])
+
+
+def _has_likeliest(rated: Sequence[tuple[float, _Column]]) -> bool:
+    """Whether the first is likelier than the others, and likely at all."""
+    return bool(rated) and rated[0][0] > (rated[1][0] if len(rated) > 1 else 0.0)
+
+
+def _is_numbered(one: _Column) -> bool:
+    """Whether its header says that its numbers name something, as customers and lines have them."""
+    return _NUMBERED.search(one.header) is not None
+
+
+def _size(one: _Column) -> float:
+    """How large the whole numbers in it are, on average; units in a parcel are few."""
+    whole = one.cells.filter(_is_whole(one.cells))
+    digits = pc.replace_substring_regex(pc.utf8_trim_whitespace(whole), r"[.,]0+$", "")
+    return float(pc.mean(pc.cast(digits, pa.int32())).as_py())
 
 
 def _is_name(one: _Column) -> bool:
@@ -365,6 +404,10 @@ _OTHER_KINDS: Final = (
     r"^\d{1,2}$",
 )
 _OTHER_HEADERS: Final = ("phone", "telefon", "telef", "fax", "mobil", "mail", "datum", "fecha", "plz", "zip")
+_NUMBERED: Final = re.compile(
+    r"(?:(?<![a-z])(?:no|num|id|code|key|pos|line|plz|zip)|nr|number|nummer|n[uú]mero|num[eé]ro|n[°º]|№|#)\W*$",
+    re.IGNORECASE,
+)
 _PREFERRED: Final = {"order_id": _matching(r"\d{3}"), "sku": _matching(r"\pL")}
 _JUDGES: Final[dict[str, Callable[[Text], Text]]] = {
     "tracking_number": _is_tracking,

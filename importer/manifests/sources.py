@@ -84,6 +84,18 @@ def locate(
     return list(found.values())
 
 
+def waiting(argument: str) -> list[Path]:
+    """The files that a directory, a glob or a file stands for now, as ``locate`` takes them; it may be none.
+
+    Raises:
+        OSError: the directory can't be listed.
+    """
+    path = Path(argument)
+    if path.is_dir():
+        return _files_in(path)
+    return [path] if path.is_file() else _files_like(argument)
+
+
 def being_written(arguments: Iterable[str]) -> list[Path]:
     """The files of named directories that ``locate`` leaves out because of their suffix, by name."""
     folders = [Path(argument) for argument in arguments if Path(argument).is_dir()]
@@ -157,7 +169,7 @@ def _expand(argument: str, standard_input: BinaryIO, copies: _Copies) -> Iterato
     elif is_url(argument):
         yield Source(shown(argument), copies.fetched(argument))
     elif path.is_dir():
-        yield from _in_directory(path)
+        yield from (Source(str(file), file, file) for file in _files_in(path))
     elif path.is_file():
         yield Source(argument, path, path)
     elif path.exists():
@@ -168,14 +180,17 @@ def _expand(argument: str, standard_input: BinaryIO, copies: _Copies) -> Iterato
         raise ManifestError(f"{argument}: no such file{_guess(path)}")
 
 
-def _in_directory(path: Path) -> Iterator[Source]:
-    files = [file for file in sorted(path.iterdir()) if _is_manifest(file)]
-    yield from (Source(str(file), file, file) for file in files)
+def _files_in(path: Path) -> list[Path]:
+    return [file for file in sorted(path.iterdir()) if _is_manifest(file)]
+
+
+def _files_like(pattern: str) -> list[Path]:
+    matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return [file for file in matches if _is_manifest(file)]
 
 
 def _matching(pattern: str) -> Iterator[Source]:
-    matches = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
-    files = [file for file in matches if _is_manifest(file)]
+    files = _files_like(pattern)
     if not files:
         raise ManifestError(f"{pattern}: no file matches")
     yield from (Source(str(file), file, file) for file in files)

@@ -47,13 +47,15 @@ STANDARD_INPUT: Final = "-"
 class Fault:
     """What is wrong in a plan: ``line`` is 0 where that can't be told, ``where`` the job and the key.
 
-    ``jobs`` are the names of those that can't be begun for it, none where it is no job's.
+    ``jobs`` are the names of those that can't be begun for it, none where it is no job's. What ``may_pass``
+    is not wrong in the plan itself, and may be otherwise at any time.
     """
 
     line: int
     where: str
     words: str
     jobs: tuple[str, ...] = ()
+    may_pass: bool = False
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (f"line {self.line}" if self.line else "", self.where, self.words)))
@@ -179,8 +181,11 @@ class _Reading:
     def _text_of_all(self, key: str) -> str:
         value = self._document.get(key, "")
         if isinstance(value, str) and (value or key not in self._document):
-            return value
-        self._fault(self._lines[0].get(key, 0), key, f"found {_found(value)}, expected text")
+            if not (words := _unusable(value)):
+                return value
+        else:
+            words = f"found {_found(value)}, expected text"
+        self._fault(self._lines[0].get(key, 0), key, words)
         return ""
 
     def _ledger(self) -> str:
@@ -215,9 +220,11 @@ class _Reading:
         value = table.get("manifests")
         listed = [value] if isinstance(value, str) else value
         if isinstance(listed, list) and listed and all(isinstance(each, str) and each for each in listed):
-            if STANDARD_INPUT not in listed:
+            words = next(filter(None, map(_unusable, listed)), "")
+            if STANDARD_INPUT in listed:
+                words = "a job has no standard input; name a file, a folder or a glob"
+            if not words:
                 return tuple(map(self._placed, listed))
-            words = "a job has no standard input; name a file, a folder or a glob"
         else:
             expected = 'a folder, a file or a glob, or a list of them, as in ["inbox/"]'
             words = f"{_missing(value)}, expected {expected}"
@@ -238,16 +245,15 @@ class _Reading:
             if key in FLAGS and isinstance(value, bool):
                 yield key, value
             elif key in TEXTS and isinstance(value, str | int | float) and not isinstance(value, bool):
-                yield key, self._option(key, str(value))
+                if words := _unusable(str(value), is_path=_is_path(key, str(value))):
+                    self._faults.append(job.fault(key, words))
+                else:
+                    yield key, self._placed(str(value)) if _is_path(key, str(value)) else str(value)
             elif key in TEXTS and isinstance(value, TimeOfDay):  # TOML has them without quotes, too
                 yield key, value.isoformat()
             else:
                 expected = _EXPECTED.get(key, "true or false" if key in FLAGS else "text or a number")
                 self._faults.append(job.fault(key, f"found {_found(value)}, expected {expected}"))
-
-    def _option(self, key: str, text: str) -> str:
-        is_path = key in FOLDERS or (key == "layout" and (text.endswith(".toml") or "/" in text))
-        return self._placed(text) if is_path else text
 
     def _placed(self, text: str) -> str:
         """What is relative to the plan's file, as it is called from here."""
@@ -290,6 +296,22 @@ def _lines(text: str, jobs: int) -> list[dict[str, int]]:
         elif key := _KEY.match(line):
             found[-1].setdefault(key[1], number)
     return found if len(found) == jobs + 1 else [{}]
+
+
+def _is_path(key: str, text: str) -> bool:
+    return key in FOLDERS or (key == "layout" and (text.endswith(".toml") or "/" in text))
+
+
+def _unusable(text: str, *, is_path: bool = True) -> str:
+    """Why no such text can be used, whatever is there; "" if it can."""
+    if "\0" in text:
+        return f"found {_found(text)}, expected text without the character NUL"
+    user = Path(text).parts[:1] if is_path and text.startswith("~") else ()
+    try:
+        Path(*user).expanduser()
+    except RuntimeError:
+        return f"{text}: {user[0]} is no user's folder here; write the whole path"
+    return ""
 
 
 def _missing(value: object) -> str:

@@ -195,7 +195,7 @@ def _outcomes(summary: Summary) -> list[dict[str, Any]]:
     return [
         {
             "status": str(status),
-            "meaning": phrases.MEANINGS[status],
+            "meaning": phrases.meaning(status, summary),
             "rows": count,
             "fulfillments": summary.fulfillments[status],
             "start": round(sum(widths[:at]) / sum(widths) * 100, 3),

@@ -29,6 +29,9 @@ MEANINGS: Final = {
 }
 _NOTHING_TO_DO: Final = {True: "there is no data row in them", False: "there is no manifest there"}
 _SEGMENTED: Final = frozenset(("x12", "edifact"))
+_IDLE: Final = ("line-not-shipped", "interchange-again")
+"""The warnings of rows that are skipped although nothing of them was ever sent."""
+_NOT_TO_BE_SENT: Final = "not to be sent"
 _HELD: Final = frozenset(("parcel-held", "batch-held"))
 _MESSAGE_CHARACTERS: Final = 300
 _NUMBER: Final = re.compile("5NN or 429|[35N]NN")
@@ -38,6 +41,15 @@ _DONE: Final = {
     "done already": (Status.SKIPPED,),
     "ready to be posted": (Status.READY,),
 }
+
+
+def meaning(status: Status, summary: Summary) -> str:
+    """What a status means in this run: what is skipped may be done already, or nothing of it was shipped."""
+    idle = _idle(summary)
+    if status is not Status.SKIPPED or not idle:
+        return MEANINGS[status]
+    is_all = idle == summary.rows[status]
+    return _NOT_TO_BE_SENT if is_all else f"{MEANINGS[status]}, or {_NOT_TO_BE_SENT}"
 
 
 def size(summary: Summary) -> str:
@@ -76,6 +88,9 @@ def _of_rows(summary: Summary) -> str:
     if not total:
         return nothing(summary).capitalize()
     done = {word: sum(rows[status] for status in statuses) for word, statuses in _DONE.items()}
+    idle = _idle(summary)
+    done["done already"] -= idle
+    done[_NOT_TO_BE_SENT] = idle
     parts = [(count, f"{_is(count)} {word}") for word, count in done.items() if count]
     if left := rows[Status.NOT_SENT]:
         parts.append((left, f"{_is(left)} still to be sent"))
@@ -164,6 +179,12 @@ def _notes(manifest: ManifestRead) -> list[str]:
 def needing(rows: Mapping[str, int]) -> int:
     """How many rows need somebody's attention, of the counts by status."""
     return sum(rows[status] for status in STATUSES if status not in FINE)
+
+
+def _idle(summary: Summary) -> int:
+    """How many rows are skipped because nothing of them was shipped, or their interchange came twice."""
+    found = sum(summary.warnings[code].count for code in _IDLE if code in summary.warnings)
+    return min(found, summary.rows[Status.SKIPPED])
 
 
 def _is(count: int) -> str:

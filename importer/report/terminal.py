@@ -11,7 +11,7 @@ from rich.text import Text
 from importer.model import STATUSES, Status
 from importer.printing import printable
 from importer.report import phrases
-from importer.report.phrases import MEANINGS, counted
+from importer.report.phrases import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +136,7 @@ def counts(console: Console, summary: Summary) -> None:
             line = Text("  ")
             line.append(f"{status:10}", _STYLES.get(status, "yellow"))
             line.append(f"{rows:>12,}{fulfillments:>15,}")
-            line.append(f"  {MEANINGS[status]}", "dim")
+            line.append(f"  {phrases.meaning(status, summary)}", "dim")
             put(console, line, hanging=_INDENT)
 
 

@@ -21,7 +21,6 @@ from importer.model import STATUSES
 from importer.printing import printable
 from importer.report import phrases
 from importer.report.files import ROWS, WORKBOOK, finish, sync, unfinished
-from importer.report.phrases import MEANINGS
 from importer.report.sinks import Mark
 from schemas.formulas import GUARDED, GUARDED_NUMBER
 from schemas.manifest import REPORT_COLUMNS
@@ -211,7 +210,9 @@ class Book:
         page.put()
         page.put("status", "meaning", "rows", "fulfillments", heading=True)
         for status in STATUSES:
-            page.put(status, MEANINGS[status], summary.rows[status], summary.fulfillments[status])
+            page.put(
+                status, phrases.meaning(status, summary), summary.rows[status], summary.fulfillments[status]
+            )
         page.put("total", "", summary.rows["total"], summary.fulfillments["total"])
         for title, problems in (("problem", summary.errors), ("warning", summary.warnings)):
             _put_problems(page, title, problems)

@@ -205,5 +205,9 @@ _OF_POSTS = (
     *_forms("", f"{_S10}({_COUNTRIES})", check=check.S10, trust=_ALONE, borne_by=ANY, shared=True),
 )
 
-FORMS: Final = (*_OF_AMERICA, *_OF_EUROPE, *_OF_ASIA, *_OF_POSTS)
+# GS1 General Specifications, 3.2: the SSCC with its application identifier 00, which many carriers take as it
+# is. More zeros may as well fill up a number of another kind.
+_OF_GS1 = _forms("", r"00[1-9]\d{17}", check=check.gs1(20), trust=_UNLESS, borne_by=ANY, shared=True)
+
+FORMS: Final = (*_OF_AMERICA, *_OF_EUROPE, *_OF_ASIA, *_OF_POSTS, *_OF_GS1)
 """All forms; where several fit a number, the first that is right tells whose it is."""

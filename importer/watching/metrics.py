@@ -41,13 +41,19 @@ def write(path: Path, ending: Ending, oldest_in_doubt: float | None) -> None:
     figures.write()
 
 
-def write_jobs(path: Path, jobs: Mapping[str, tuple[Ending, float | None]]) -> None:
+def write_jobs(
+    path: Path, jobs: Mapping[str, tuple[Ending, float | None]], *, is_rehearsal: bool = False
+) -> None:
     """Write the figures of a plan's jobs, by their names, over those of the time before; else as ``write``.
+
+    A rehearsal is of other destinations: the last successes of the real ones stay.
 
     Raises:
         OSError: the file can't be written.
     """
     figures = _Figures(path, ("job", "destination"))
+    if is_rehearsal:
+        figures.keep_successes()
     for name, (ending, oldest_in_doubt) in jobs.items():
         figures.of((name, ending.destination), ending, oldest_in_doubt)
     figures.write()
