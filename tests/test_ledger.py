@@ -861,6 +861,18 @@ def test_what_keeps_a_run_from_writing_a_file_is_known_before_it_begins() -> Non
     )
 
 
+def test_a_ledger_in_a_folder_that_this_user_may_not_enter_is_refused_before_a_run_begins() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "closed" / "ledger.db"
+        path.parent.mkdir(mode=0o000)
+        Path(name).chmod(0o711)
+        with another_user(), pytest.raises(CannotGoOn) as refused:
+            obstacle(path)
+        path.parent.chmod(0o700)
+
+    assert str(refused.value).startswith(f"ledger {path}: ")
+
+
 @pytest.mark.parametrize("where", ["mysql://importer:secret@db/ledger", Path("mysql://db/ledger")])
 def test_an_address_of_another_database_is_refused_without_repeating_its_password(where: str | Path) -> None:
     for attempt in (lambda: Ledger(where), lambda: exists(where)):

@@ -43,11 +43,12 @@ class File:
 
     def obstacle(self) -> str:
         """Say what keeps a run from writing there; it needs the folder, too, for what it keeps beside it."""
-        _expect_no_trace(self.path)
-        folder = next(each for each in self.path.parents if each.exists())
-        for needed, access in ((folder, os.W_OK | os.X_OK), (self.path, os.R_OK | os.W_OK)):
-            if needed.exists() and not os.access(needed, access, effective_ids=True):
-                return f"{needed} can't be written by this user"
+        with self.plainly():
+            _expect_no_trace(self.path)
+            folder = next(each for each in self.path.parents if each.exists())
+            for needed, access in ((folder, os.W_OK | os.X_OK), (self.path, os.R_OK | os.W_OK)):
+                if needed.exists() and not os.access(needed, access, effective_ids=True):
+                    return f"{needed} can't be written by this user"
         return ""
 
     def open_for_writing(self) -> tuple[Connection, "Files"]:
