@@ -177,7 +177,9 @@ class _Run:
             if self._job.cluster:
                 from importer.cluster.dask import joined  # noqa: PLC0415 - where it is asked for
 
-                self._workers = stack.enter_context(joined(self._job.cluster, scratch))
+                self._workers = stack.enter_context(
+                    joined(self._job.cluster, scratch, self._world.interruption)
+                )
             surveyed, known = self._survey(terms, scratch)
             ledger = stack.enter_context(self._ledger())
             self._world.interruption.orderly = True  # from here on every row can be reported

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,9 +19,12 @@ _SECONDS = 60
 
 
 class Running:
-    """A scheduler on loopback with so many workers, each of which does one thing at a time."""
+    """A scheduler on loopback with so many workers, each of which does one thing at a time.
 
-    def __init__(self, folder: Path, workers: int) -> None:
+    ``program`` is a folder with a program for them, where that is not this one.
+    """
+
+    def __init__(self, folder: Path, workers: int, program: Path | None = None) -> None:
         self._folder = folder
         self._file = folder / "scheduler.json"
         self._log = (folder / "log").open("ab")
@@ -29,16 +33,24 @@ class Running:
         )
         self._await(self._file)
         self.address: str = json.loads(self._file.read_text(encoding="utf-8"))["address"]
-        self.workers = [
-            self._start(
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.add(workers, program)
+
+    def add(self, workers: int, program: Path | None = None) -> None:
+        """Have so many more workers."""
+        for _ in range(workers):
+            worker = self._start(
                 *("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny"),
-                *("--local-directory", str(folder), "--memory-limit", "0", "--death-timeout", str(_SECONDS)),
-                *("--preload", "importer.cluster.workers"),  # so that it is there when it is needed
+                *("--local-directory", str(self._folder), "--memory-limit", "0"),
+                *("--death-timeout", str(_SECONDS)),
+                # so that it is there when it is needed
+                *(() if program else ("--preload", "importer.cluster.workers")),
+                program=program,
             )
-            for _ in range(workers)
-        ]
+            self.workers.append(worker)
+        there = sum(worker.poll() is None for worker in self.workers)
         with distributed.Client(self.address, set_as_default=False) as client:  # type: ignore[no-untyped-call]  # it has no types
-            client.wait_for_workers(workers, timeout=_SECONDS)
+            client.wait_for_workers(there, timeout=_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -49,10 +61,11 @@ class Running:
             process.wait()
         self._log.close()
 
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, *arguments: str, program: Path | None = None) -> subprocess.Popen[bytes]:
         quiet = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
         command = [sys.executable, "-m", "dask", *arguments, *quiet]
-        return subprocess.Popen(command, stdout=self._log, stderr=self._log)
+        more = {"PYTHONPATH": str(program)} if program else {}
+        return subprocess.Popen(command, stdout=self._log, stderr=self._log, env=os.environ | more)
 
     def _await(self, file: Path) -> None:
         last = time.monotonic() + _SECONDS

@@ -10,12 +10,15 @@ import gzip
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -26,17 +29,21 @@ import pytest
 
 from importer import batches, manifests, pipeline, settings
 from importer.batches import Terms
-from importer.cluster import Cluster
+from importer.cluster import Cluster, versions
 from importer.cluster.dask import joined
 from importer.cluster.errands import Reading, Sealed
+from importer.cluster.shuffle import Sharing
 from importer.cluster.workers import Workers
-from importer.errors import CannotGoOn, ManifestError
+from importer.errors import CannotGoOn, ManifestError, SetupError
 from importer.fulfillments import Options
 from importer.ledger import Address, Ledger
 from importer.manifests import layouts, sources
+from importer.posts.signals import Interruption
 from importer.reading import Checks
 from importer.sandbox import Sandbox, Store
+from importer.spilling import Room
 from tests.clusters import Running
+from tests.postgresql import PASSWORD
 from tests.program import SECONDS, configuration, end, manifest, settle_in, start, statuses, table
 
 if TYPE_CHECKING:
@@ -48,7 +55,8 @@ if TYPE_CHECKING:
     from importer.sandbox.orders import Refusal
     from tests.postgresql import Server
 
-SAMPLES = Path(__file__).parent.parent / "samples"
+PROGRAM = Path(__file__).parent.parent
+SAMPLES = PROGRAM / "samples"
 NAMES = tuple(f"{1001 + number // 2}/TRACK{number:05}" for number in range(120))
 FIRST_ORDER = NAMES[:2]
 CONCURRENCY = 4
@@ -235,9 +243,15 @@ class Elsewhere:
 
     asked: list[Path] = field(default_factory=list)
 
-    def submit(self, _: object, errand: Reading, **__: object) -> Elsewhere.Done:
-        self.asked.append(errand.manifest.source.path)
-        return Elsewhere.Done(errand.run(lambda: True))
+    def submit(
+        self, _: object, __: str, ___: object, errand: Reading | Sharing, **____: object
+    ) -> Elsewhere.Done:
+        reading = errand.reading if isinstance(errand, Sharing) else errand
+        self.asked.append(reading.manifest.source.path)
+        return Elsewhere.Done(reading.run(lambda: True))
+
+    def nthreads(self) -> dict[str, int]:
+        return {"tcp://there:1": 1}
 
     @dataclass
     class Done:
@@ -245,7 +259,8 @@ class Elsewhere:
 
         found: Stretch
 
-        def result(self) -> Stretch:
+        def result(self, timeout: float) -> Stretch:
+            assert timeout > 0
             return self.found
 
 
@@ -265,6 +280,119 @@ def test_what_only_this_process_has_is_read_by_it_and_the_rest_where_the_user_ha
     assert client.asked == [Path("plain.csv").absolute()]
 
 
+def test_who_reads_a_manifest_stays_so_although_its_file_is_gone(tmp_path: Path) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    there = [surveyed("plain.csv")]
+    with Room(tmp_path, 0) as room:
+        workers = Workers(Elsewhere(), shared=True)
+        assert workers.partitions(there, (), room) is not None
+        Path("plain.csv").unlink()
+        with pytest.raises(ManifestError, match=r"can't be read: .* \(on a worker, at .*plain.csv; "):
+            [*map(list, workers.parts(there, Checks("string")))]
+
+
+def another_program(folder: Path) -> Path:
+    """A folder with this program, but that a rule of it is another one."""
+    for name in ("importer", "schemas"):
+        shutil.copytree(PROGRAM / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    with (folder / "schemas" / "manifest.py").open("a", encoding="utf-8") as file:
+        file.write("# another rule\n")
+    return folder
+
+
+def test_workers_with_another_version_of_the_program_or_none_are_refused_before_anything_is_read(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "none" / "importer").mkdir(parents=True)
+    (tmp_path / "none" / "importer" / "__init__.py").touch()
+    said = []
+    for program in (another_program(tmp_path / "another"), tmp_path / "none"):
+        with Running(program, 1, program) as running, pytest.raises(CannotGoOn) as caught:
+            joined(Cluster(running.address), tmp_path).__enter__()
+        said.append(re.sub(r"127\.0\.0\.1:\d+", "HERE", str(caught.value)))
+
+    theirs = re.escape(versions.found().partition(" ")[0]) + r" \(files [0-9a-f]{12}\)"
+    todo = "; install this one there, start the worker again, and run the same command again"
+    assert re.fullmatch(
+        rf"Dask cluster: the worker at tcp://HERE has version {theirs} of the program, expected "
+        rf"{re.escape(versions.found() + todo)}",
+        said[0],
+    )
+    assert said[1] == (
+        "Dask cluster: the worker at tcp://HERE can't load the program (No module named 'importer.cluster'), "
+        f"expected {versions.found()}{todo}"
+    )
+
+
+def test_a_worker_with_another_version_that_joins_later_does_nothing(tmp_path: Path) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    with Running(tmp_path, 1) as running, joined(Cluster(running.address), tmp_path) as workers:
+        running.workers[0].kill()
+        running.workers[0].wait()
+        running.add(1, another_program(tmp_path / "another"))
+        with pytest.raises(CannotGoOn, match=rf" has version .*, expected {re.escape(versions.found())}; "):
+            [*map(list, workers.parts([surveyed("plain.csv")], Checks("string")))]
+
+
+def test_a_run_whose_last_worker_has_died_says_so_and_one_that_is_to_stop_does_at_once(
+    tmp_path: Path,
+) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    interruption = Interruption()
+    with (
+        Running(tmp_path, 1) as running,
+        joined(Cluster(running.address), tmp_path, interruption, patience=2) as workers,
+    ):
+        running.workers[0].kill()
+        running.workers[0].wait()
+        parts = workers.parts([surveyed("plain.csv")], Checks("string"))
+        with pytest.raises(CannotGoOn, match="no worker is left"):
+            [*map(list, parts)]
+        interruption.halt.stop("interrupted by SIGTERM")
+        parts = workers.parts([surveyed("plain.csv")], Checks("string"))
+        with pytest.raises(KeyboardInterrupt):
+            [*map(list, parts)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_workers_start_ends_the_run_without_a_word_of_python(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    run = start(
+        *("check", "plain.csv", "--engine", "dask", "--workers", "1"),
+        env=os.environ | {"TMPDIR": str(scratch)},
+        start_new_session=True,
+    )
+    wait_until(lambda: any("forkserver" in command for command in commands_begun_by(run.pid)))
+    os.killpg(run.pid, number)
+    ended = end(run)
+
+    assert (ended.status, ended.err) == (128 + number, "")
+    assert [*scratch.iterdir()] == []
+
+
+def commands_begun_by(pid: int) -> list[str]:
+    """The commands of the processes that a process has started."""
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+        with suppress(OSError):  # it has ended
+            found.append(Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_run_with_workers_leaves_nothing_among_temporary_files(tmp_path: Path) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    told = ("--engine", "dask", "--workers", "1")
+    ended = end(start("check", "plain.csv", *told, env=os.environ | {"TMPDIR": str(scratch)}))
+
+    assert (ended.status, ended.err, [*scratch.iterdir()]) == (0, "", [])
+
+
 def test_nobody_loads_the_library_who_does_not_ask_for_it() -> None:
     code = "import sys, importer.cli; print({'dask', 'distributed'} & sys.modules.keys())"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -275,6 +403,31 @@ def test_a_scheduler_that_does_not_answer_is_said_to_be_so(tmp_path: Path) -> No
     nowhere = Cluster("tcp://127.0.0.1:9")
     with pytest.raises(CannotGoOn, match=r"no scheduler answers at tcp://127\.0\.0\.1:9 "):
         joined(nowhere, tmp_path, patience=0.2).__enter__()
+
+
+def test_a_scheduler_that_accepts_and_says_nothing_is_said_not_to_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(CannotGoOn, match=rf"no scheduler answers at {re.escape(address)} "):
+            joined(Cluster(address), tmp_path, patience=0.5).__enter__()
+
+
+@pytest.mark.parametrize("address", ["foo", "http://127.0.0.1:8786", "tcp://127.0.0.1:many", "tcp://h:99999"])
+def test_what_is_no_address_of_a_scheduler_is_refused(tmp_path: Path, address: str) -> None:
+    with pytest.raises(
+        SetupError, match=rf"--scheduler: found '{address}', expected tcp://HOST:PORT or tls://"
+    ):
+        joined(Cluster(address), tmp_path).__enter__()
+
+
+def test_a_scheduler_with_tls_needs_certificates(tmp_path: Path) -> None:
+    with pytest.raises(SetupError) as caught:
+        joined(Cluster("tls://127.0.0.1:8786"), tmp_path).__enter__()
+    assert str(caught.value) == (
+        "--scheduler: tls://127.0.0.1:8786 needs certificates: name their files in "
+        "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
+        "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"
+    )
 
 
 def test_a_token_on_its_way_to_a_worker_does_not_show() -> None:
@@ -495,3 +648,44 @@ def test_without_its_scheduler_a_run_ends_with_all_that_is_known_and_the_same_co
     assert {name for name, status in first.items() if status == "in-doubt"} == doubted
     assert set(platform.made.values()) == {1}
     assert {*NAMES} - doubted <= {*platform.made}
+
+
+@posting
+@pytest.mark.postgresql
+def test_a_run_whose_last_worker_has_died_ends_at_a_signal_and_the_same_command_finishes(
+    address: Address, platform: Platform, tmp_path: Path
+) -> None:
+    with Running(tmp_path, 1) as workers:
+        run = begin(address, "first", "--scheduler", workers.address)
+        assert platform.asked.wait(SECONDS)
+        workers.workers[0].kill()
+        workers.workers[0].wait()
+        run.send_signal(signal.SIGTERM)
+        stopped = end(run)
+    platform.open.set()
+    again = carried_on(address)
+
+    assert (stopped.status, stopped.err) == (143, "")
+    assert again in {0, 6}
+    assert set(platform.made.values()) == {1}
+    assert sum(ends("again").values()) == len(NAMES)
+
+
+@posting
+@pytest.mark.postgresql
+def test_a_worker_that_has_no_password_for_the_ledger_is_named(
+    address: Address, platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.open.set()
+    over_tcp = Address(re.sub(r"host=[^&]*", "host=127.0.0.1", address.reveal()))
+    with Running(tmp_path, 1) as workers:
+        monkeypatch.setenv("PGPASSWORD", PASSWORD)
+        ended = end(begin(over_tcp, "first", "--scheduler", workers.address))
+
+    assert (ended.status, ended.err, platform.made) == (4, "", Counter())
+    assert ends("first") == {"not-sent": len(NAMES)}
+    told = table(Path("first", "rows.csv"))[0]["import_message"]
+    assert (
+        "each worker must reach the ledger, with the password, PGPASSWORD or ?service= where it runs" in told
+    )
+    assert "(on the worker at tcp://127.0.0.1:" in told

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
-from contextlib import contextmanager, suppress
+import signal
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import forkserver
 from typing import TYPE_CHECKING, Any, Final
 
+from importer.cluster import versions
 from importer.cluster.workers import Workers
 from importer.errors import CannotGoOn, SetupError
+from importer.posts.signals import SIGNALS, Interruption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +21,8 @@ if TYPE_CHECKING:
 
     from importer.cluster import Cluster
 
-_CONNECTING_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 10.0
+_MOST_PORT: Final = 65535
 # without a dashboard there is its port all the same; what is left is that nothing is shown there
 _NO_DASHBOARD: Final = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 # what workers need is loaded once, in a process that they are forked from
@@ -34,6 +40,10 @@ _LOADED: Final = [
     "distributed.nanny",
     "pandera.backends.pandas.builtin_checks",  # which it loads only when it first checks
 ]
+_CERTIFICATES: Final = (
+    "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
+    "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"
+)
 # what memory has no room for is put into files, and no worker is stopped or killed for want of it
 _ONTO_DISK: Final = {"distributed.worker.memory.pause": False, "distributed.worker.memory.terminate": False}
 _NO_PAGES: Final[dict[str, Any]] = {
@@ -44,31 +54,92 @@ _NO_PAGES: Final[dict[str, Any]] = {
 
 
 @contextmanager
-def joined(cluster: Cluster, scratch: Path, patience: float = _CONNECTING_SECONDS) -> Iterator[Workers]:
+def joined(
+    cluster: Cluster,
+    scratch: Path,
+    interruption: Interruption | None = None,
+    patience: float = _PATIENCE_SECONDS,
+) -> Iterator[Workers]:
     """Have workers as long as the context lasts; ``scratch`` is for files of theirs on this machine.
 
-    A scheduler has ``patience`` seconds to answer, and to have a worker.
+    A scheduler has ``patience`` seconds to answer, and to have a worker. An ``interruption`` waits for a
+    cluster that is about to start.
 
     Raises:
-        SetupError: the library is not installed.
-        CannotGoOn: no scheduler answers, or it has no workers.
+        SetupError: the library is not installed, or the scheduler's address is none.
+        CannotGoOn: no scheduler answers, it has no workers, or one has another version of the program.
+        KeyboardInterrupt: the interruption came while the cluster started.
     """
     distributed = _library()
-    with _scheduler(distributed, cluster, scratch) as where:
-        try:
-            client = distributed.Client(where, timeout=patience, set_as_default=False)
-        except (OSError, ValueError) as error:
-            said = " ".join(str(error).split())
-            raise CannotGoOn(
-                f"Dask cluster: no scheduler answers at {cluster.scheduler} ({said}); start it with 'dask "
-                "scheduler', or name another; nothing was sent"
-            ) from error
+    interruption = interruption or Interruption()
+    is_shared = cluster.scheduler is not None
+    with _scheduler(distributed, cluster, scratch, interruption) as where:
+        client = _client(distributed, where, patience)
         try:
             _await_a_worker(client, patience)
-            yield Workers(client, shared=cluster.scheduler is not None, block_bytes=cluster.block_bytes)
+            if is_shared:
+                versions.expect_same(client)
+            yield Workers(
+                client,
+                shared=is_shared,
+                block_bytes=cluster.block_bytes,
+                patience=patience,
+                halt=interruption.halt,
+            )
         finally:
             with suppress(Exception):  # one that has lost its scheduler can't say goodbye
                 client.close()
+
+
+def _client(distributed: Any, where: Any, patience: float) -> Any:  # noqa: ANN401 - of a library that may be missing
+    try:
+        if isinstance(where, str):
+            asyncio.run(_reach(where, _secured(distributed, where), patience))
+        return distributed.Client(where, timeout=patience, set_as_default=False)
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # the last where Dask is to encrypt, and this is tcp://
+        said = " ".join(str(error).split()) or f"nothing in {patience:g} s"
+        raise CannotGoOn(
+            f"Dask cluster: no scheduler answers at {where} ({said}); start it with 'dask scheduler', or "
+            "name another; nothing was sent"
+        ) from error
+
+
+async def _reach(address: str, connecting: dict[str, Any], patience: float) -> None:
+    """Talk to a scheduler once: a client waits for ever for one that accepts and says nothing."""
+    connect = importlib.import_module("distributed.comm").connect
+    comm = await asyncio.wait_for(connect(address, timeout=patience, **connecting), patience)
+    comm.abort()
+
+
+def _secured(distributed: Any, address: str) -> dict[str, Any]:  # noqa: ANN401 - the same
+    """How to connect to an address.
+
+    Raises:
+        SetupError: it is none, or it wants certificates that nobody has named, or that can't be read.
+    """
+    comm = importlib.import_module("distributed.comm")
+    try:
+        _, port = comm.get_address_host_port(address)
+    except ValueError:
+        port = 0
+    if not 0 < port <= _MOST_PORT:
+        raise SetupError(
+            f"--scheduler: found {address!r}, expected tcp://HOST:PORT or tls://HOST:PORT, as 'dask "
+            "scheduler' says when it starts"
+        )
+    try:
+        connecting: dict[str, Any] = distributed.Security().get_connection_args("client")
+    except OSError as error:
+        raise SetupError(
+            f"--scheduler: its certificates can't be used ({error}); see {_CERTIFICATES}"
+        ) from error
+    if comm.parse_address(address)[0] == "tls" and connecting["ssl_context"] is None:
+        raise SetupError(f"--scheduler: {address} needs certificates: name their files in {_CERTIFICATES}")
+    return connecting
 
 
 def _await_a_worker(client: Any, patience: float) -> None:  # noqa: ANN401 - of a library that may be missing
@@ -94,25 +165,43 @@ def _library() -> Any:  # noqa: ANN401 - it is there only where it is installed
 
 
 @contextmanager
-def _scheduler(distributed: Any, cluster: Cluster, scratch: Path) -> Iterator[Any]:  # noqa: ANN401 - the same
+def _scheduler(
+    distributed: Any,  # noqa: ANN401 - the same
+    cluster: Cluster,
+    scratch: Path,
+    interruption: Interruption,
+) -> Iterator[Any]:
     """The address of the user's, or a cluster of this machine's own, which nobody else can talk to."""
     if cluster.scheduler is not None:
         yield cluster.scheduler
         return
-    with importlib.import_module("dask").config.set(_NO_PAGES | _FORKED | _ONTO_DISK):
-        # it names others the first time
-        importlib.import_module("distributed.utils").get_mp_context().set_forkserver_preload(_LOADED)
-        with distributed.LocalCluster(
-            n_workers=cluster.workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            security=True,  # what talks to a scheduler can have it run anything
-            scheduler_kwargs=_NO_DASHBOARD,
-            worker_dashboard_address=_NO_DASHBOARD["dashboard_address"],
-            memory_limit="auto",
-            local_directory=str(scratch),
-            silence_logs=logging.CRITICAL,
-            preload=["importer.cluster.deaf"],
-        ) as local:
-            yield local
+    here = _NO_PAGES | _FORKED | _ONTO_DISK | {"temporary-directory": str(scratch)}
+    with importlib.import_module("dask").config.set(here), ExitStack() as stack:
+        with interruption.waiting():
+            # it names others the first time
+            importlib.import_module("distributed.utils").get_mp_context().set_forkserver_preload(_LOADED)
+            _start_to_fork()
+            local = distributed.LocalCluster(
+                n_workers=cluster.workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                security=True,  # what talks to a scheduler can have it run anything
+                scheduler_kwargs=_NO_DASHBOARD,
+                worker_dashboard_address=_NO_DASHBOARD["dashboard_address"],
+                memory_limit="auto",
+                local_directory=str(scratch),
+                silence_logs=logging.CRITICAL,
+                preload=["importer.cluster.deaf"],
+            )
+            stack.enter_context(local)
+        yield local
+
+
+def _start_to_fork() -> None:
+    """Start what workers are forked from, deaf from its first moment on to what is for the run."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -12,7 +12,7 @@ import numpy as np
 
 from importer import delivery, destinations, reading
 from importer.delivery import Earlier
-from importer.errors import CannotGoOn, ManifestError
+from importer.errors import CannotGoOn, ImporterError, ManifestError
 from importer.ledger import Ledger
 from importer.manifests import encodings
 from importer.posts import Halt
@@ -146,7 +146,7 @@ class Posting:
             told[parcel.index] = how
 
         with (
-            Ledger(self.ledger.reveal()) as ledger,
+            _opened(self.ledger) as ledger,
             ledger.lock(destination.identity, run_id=holder, lease=self.lease),
         ):
             queues, others = delivery.beside_others(
@@ -172,6 +172,16 @@ class Posting:
                 others=others,
             )
         return Posted(tuple(told.items()), stopped)
+
+
+def _opened(address: Sealed) -> Ledger:
+    try:
+        return Ledger(address.reveal())
+    except ImporterError as error:
+        raise CannotGoOn(
+            f"{error}; each worker must reach the ledger, with the password, PGPASSWORD or ?service= "
+            "where it runs"
+        ) from error
 
 
 def _silent(_: str) -> None:

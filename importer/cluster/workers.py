@@ -6,15 +6,19 @@ import asyncio
 import importlib
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import uuid4
 
 from importer import destinations, manifests, reading
-from importer.cluster import BLOCK_BYTES, errands
+from importer.cluster import BLOCK_BYTES, errands, versions
 from importer.cluster.errands import Posting, Reading, Sealed
+from importer.cluster.presence import NobodyLeft, Presence
 from importer.cluster.shuffle import Sharing, Shuffled
 from importer.errors import CannotGoOn, ImporterError, ManifestError
+from importer.posts import Halt
 from importer.posts.halt import CutShort
 from importer.posts.loop import run as run_loop
 
@@ -26,15 +30,18 @@ if TYPE_CHECKING:
     from importer.ledger import Address, Ledger
     from importer.manifests import Manifest
     from importer.manifests.delimited import Span
+    from importer.manifests.sources import Source
     from importer.model import Entry, Fulfillment
-    from importer.posts import Halt, Rules, Told
+    from importer.posts import Rules, Told
     from importer.posts.signals import Interruption
     from importer.reading import Checks, Part, Stretch
     from importer.settings import DestinationSettings
     from importer.spilling import Room
 
 _LOOKS_UP_SECONDS: Final = 0.05
-_WORKERS_LOOKED_UP_SECONDS: Final = 0.5
+_WAITED_SECONDS: Final = 0.5  # for a result, until it is looked whether a worker is left
+_LEASES_LOOKED_UP_SECONDS: Final = 0.5
+_PATIENCE_SECONDS: Final = 10.0
 _MORE_SECONDS: Final = 5.0  # than a worker takes to drain, for its answer to come
 _MOST_ORDERS: Final = 1000  # in one errand, so that what a dead worker had is not much
 _ERRANDS_EACH: Final = 4  # of a worker at least, so that the last ones end together
@@ -61,7 +68,12 @@ class Errand(Protocol):
 def run(errand: Errand) -> object:
     """Do an errand; this is what workers are told to call."""
     worker = importlib.import_module("distributed").get_worker()
-    return errand.run(lambda: worker.status.name in _LIVING)
+    try:
+        return errand.run(lambda: worker.status.name in _LIVING)
+    except ManifestError:
+        raise  # which says what is wrong with the file, wherever it is read
+    except ImporterError as error:
+        raise CannotGoOn(f"{error} (on the worker at {worker.address})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,9 @@ class Work:
 class Workers:
     """The workers of a cluster that ``client`` is connected to; ``shared`` says that they are elsewhere.
 
-    Then they see files of a disk that hosts share, and what only this process has is read here.
+    Then they see files of a disk that hosts share, and what only this process has is read here; and they may
+    have another version of the program. Without any, the run goes on for ``patience`` seconds, or until
+    ``halt`` says that it is to stop.
     """
 
     def __init__(
@@ -95,11 +109,16 @@ class Workers:
         *,
         shared: bool,
         block_bytes: int = BLOCK_BYTES,
+        patience: float = _PATIENCE_SECONDS,
+        halt: Halt | None = None,
     ) -> None:
         self._client = client
         self._shared = shared
         self._block_bytes = block_bytes
+        self._halt = halt or Halt()
+        self._presence = Presence(client, patience, self._halt)
         self._shuffled: Shuffled | None = None
+        self._seen: dict[Source, bool] = {}
 
     def partitions(
         self, surveyed: Sequence[Manifest], takes: tuple[str, ...], room: Room
@@ -109,7 +128,7 @@ class Workers:
         if size < room.rows * _BYTES_OF_A_ROW or not all(map(self._is_seen, surveyed)):
             return None
         fewest = max(_BUCKETS_EACH * self.count(), size // _BYTES_OF_A_BUCKET)
-        self._shuffled = Shuffled(room, min(fewest, _MOST_BUCKETS), takes, self._call, _result)
+        self._shuffled = Shuffled(room, min(fewest, _MOST_BUCKETS), takes, self._call, self._read)
         return self._shuffled
 
     def parts(self, surveyed: Sequence[Manifest], checks: Checks) -> Iterator[Iterable[Part]]:
@@ -129,9 +148,12 @@ class Workers:
                 yield reading.put_together(self._stretches(stretches, manifest.name))
 
     def _is_seen(self, manifest: Manifest) -> bool:
-        """Whether workers see the file, too."""
-        origin = manifest.source.origin
-        return not self._shared or (origin is not None and _is_whole(origin, manifest))
+        """Whether workers see the file, too; who reads it stays so, since rows are where it is read."""
+        source = manifest.source
+        if source not in self._seen:
+            origin = source.origin
+            self._seen[source] = not self._shared or (origin is not None and _is_whole(origin, manifest))
+        return self._seen[source]
 
     def _begun(self, manifest: Manifest, checks: Checks) -> deque[Any]:
         """What will have the stretches of a manifest, in order; and last the fault that its parting found."""
@@ -164,16 +186,65 @@ class Workers:
             if isinstance(future, ManifestError):
                 raise future
             shuffled = self._shuffled
-            yield _result(future, name) if shuffled is None else shuffled.stretch(future, name)
+            yield self._read(future, name) if shuffled is None else shuffled.stretch(future, name)
         if self._shuffled is not None:
             self._shuffled.end()
 
     def _call(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - the same
-        return self._client.submit(function, *arguments, pure=False, retries=0)
+        if not self._shared:
+            return self._client.submit(function, *arguments, pure=False, retries=0)
+        key = f"{function.__name__}-{uuid4()}"  # by its beginning Dask knows how long such work takes
+        return self._client.submit(versions.call, versions.found(), function, *arguments, key=key, retries=0)
 
     def submit(self, errand: Errand) -> Any:  # noqa: ANN401 - the same
         """Hand out an errand, and return what has its result once it is done."""
         return self._call(run, errand)
+
+    def result(self, future: Any, what: str) -> Any:  # noqa: ANN401 - the same
+        """What came of what was handed out, once it is done; ``what`` it is of is for a person.
+
+        Raises:
+            ImporterError: what the worker raised, or ``CannotGoOn``: the cluster was lost, or workers die.
+        """
+        try:
+            return self._awaited(future)
+        except ImporterError:
+            raise
+        except Exception as error:
+            if future.status != _FAULT:
+                raise CannotGoOn(_LOST) from error
+            if self._shared:
+                with suppress(OSError):
+                    versions.expect_same(self._client)
+            raise CannotGoOn(
+                f"Dask cluster: {what}: {' '.join(str(error).split())}; what is in the log of the workers "
+                "may tell more; run the same command again"
+            ) from error
+
+    def _read(self, future: Any, what: str) -> Any:  # noqa: ANN401 - the same
+        """The same, where there is nothing yet that a run that is to stop could report."""
+        try:
+            return self.result(future, what)
+        except NobodyLeft as error:
+            if self._halt.reason:
+                raise KeyboardInterrupt from error
+            raise
+
+    def _awaited(self, future: Any) -> Any:  # noqa: ANN401 - the same
+        step = _WAITED_SECONDS
+        while True:
+            try:
+                return future.result(timeout=step)
+            except TimeoutError:
+                if future.status == _FAULT:  # it may be the worker's
+                    return future.result()
+            if future.done():
+                step *= 2  # it is on its way here, and each time from the start
+            self._presence.expect()
+
+    async def are_gone(self) -> bool:
+        """Whether no worker is left, and none is to be waited for."""
+        return await asyncio.to_thread(self._presence.is_over)
 
     def count(self) -> int:
         """Ask the scheduler how many errands are done at once."""
@@ -229,6 +300,10 @@ class _Posting:
         while self._under_way:
             await asyncio.sleep(_LOOKS_UP_SECONDS)
             self._pass_on()
+            if await self._workers.are_gone():
+                self._has_lost_workers = True
+                self._halt.stop(str(NobodyLeft()))
+                return
             for future in [each for each in self._under_way if each.done()]:
                 self._end(future)
                 while (
@@ -262,7 +337,7 @@ class _Posting:
     def _end(self, future: Any) -> None:  # noqa: ANN401 - the same
         parcels = self._under_way.pop(future)
         try:
-            posted = _result(future, "a stretch of the fulfillments")
+            posted = self._workers.result(future, "a stretch of the fulfillments")
         except ImporterError as error:
             self._has_lost_workers = True
             self._halt.stop(str(error))
@@ -295,7 +370,7 @@ class _Posting:
         while any(each.startswith(mine) for each in self._work.ledger.at_work(self._identity)):
             if time.monotonic() > last:
                 return
-            await asyncio.sleep(_WORKERS_LOOKED_UP_SECONDS)
+            await asyncio.sleep(_LEASES_LOOKED_UP_SECONDS)
         self._work.ledger.recover(self._identity)
 
 
@@ -305,22 +380,3 @@ def _is_whole(origin: Path, manifest: Manifest) -> bool:
         return origin.stat().st_size == manifest.encoded.size
     except OSError:
         return False  # it was moved, and there is the copy
-
-
-def _result(future: Any, what: str) -> Any:  # noqa: ANN401 - of a library that may be missing
-    """What came of an errand, once it is done.
-
-    Raises:
-        ImporterError: what the worker raised, or ``CannotGoOn``: the cluster was lost, or its workers die.
-    """
-    try:
-        return future.result()
-    except ImporterError:
-        raise
-    except Exception as error:
-        if future.status != _FAULT:
-            raise CannotGoOn(_LOST) from error
-        raise CannotGoOn(
-            f"Dask cluster: {what}: {' '.join(str(error).split())}; each worker needs this version of the "
-            "program, and what is in its log may tell more; run the same command again"
-        ) from error

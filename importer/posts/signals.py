@@ -50,6 +50,21 @@ class Interruption:
                 signal.signal(number, handler)
 
     @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Do what the first signal asks for once the context is over, unless it is only to be noted.
+
+        Raises:
+            KeyboardInterrupt: it came, or a second one did.
+        """
+        before, self.orderly = self.orderly, True
+        try:
+            yield
+        finally:
+            self.orderly = before
+        if self._number and not self.orderly:
+            raise KeyboardInterrupt
+
+    @contextmanager
     def listening(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         """Hand the signals to the event loop, so that they wake what sleeps there."""
         # not with add_signal_handler: taking that off again leaves a moment in which a signal kills
