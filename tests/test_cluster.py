@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -354,13 +355,18 @@ def test_a_run_whose_last_worker_has_died_says_so_and_one_that_is_to_stop_does_a
             [*map(list, parts)]
 
 
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder whose path is short: that of a socket has 107 bytes at most."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_workers_start_ends_the_run_without_a_word_of_python(
-    tmp_path: Path, number: signal.Signals
+    scratch: Path, number: signal.Signals
 ) -> None:
     manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
     run = start(
         *("check", "plain.csv", "--engine", "dask", "--workers", "1"),
         env=os.environ | {"TMPDIR": str(scratch)},
@@ -383,10 +389,8 @@ def commands_begun_by(pid: int) -> list[str]:
     return found
 
 
-def test_a_run_with_workers_leaves_nothing_among_temporary_files(tmp_path: Path) -> None:
+def test_a_run_with_workers_leaves_nothing_among_temporary_files(scratch: Path) -> None:
     manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
     told = ("--engine", "dask", "--workers", "1")
     ended = end(start("check", "plain.csv", *told, env=os.environ | {"TMPDIR": str(scratch)}))
 

@@ -7,7 +7,7 @@ import importlib
 import logging
 import signal
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any, Final
 
 from importer.cluster import versions
@@ -200,6 +200,7 @@ def _scheduler(
 
 def _start_to_fork() -> None:
     """Start what workers are forked from, deaf from its first moment on to what is for the run."""
+    resource_tracker.ensure_running()  # else it is started with the other, and lets signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         forkserver.ensure_running()
