@@ -97,12 +97,17 @@ def test_what_the_platform_did_is_held_against_the_ledger(
 SPLIT = {"created": 1, "not-sent": 1, "total": 2}
 
 
-def report(folder: Path, summary: Mapping[str, int], *rows: tuple[str, str]) -> Path:
-    """A report with nothing but what is looked at."""
+def report(folder: Path, summary: Mapping[str, int], *rows: tuple[str, str], stopped: bool = False) -> Path:
+    """A report with nothing but what is looked at; a ``stopped`` run came to no manifest."""
     folder.mkdir()
     with (folder / "rows.csv").open("w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows([("import_fulfillment", "import_status"), *rows])
-    (folder / "summary.json").write_text(json.dumps({"rows": summary}), encoding="utf-8")
+    told = {
+        "rows": summary,
+        "stopped_because": "interrupted by SIGTERM" if stopped else "",
+        "manifests": [] if stopped else [{"file": "manifest.csv"}],
+    }
+    (folder / "summary.json").write_text(json.dumps(told), encoding="utf-8")
     return folder
 
 
@@ -142,3 +147,19 @@ def test_a_report_is_held_against_the_manifest_and_the_ledger(
     folder = report(tmp_path / RUN, summary, *rows)
 
     assert list(report_faults(folder, ["1/A", "1/B"], {"1/A": CREATED})) == faults
+
+
+@pytest.mark.parametrize(
+    ("ledger", "faults"),
+    [
+        ({}, []),
+        ({"1/A": Known("created", "another run")}, []),
+        ({"1/A": Known("created", RUN)}, [f"{RUN}: has no rows, though the run sent 1/A"]),
+    ],
+)
+def test_a_report_without_rows_is_that_of_a_run_that_sent_nothing(
+    tmp_path: Path, ledger: Mapping[str, Known], faults: list[str]
+) -> None:
+    folder = report(tmp_path / RUN, {"total": 0}, stopped=True)
+
+    assert list(report_faults(folder, ["1/A", "1/B"], ledger)) == faults

@@ -94,11 +94,16 @@ def report_faults(report: Path, rows: Sequence[str], ledger: Mapping[str, Known]
         found = [
             (row["import_fulfillment"], row["import_status"]) for row in csv.DictReader(file, strict=True)
         ]
+    summary = json.loads((report / "summary.json").read_text(encoding="utf-8"))
+    if not found and summary["stopped_because"] and not summary["manifests"]:
+        sent = [name for name, known in ledger.items() if known.report == report.name]
+        if sent:
+            yield f"{report.name}: has no rows, though the run sent {', '.join(sent[:SHOWN])}"
+        return  # it was stopped before it read anything
     if [name for name, _ in found] != list(rows):
         yield f"{report.name}: rows.csv does not have every row once, in order"
     counted = {**Counter(status for _, status in found), "total": len(found)}
-    told = json.loads((report / "summary.json").read_text(encoding="utf-8"))["rows"]
-    told = {status: count for status, count in told.items() if count}
+    told = {status: count for status, count in summary["rows"].items() if count}
     if told != counted:
         yield f"{report.name}: summary.json has {told}, rows.csv {counted}"
     for name, status in found:
