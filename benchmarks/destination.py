@@ -27,11 +27,11 @@ class _Destination(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        end_of_head = self._received.find(b"\r\n\r\n") + 4
-        length = _LENGTH.search(self._received)
-        if end_of_head < 4 or length is None or len(self._received) < end_of_head + int(length[1]):  # noqa: PLR2004 - of the blank line
+        head, _, body = self._received.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if length is None or len(body) < int(length[1]):
             return
-        body, self._received = self._received[end_of_head:], b""
+        self._received = b""
         if self._seconds:
             asyncio.get_running_loop().call_later(self._seconds, self._answer, body)
         else:

@@ -50,7 +50,7 @@ def _orders(posts: int) -> Iterator[list[Fulfillment]]:
         yield [Fulfillment(index, f"PKG{index:012}", (OrderPart(str(450_000_000 + index), lines),))]
 
 
-def main(url: str, posts: int, concurrency: int, ledger: str | None) -> None:
+def main(url: str, posts: int, concurrency: int, ledger: str | None = None) -> None:
     """Post, and print how fast that was."""
     settings = DestinationSettings("adm", "adm", url, concurrency=concurrency)
     left = posts
@@ -73,4 +73,4 @@ def main(url: str, posts: int, concurrency: int, ledger: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)  # noqa: PLR2004 - it may be left out
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

@@ -696,8 +696,8 @@ def test_what_only_looks_like_the_beginning_of_a_token_is_shown() -> None:
     assert whole == in_doubt(502, " (application/json: 'a canary')")
 
 
-@given(st.text(), st.text(min_size=1), st.booleans())
-def test_nothing_else_is_masked(text: str, secret: str, torn: bool) -> None:  # noqa: FBT001 - hypothesis's argument
+@given(text=st.text(), secret=st.text(min_size=1), torn=st.booleans())
+def test_nothing_else_is_masked(text: str, secret: str, *, torn: bool) -> None:
     # a form of the secret has each of its characters, or one that begins an escape
     if not set(text) & {secret[0], "\\", "%", "&"}:
         assert masked(text, secret, torn=torn) == text

@@ -480,7 +480,7 @@ def test_content_that_a_reply_without_content_has_is_not_taken_for_the_next_repl
 
 
 @pytest.mark.parametrize(("length", "whole"), [(REPLY_LIMIT, True), (REPLY_LIMIT + 1, False)])
-def test_a_reply_of_just_the_limit_is_whole(connect: Connect, length: int, whole: bool) -> None:  # noqa: FBT001 - a table's column
+def test_a_reply_of_just_the_limit_is_whole(connect: Connect, length: int, *, whole: bool) -> None:
     answer = Answer(200, {"content-length": str(length)}, b"x" * REPLY_LIMIT, whole)
     assert reply_of(connect, replying(ok(b"x" * length))) == answer
 
@@ -504,7 +504,8 @@ def test_a_coding_that_was_not_asked_for_is_undone_within_bounds(
     coding: str,
     sent: bytes,
     body: bytes,
-    whole: bool,  # noqa: FBT001 - a table's column
+    *,
+    whole: bool,
 ) -> None:
     headers = {"content-length": str(len(sent)), "content-encoding": coding}
     assert reply_of(connect, replying(ok(sent, Content_Encoding=coding))) == Answer(200, headers, body, whole)

@@ -448,7 +448,8 @@ def test_an_encoding_that_nothing_in_the_file_tells_is_said_to_be_guessed(
     tmp_path: Path,
     encoding: str,
     named: str | None,
-    is_guessed: bool,  # noqa: FBT001 - pytest hands it over
+    *,
+    is_guessed: bool,
 ) -> None:
     word = {"ascii": "Cup", "gb18030": "收件人张三"}.get(encoding, "Größe")
 
@@ -465,7 +466,8 @@ def test_whether_the_last_line_has_its_end_is_seen(
     tmp_path: Path,
     encoding: str,
     end: str,
-    is_cut: bool,  # noqa: FBT001 - pytest hands it over
+    *,
+    is_cut: bool,
 ) -> None:
     assert encodings.survey(manifest(tmp_path, f"a,b\n1,2{end}".encode(encoding))).is_cut is is_cut
 

@@ -613,7 +613,7 @@ COLUMNS: tuple[tuple[list[str], bool], ...] = (
 
 
 @pytest.mark.parametrize(("cells", "one"), COLUMNS)
-def test_a_column_is_one_of_tracking_numbers_if_most_cells_match(cells: list[str], one: bool) -> None:  # noqa: FBT001 - parametrized
+def test_a_column_is_one_of_tracking_numbers_if_most_cells_match(cells: list[str], *, one: bool) -> None:
     assert looks_like_column(pa.array(cells, pa.string())) == one
 
 

@@ -261,7 +261,8 @@ def reset(connection: socket.socket) -> None:
 def test_a_connection_on_which_anything_came_between_two_requests_is_not_used_again(
     run: Run[Any],
     unasked: Callable[[socket.socket], None],
-    heard_of: bool,  # noqa: FBT001 - a table's column
+    *,
+    heard_of: bool,
 ) -> None:
     def answer(listener: socket.socket, reply: bytes) -> socket.socket:
         connection, _ = listener.accept()

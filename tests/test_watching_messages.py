@@ -141,7 +141,8 @@ def test_who_wants_to_be_told_of_which_run(
     when: TellOn,
     ending: Ending,
     before: Troubles,
-    wanted: bool,  # noqa: FBT001 - a case of the table
+    *,
+    wanted: bool,
 ) -> None:
     assert messages.is_wanted(when, ending, lambda _: before) is wanted
 

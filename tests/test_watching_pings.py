@@ -163,7 +163,7 @@ def test_a_wrong_address_in_the_environment_stops_no_run(
         ("hc-ping.com/uuid", False),
     ],
 )
-def test_what_can_be_pinged(url: str, usable: bool) -> None:  # noqa: FBT001 - a case of the table
+def test_what_can_be_pinged(url: str, *, usable: bool) -> None:
     assert pings.usable(url) is usable
 
 

@@ -95,7 +95,8 @@ def test_a_request_that_nobody_answers_says_why() -> None:
 )
 def test_the_environment_says_whether_there_are_traces(
     environment: Mapping[str, str],
-    wanted: bool,  # noqa: FBT001 - a case of the table
+    *,
+    wanted: bool,
 ) -> None:
     assert traces.is_wanted(environment) is wanted
 

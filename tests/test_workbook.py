@@ -343,7 +343,8 @@ def test_what_is_hidden_in_a_binary_workbook_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_calculated", [False, True])
 def test_formulas_of_an_old_workbook_that_nobody_calculated_are_a_fault(
     tmp_path: Path,
-    is_calculated: bool,  # noqa: FBT001 - pytest hands it over
+    *,
+    is_calculated: bool,
 ) -> None:
     book = xlwt.Workbook()
     sheet = book.add_sheet("Sheet1")

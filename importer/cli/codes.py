@@ -15,7 +15,7 @@ from schemas.codes import CODES, is_code
 @click.argument("code", required=False)
 @click.option("--json", "as_json", is_flag=True, envvar="IMPORTER_CODES_JSON", help="Print a JSON array.")
 @click.pass_obj
-def codes(common: Common, code: str | None, as_json: bool) -> int:  # noqa: FBT001 - as click hands them over
+def codes(common: Common, code: str | None, *, as_json: bool) -> int:
     """Tell what the codes of a report mean, what to do about each, and an example.
 
     With CODE it is that one alone, such as bad-quantity or destination-404.

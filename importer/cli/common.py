@@ -108,7 +108,7 @@ def _close_output() -> None:
 class Common:
     """The options before the command, and where output goes."""
 
-    def __init__(self, config: Path | None, verbose: bool, quiet: bool) -> None:  # noqa: FBT001 - as click hands them over
+    def __init__(self, config: Path | None, *, verbose: bool, quiet: bool) -> None:
         self.config = config
         self.verbose = verbose
         self._quiet = quiet

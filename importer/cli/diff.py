@@ -27,7 +27,8 @@ def diff(
     common: Common,
     reports: tuple[Path, ...],
     limit: int,
-    as_json: bool,  # noqa: FBT001 - as click hands them over
+    *,
+    as_json: bool,
 ) -> int:
     """Tell what changed between the reports of two nights, or more.
 

@@ -53,7 +53,8 @@ def doctor(
     report: Path,
     layouts: tuple[str, ...],
     plan_file: Path | None,
-    as_json: bool,  # noqa: FBT001 - as click hands them over
+    *,
+    as_json: bool,
 ) -> int:
     """Check everything that a nightly run needs, and say what to do: nothing is changed or posted.
 

@@ -32,7 +32,8 @@ def explain(
     what: str,
     ledger: Location | None,
     to: str | None,
-    as_json: bool,  # noqa: FBT001 - as click hands them over
+    *,
+    as_json: bool,
 ) -> int:
     """Tell the whole history of a fulfillment: runs, attempts, answers, look-ups, and what to do next.
 

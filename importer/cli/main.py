@@ -97,7 +97,7 @@ def _epilog() -> str:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors; reports are written as ever.")
 @click.version_option(package_name="fulfillment-importer", prog_name="importer")
 @click.pass_context
-def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool) -> None:  # noqa: FBT001 - as click hands them over
+def main(context: click.Context, config: Path | None, *, verbose: bool, quiet: bool) -> None:
     """Post carrier manifests to an order platform: one fulfillment per tracking number, each exactly once.
 
     \b
@@ -107,4 +107,4 @@ def main(context: click.Context, config: Path | None, verbose: bool, quiet: bool
     Post:                         importer post manifest.csv --to adm
     Mend and send the rest:       importer post reports/RUN-ID/errors.csv --to adm
     """  # noqa: D301 - click takes \b for text to be left as it is
-    context.obj = Common(config, verbose, quiet)
+    context.obj = Common(config, verbose=verbose, quiet=quiet)

@@ -353,7 +353,7 @@ class Judge:
         if wrong:
             return None, self._each_wrong(options)
         with _collected(wrong):
-            _notify(target, options["notify"])
+            _notify(target, asked=options["notify"])
         with _collected(wrong):
             _fill_carrier(target, asked=options["fill_carrier"])
         return target, wrong
@@ -463,7 +463,7 @@ def _job(
             partial=options["partial"],
             all_or_nothing=options["all_or_nothing"],
             duplicates=Duplicates(options["duplicates"]),
-            notify=_notify(target, options["notify"]),
+            notify=_notify(target, asked=options["notify"]),
             fill_carrier=_fill_carrier(target, asked=options["fill_carrier"]),
         ),
         ask=options.get("ask", False),
@@ -490,7 +490,7 @@ def _job(
     )
 
 
-def _notify(target: settings.DestinationSettings | None, asked: bool | None) -> bool:  # noqa: FBT001 - as click hands it over
+def _notify(target: settings.DestinationSettings | None, *, asked: bool | None) -> bool:
     """Whether customers are mailed of whom the manifest says nothing."""
     if target is None or target.kind not in settings.KINDS_THAT_MAIL or target.operation == "create":
         if asked:

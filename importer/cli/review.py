@@ -48,8 +48,9 @@ def review(
     order: tuple[str, ...],
     status: tuple[str, ...],
     limit: int,
-    as_json: bool,  # noqa: FBT001 - as click hands them over
-    opening: bool,  # noqa: FBT001 - the same
+    *,
+    as_json: bool,
+    opening: bool,
 ) -> int:
     """Look at a finished report: what is wrong, and what to do.
 

@@ -66,10 +66,11 @@ def runs(
     folder: Path | None,
     ledger: Location | None,
     age: timedelta | None,
-    dry_run: bool,  # noqa: FBT001 - as click hands them over
+    *,
+    dry_run: bool,
     limit: int,
-    as_json: bool,  # noqa: FBT001 - the same
-    xlsx: bool,  # noqa: FBT001 - the same
+    as_json: bool,
+    xlsx: bool,
 ) -> int:
     """Earlier runs, newest first, from the ledger; with RUN-ID, that one.
 

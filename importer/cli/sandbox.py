@@ -52,7 +52,8 @@ def sandbox(
     host: str,
     port: int,
     token_env: str | None,
-    leaky_bucket: bool,  # noqa: FBT001 - as click hands it over
+    *,
+    leaky_bucket: bool,
     faults: Path | None,
     rehearse: str | None,
 ) -> int:

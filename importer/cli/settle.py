@@ -45,13 +45,14 @@ if TYPE_CHECKING:
 def settle(
     common: Common,
     names: tuple[str, ...],
-    created: bool,  # noqa: FBT001 - as click hands them over
-    not_created: bool,  # noqa: FBT001 - as click hands them over
+    *,
+    created: bool,
+    not_created: bool,
     source: str | None,
     to: str | None,
-    sandbox: bool,  # noqa: FBT001 - as click hands them over
+    sandbox: bool,
     ledger: Location | None,
-    as_json: bool,  # noqa: FBT001 - as click hands them over
+    as_json: bool,
 ) -> int:
     """List what is in doubt, or tell the ledger what became of it.
 

@@ -158,8 +158,8 @@ class _There:
                     raise _TooMuch
 
         async def bounded() -> None:
-            # the coroutine, since only that can be cancelled
-            copying = self.files._get_file(self.path, str(to), callback=Counting(), **self.more)  # noqa: SLF001
+            get_file = self.files._get_file  # noqa: SLF001 - the coroutine, since only that can be cancelled
+            copying = get_file(self.path, str(to), callback=Counting(), **self.more)
             await asyncio.wait_for(copying, seconds)
 
         try:

@@ -109,11 +109,13 @@ class Client:
         return self._client
 
     def _transport(self) -> Transport:
-        return Transport(trusted(self._env_proxy), self._timeout, REPLY_LIMIT, _KEEPALIVE_SECONDS)
+        return Transport(
+            trusted(obey_environment=self._env_proxy), self._timeout, REPLY_LIMIT, _KEEPALIVE_SECONDS
+        )
 
     def _stock_transport(self, proxy: str | None) -> httpx.AsyncHTTPTransport:
         return httpx.AsyncHTTPTransport(
-            verify=trusted(self._env_proxy),
+            verify=trusted(obey_environment=self._env_proxy),
             trust_env=self._env_proxy,
             limits=httpx.Limits(
                 max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_SECONDS
@@ -302,7 +304,7 @@ def _url(text: str) -> httpx.URL:
 
 
 @functools.cache
-def trusted(obey_environment: bool) -> ssl.SSLContext:  # noqa: FBT001 - functools.cache keys on it
+def trusted(*, obey_environment: bool) -> ssl.SSLContext:
     """Whose certificates are believed, as all requests have it."""
     return httpx.create_ssl_context(trust_env=obey_environment)
 
