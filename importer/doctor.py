@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from importer import delivery, destinations, settings
@@ -92,16 +92,20 @@ class Asked:
     faults: tuple[Fault, ...] = ()
 
 
+class Trust(Protocol):
+    """Whom TLS trusts."""
+
+    def __call__(self, *, obey_environment: bool) -> ssl.SSLContext:
+        """Return it, which may depend on whether the environment's variables are obeyed."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is around: the environment's variables, the wall clock in UTC, and whom TLS trusts.
-
-    That may depend on whether the environment is obeyed.
-    """
+    """What is around: the environment's variables, the wall clock in UTC, and whom TLS trusts."""
 
     environment: Mapping[str, str]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    trust: Callable[[bool], ssl.SSLContext] = trusted
+    trust: Trust = trusted
 
 
 def examine(asked: Asked, world: World) -> Iterator[Check]:
@@ -241,7 +245,9 @@ def _reached(target: DestinationSettings, world: World) -> Iterator[Check]:
         with closing(socket.create_connection((host, port), timeout=_LIMIT_SECONDS)) as plain:
             yield Check(what, Verdict.FINE, f"{host}:{port} is {plain.getpeername()[0]}")
             if address.scheme == "https":
-                with world.trust(target.env_proxy).wrap_socket(plain, server_hostname=host) as secured:
+                with world.trust(obey_environment=target.env_proxy).wrap_socket(
+                    plain, server_hostname=host
+                ) as secured:
                     yield _certificate(target.name, secured.getpeercert() or {}, world.now())
     except socket.gaierror as error:
         words = f"the name {host} is not known: {(error.strerror or 'no answer').lower()}"

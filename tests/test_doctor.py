@@ -241,7 +241,7 @@ def test_a_certificate_and_how_long_it_holds(days: int, verdict: Verdict) -> Non
     authority, until = trustme.CA(), NOW + timedelta(days=days)
     with secured(authority, until) as port:
         configuration(CONFIG, f"https://localhost:{port}")
-        checks = examined(trust=lambda _: trust(authority))
+        checks = examined(trust=lambda **_: trust(authority))
 
     assert checks["adm: connection"].verdict is Verdict.FINE
     assert (checks["adm: certificate"].verdict, checks["adm: certificate"].found) == (
