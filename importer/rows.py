@@ -18,6 +18,7 @@ from importer.cells import cleaned, replaced, unspaced, whole_number
 from importer.findings import NO_MENTIONS, Findings, Mentions, number_of
 from importer.model import MAIL_ALONE
 from schemas.cleaning import NARROWED
+from schemas.codes import IDLE
 from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, TEXT, judged, schema, usual
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 _BETWEEN = re.compile(r'[,;\t|\r\n"]')  # what may part two cells where quotes or delimiters went wrong
 _ZEROS = r"^0+(\d+)$"
 _LONGEST_NAME = 255
-_IDLE = ("line-not-shipped", "interchange-again")
 _REJECTED = "rejected"
 
 
@@ -290,7 +290,7 @@ def _by_verdict(
     for found in faults:
         if EDI_VERDICT not in {COLUMNS[column] for column in np.unique(found.columns)}:
             kept.append(found.without(np.flatnonzero(told)) if told.any() else found)
-        elif np.isin(found.codes, [number_of(code) for code in _IDLE]).all():
+        elif np.isin(found.codes, [number_of(code) for code in IDLE]).all():
             idle[found.rows] = True
             said.append(found)
         else:

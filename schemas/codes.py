@@ -561,6 +561,8 @@ WARNINGS: Final = (
     "carrier-mismatch",
     "tracking-number-on-several-orders",
 )
+IDLE: Final = ("line-not-shipped", "interchange-again")
+"""The warnings of rows that are skipped although nothing of them was ever sent."""
 
 
 def code_of(name: str) -> Code:

@@ -92,6 +92,10 @@ NOTIFY: Final = {
 """What may stand in the column ``notify``, in any case, and what it means."""
 LINE: Final = ("sku", "quantity")
 """What a line item is told by: where lines are optional, half of one is a fault all the same."""
+NAMES: Final = ("order_id", "sku", "tracking_number", "fulfillment_id")
+"""The columns whose cells name something, so that every digit counts, and leading zeros do."""
+CARRIER: Final = ("tracking_company", "tracking_company_code")
+"""The columns that name the carrier."""
 _MAX_ORDER_ID = str(2**63 - 1)
 _MAX_CHARACTERS = 255
 _JUDGED_IF_TAKEN = frozenset({"fulfillment_id", "notify"})

@@ -20,7 +20,7 @@ from importer.manifests.edi.partners import Partners
 from importer.manifests.edi.standards import standard_of
 from importer.posts.signals import Interruption
 from importer.printing import printable
-from schemas.manifest import CANONICAL
+from schemas.manifest import CANONICAL, CARRIER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -310,7 +310,7 @@ class _Conversation:
     def _carrier(self, told: Told, columns: Mapping[str, str]) -> tuple[str, Carrier | None]:
         """Who has all parcels of such files, and who has them in this one if nobody was to be asked."""
         said = self._options["carrier"]
-        by_column = [columns[each] for each in drafting.CARRIER if each in columns]
+        by_column = [columns[each] for each in CARRIER if each in columns]
         if said and by_column:
             raise click.UsageError(f"--carrier: the column '{printable(by_column[0])}' says it; leave it out")
         likely = None if by_column else told.carriers.get(columns.get("tracking_number", ""))

@@ -13,7 +13,7 @@ from importer.cells import unguarded
 from importer.errors import ManifestError
 from importer.manifests import adapting, delimited, encodings, layouts, nodata, recognition
 from importer.manifests.edi import standards
-from schemas.manifest import COLUMNS
+from schemas.manifest import COLUMNS, NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -295,7 +295,7 @@ def _records(
     from importer.manifests import workbook  # noqa: PLC0415 - as above
 
     places = {column: manifest.kept[at] for column, at in manifest.columns.items()}
-    names = frozenset(places[column] for column in workbook.NAMES if column in places)
+    names = frozenset(places[column] for column in NAMES if column in places)
     reading = workbook.Reading(names, places.get("quantity"))
     found = (manifest.encoded, manifest.form, manifest.sheet)
     yield from workbook.read(manifest.source, found, reading)
@@ -340,14 +340,8 @@ def _block(
     }
     values = adapter.values(filled.cells)
     if manifest.encoded.is_guessed:
-        doubts |= _guessed(values)
+        doubts |= {(_GUESSED, column): _is_odd(values[column]) for column in NAMES if column in values}
     return Block(cells, rows, misfits, passed_over, header_rows, values, doubts, filled.rows)
-
-
-def _guessed(values: Mapping[str, Text]) -> dict[tuple[str, str], Mask]:
-    from importer.manifests.workbook import NAMES  # noqa: PLC0415 - as above
-
-    return {(_GUESSED, column): _is_odd(values[column]) for column in NAMES if column in values}
 
 
 def _headers(records: delimited.Records, manifest: Manifest) -> Mask:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from importer.manifests import layouts
 from importer.manifests.nodata import is_blank
 from schemas.cleaning import ROUND
-from schemas.manifest import EDI_VERDICT
+from schemas.manifest import CARRIER, EDI_VERDICT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _SOURCE, _ROW = "import_source", "import_row"
 _IDENTITY: Final = ("order_id", "tracking_number")
-_CARRIER: Final = ("tracking_company", "tracking_company_code")
 
 
 @dataclass(slots=True)
@@ -102,7 +101,7 @@ class Adapter:
             values["quantity"] = _where(mine, whole, values["quantity"])
         if self.layout.quantity_default and "quantity" not in values:
             values["quantity"] = _where(mine, str(self.layout.quantity_default), pa.repeat("", rows))
-        for name in _CARRIER:  # a code that the file has is not to stand beside a constant name
+        for name in CARRIER:  # a code that the file has is not to stand beside a constant name
             mine = mine & is_blank(values[name]) if name in values else mine
         for name, constant in self.layout.constants.items():
             values[name] = _where(mine, constant, values.get(name, pa.repeat("", rows)))

@@ -19,7 +19,7 @@ from importer.errors import ManifestError
 from importer.manifests import delimited, encodings, layouts, recognition, workbook
 from importer.manifests.edi import drafting as of_edi
 from importer.manifests.edi.standards import standard_of
-from schemas.manifest import CANONICAL
+from schemas.manifest import CANONICAL, CARRIER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _BLOCKS: Final = 2  # some 32 MiB tell enough
 _NEEDED: Final = ("order_id", "sku", "quantity", "tracking_number")
-CARRIER: Final = frozenset(("tracking_company", "tracking_company_code"))
-"""The canonical columns that name the carrier."""
 _NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 _MOST: Final = 0.8
 _NEARLY_ALL: Final = 0.95
@@ -340,7 +338,7 @@ def _constants(told: Told, named: Mapping[str, str], said: str) -> Iterator[str]
         yield from ("[constants]", f"tracking_company = {_quoted(said)}")
         return
     likely = told.carriers.get({**told.found, **named}.get("tracking_number", ""))
-    if likely and not CARRIER & named.keys():
+    if likely and named.keys().isdisjoint(CARRIER):
         yield from ("", f"# {likely.words};")
         yield "# if one carrier has all parcels of such files, take the # away:"
         yield from ("# [constants]", f"# tracking_company = {_quoted(likely.name)}")
@@ -348,7 +346,7 @@ def _constants(told: Told, named: Mapping[str, str], said: str) -> Iterator[str]
 
 def _carriers(columns: Sequence[_Column], found: Match) -> dict[str, Carrier]:
     """By header, whose the tracking numbers in a column are; empty where a column names the carrier."""
-    if CARRIER & {*found.columns, *found.doubled}:
+    if not {*found.columns, *found.doubled}.isdisjoint(CARRIER):
         return {}
     numbers = [one for one in columns if one.rate(_is_tracking) >= _MOST]
     judged = {one.header.strip(): _carrier(one) for one in numbers}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from importer.model import FINE, STATUSES, Status
 from importer.printing import printable
-from schemas.codes import code_of, is_code
+from schemas.codes import IDLE, code_of, is_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +29,6 @@ MEANINGS: Final = {
 }
 _NOTHING_TO_DO: Final = {True: "there is no data row in them", False: "there is no manifest there"}
 _SEGMENTED: Final = frozenset(("x12", "edifact"))
-_IDLE: Final = ("line-not-shipped", "interchange-again")
-"""The warnings of rows that are skipped although nothing of them was ever sent."""
 _NOT_TO_BE_SENT: Final = "not to be sent"
 _HELD: Final = frozenset(("parcel-held", "batch-held"))
 _MESSAGE_CHARACTERS: Final = 300
@@ -183,7 +181,7 @@ def needing(rows: Mapping[str, int]) -> int:
 
 def _idle(summary: Summary) -> int:
     """How many rows are skipped because nothing of them was shipped, or their interchange came twice."""
-    found = sum(summary.warnings[code].count for code in _IDLE if code in summary.warnings)
+    found = sum(summary.warnings[code].count for code in IDLE if code in summary.warnings)
     return min(found, summary.rows[Status.SKIPPED])
 
 

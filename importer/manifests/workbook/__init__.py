@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice, repeat
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     Text: TypeAlias = pa.Array[Any]
     Mask: TypeAlias = npt.NDArray[np.bool_]
 
-NAMES: Final = ("order_id", "sku", "tracking_number", "fulfillment_id")
-"""The canonical columns whose cells name something, so that every digit counts, and leading zeros do."""
 _ROWS_AT_ONCE = 50_000
 _HEAD = delimited.HEADER_SEARCHED
 _SHOWN = 10
