@@ -89,6 +89,17 @@ def replying(*parts: bytes) -> Handler:
     return handler
 
 
+def repeating(reply: bytes) -> Handler:
+    """Answers each request of a connection with ``reply``."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            writer.write(reply)
+
+    return handler
+
+
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:  # noqa: ARG001 - never answers
     await read_request(reader)
     await asyncio.Event().wait()

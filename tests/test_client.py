@@ -16,7 +16,19 @@ import trustme
 
 from importer.model import Answer, NoAnswer, Reach, Request
 from importer.posts.client import REPLY_LIMIT, Client
-from tests.loopback import BODY, CREATED, LITTLE, PLENTY, Handler, hang, ok, read_request, replying, serving
+from tests.loopback import (
+    BODY,
+    CREATED,
+    LITTLE,
+    PLENTY,
+    Handler,
+    hang,
+    ok,
+    read_request,
+    repeating,
+    replying,
+    serving,
+)
 
 Connect = Callable[..., Client]
 
@@ -75,13 +87,8 @@ def test_the_request_is_sent_as_given_with_the_auth_header_and_little_else(conne
 
 
 def test_one_connection_carries_the_requests_one_after_the_other(connect: Connect) -> None:
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await read_request(reader)
-            writer.write(CREATED)
-
     async def main() -> int:
-        async with serving(handler) as server, connect({}, PLENTY) as client:
+        async with serving(repeating(CREATED)) as server, connect({}, PLENTY) as client:
             for _ in range(3):
                 await client.send(server.request)
             return server.connections
@@ -90,13 +97,8 @@ def test_one_connection_carries_the_requests_one_after_the_other(connect: Connec
 
 
 def test_what_is_made_for_a_request_goes_without_the_garbage_collector(connect: Connect) -> None:
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await read_request(reader)
-            writer.write(CREATED)
-
     async def main() -> int:
-        async with serving(handler) as server, connect({}, PLENTY) as client:
+        async with serving(repeating(CREATED)) as server, connect({}, PLENTY) as client:
             await client.send(server.request)
             gc.collect()
             gc.disable()
@@ -355,12 +357,7 @@ def test_interim_replies_are_passed_over(connect: Connect) -> None:
 )
 def test_a_connection_that_is_to_be_closed_is_not_used_again(connect: Connect, reply: bytes) -> None:
     async def main() -> tuple[list[bytes], int]:
-        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            while True:
-                await read_request(reader)
-                writer.write(reply)
-
-        async with serving(handler) as server, connect({}, PLENTY) as client:
+        async with serving(repeating(reply)) as server, connect({}, PLENTY) as client:
             replies = [await client.send(server.request) for _ in range(2)]
             return [reply.body for reply in replies if isinstance(reply, Answer)], server.connections
 

@@ -11,7 +11,7 @@ class Halted(Exception):  # noqa: N818 - a wish, not a mistake
     """The run stops, so there is nothing to wait for."""
 
 
-class CutShort(Exception):  # noqa: N818 - as above
+class CutShort(Exception):  # noqa: N818 - a wish, too, not a mistake
     """What was in flight is waited for no longer."""
 
 
