@@ -397,6 +397,20 @@ def test_a_run_with_workers_leaves_nothing_among_temporary_files(scratch: Path) 
     assert (ended.status, ended.err, [*scratch.iterdir()]) == (0, "", [])
 
 
+def test_a_folder_whose_path_is_too_long_for_workers_is_named(scratch: Path) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    far = scratch / ("far" * 30)
+    far.mkdir()
+    told = ("--engine", "dask", "--workers", "1")
+    ended = end(start("check", "plain.csv", *told, env=os.environ | {"TMPDIR": str(far)}))
+
+    assert (ended.status, [*far.iterdir()]) == (4, [])
+    assert ended.err == (
+        "importer: Dask cluster: workers can't be started on this machine (AF_UNIX path too long); where a "
+        f"path is too long, name a folder with a shorter one than {far} with TMPDIR; nothing was sent\n"
+    )
+
+
 def test_nobody_loads_the_library_who_does_not_ask_for_it() -> None:
     code = "import sys, importer.cli; print({'dask', 'distributed'} & sys.modules.keys())"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
