@@ -228,5 +228,6 @@ def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
         Partitions(Room(tmp_path / "gone"), 3, TAKES)
     assert str(error.value) == (
         f"{tmp_path / 'gone'}: there is no room to keep the rows of manifests as large as these: "
-        "No such file or directory; nothing was sent; make room there, or name another folder with TMPDIR"
+        "No such file or directory; make room there, or name another folder with TMPDIR, and run the same "
+        "command again"
     )
