@@ -41,11 +41,22 @@ from importer.ledger import Address, Ledger
 from importer.manifests import layouts, sources
 from importer.posts.signals import Interruption
 from importer.reading import Checks
-from importer.sandbox import Sandbox, Store
+from importer.sandbox import Sandbox
 from importer.spilling import Room
 from tests.clusters import Running
 from tests.postgresql import PASSWORD
-from tests.program import SECONDS, configuration, end, manifest, settle_in, start, statuses, table
+from tests.program import (
+    SECONDS,
+    Counted,
+    configuration,
+    end,
+    manifest,
+    settle_in,
+    start,
+    statuses,
+    table,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,7 +65,6 @@ if TYPE_CHECKING:
     from importer.reading import Stretch
     from importer.sandbox.orders import Part as Share
     from importer.sandbox.orders import Refusal
-    from tests.postgresql import Server
 
 PROGRAM = Path(__file__).parent.parent
 SAMPLES = PROGRAM / "samples"
@@ -465,11 +475,11 @@ def test_what_is_for_a_cluster_is_refused_without_one() -> None:
 # posting --------------------------------------------------------------------------------------------------
 
 
-class Platform(Store):
+class Platform(Counted):
     """A platform that answers the first order, and after that nobody before it is ``open``."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__()
         self.open = threading.Event()
         self.asked = threading.Event()
 
@@ -479,21 +489,10 @@ class Platform(Store):
             self.open.wait(SECONDS)
         return super().fulfill(tracking_number, parts)
 
-    @property
-    def made(self) -> Counter[str]:
-        """How often each fulfillment was created."""
-        return Counter(f"{each.order_id}/{each.tracking_number}" for each in list(self.created))
-
 
 @pytest.fixture
 def platform() -> Platform:
     return Platform()
-
-
-@pytest.fixture
-def address(server: Server) -> Iterator[Address]:
-    with server.schema() as made:
-        yield made
 
 
 @pytest.fixture
@@ -507,13 +506,6 @@ def _inbox(platform: Platform) -> Iterator[None]:
 def begin(address: Address, report: str, *more: str) -> subprocess.Popen[str]:
     told = ("--ledger", address.reveal(), "--report", report, "--lease", LEASE, "--engine", "dask")
     return start("post", "inbox.csv", *told, *more)
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    last = time.monotonic() + SECONDS
-    while not happened():
-        assert time.monotonic() < last
-        time.sleep(0.01)
 
 
 def carried_on(address: Address) -> int:
