@@ -519,6 +519,17 @@ def ends(report: str) -> Counter[str]:
     return Counter(statuses(Path(report, "rows.csv")).values())
 
 
+def doubted_when_all_is_done(found: dict[str, str], exit_status: int, platform: Platform) -> set[str]:
+    """What is in doubt, at most what was in flight; all else was created, and nothing twice."""
+    doubted = {name for name, status in found.items() if status == "in-doubt"}
+    assert exit_status == (6 if doubted else 0)
+    assert len(doubted) <= CONCURRENCY
+    assert {*found} == {*NAMES}
+    assert set(platform.made.values()) == {1}
+    assert {*NAMES} - doubted <= {*platform.made}
+    return doubted
+
+
 posting = pytest.mark.usefixtures("_inbox")
 
 
@@ -625,13 +636,8 @@ def test_what_a_killed_worker_has_left_is_finished_by_the_others(
         ended = end(run)
 
     found = statuses(Path("first", "rows.csv"))
-    doubted = {name for name, status in found.items() if status == "in-doubt"}
-    assert ended.status == (6 if doubted else 0)
-    assert len(doubted) <= CONCURRENCY
-    assert {*found} == {*NAMES}
+    doubted = doubted_when_all_is_done(found, ended.status, platform)
     assert {status for name, status in found.items() if name not in doubted} == {"created"}
-    assert set(platform.made.values()) == {1}
-    assert {*NAMES} - doubted <= {*platform.made}
 
 
 @posting
@@ -650,14 +656,10 @@ def test_without_its_scheduler_a_run_ends_with_all_that_is_known_and_the_same_co
     assert (stopped.status, stopped.err) == (4, "")
     assert "the Dask scheduler was lost" in stopped.out
     first, found = (statuses(Path(report, "rows.csv")) for report in ("first", "again"))
-    doubted = {name for name, status in found.items() if status == "in-doubt"}
-    assert again == (6 if doubted else 0)
-    assert len(doubted) <= CONCURRENCY
-    assert {*first} == {*found} == {*NAMES}
+    doubted = doubted_when_all_is_done(found, again, platform)
+    assert {*first} == {*NAMES}
     assert {"created"} <= {*first.values()} <= {"created", "in-doubt", "not-sent"}
     assert {name for name, status in first.items() if status == "in-doubt"} == doubted
-    assert set(platform.made.values()) == {1}
-    assert {*NAMES} - doubted <= {*platform.made}
 
 
 @posting
