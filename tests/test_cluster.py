@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,22 +29,24 @@ from typing import TYPE_CHECKING
 import distributed
 import pytest
 
-from importer import batches, manifests, pipeline, settings
+from importer import batches, delivery, destinations, manifests, pipeline, settings
 from importer.batches import Terms
 from importer.cluster import Cluster, versions
 from importer.cluster.dask import joined
 from importer.cluster.errands import Reading, Sealed
 from importer.cluster.shuffle import Sharing
-from importer.cluster.workers import Workers
+from importer.cluster.workers import Work, Workers
 from importer.errors import CannotGoOn, ManifestError, SetupError
 from importer.fulfillments import Options
-from importer.ledger import Address, Ledger
+from importer.ledger import Address, Ledger, Run
 from importer.manifests import layouts, sources
+from importer.model import State
 from importer.posts.signals import Interruption
 from importer.reading import Checks
 from importer.sandbox import Sandbox
 from importer.spilling import Room
 from tests.clusters import Running
+from tests.fakes import orders
 from tests.postgresql import PASSWORD
 from tests.program import (
     SECONDS,
@@ -60,8 +63,8 @@ from tests.program import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
 
+    from importer.model import Fulfillment
     from importer.reading import Stretch
     from importer.sandbox.orders import Part as Share
     from importer.sandbox.orders import Refusal
@@ -621,6 +624,39 @@ def test_a_run_that_is_to_stop_stops_its_workers_in_order(address: Address, plat
     assert 0 < made < len(NAMES)
     assert carried_on(address) == 0
     assert platform.made == Counter(NAMES)
+
+
+@posting
+@pytest.mark.postgresql
+def test_workers_are_stopped_and_waited_for_when_what_is_next_can_t_be_read(
+    address: Address, platform: Platform, tmp_path: Path
+) -> None:
+    target = settings.destination(settings.load(Path("importer.toml"), {}), "adm", os.environ, {})
+    identity = destinations.make(target).identity
+
+    def queues() -> Iterator[list[Fulfillment]]:
+        yield from orders(("TRACK1", "TRACK2"), ("TRACK3",))
+        assert platform.asked.wait(SECONDS)
+        platform.open.set()
+        raise CannotGoOn("the disk can't be read")
+
+    with (
+        Running(tmp_path, WORKERS) as running,
+        Ledger(address) as ledger,
+        ledger.lock(identity, run_id="run-1"),
+        joined(Cluster(running.address), tmp_path) as workers,
+    ):
+        ledger.start_run(Run("run-1", "post", identity, (), "first", datetime.now(UTC)))
+        rules = delivery.rules_of(target, "run-1", accept_doubt=False)
+        work = Work(8, queues(), {}, {}, target, ledger, address, rules, lease=3.0)
+        why = workers.post(work, lambda *_: None, Interruption())
+        at_work = ledger.at_work(identity)
+        asked_to_stop = ledger.asked_to_stop("run-1")
+        found = ledger.outcomes("run-1")
+
+    assert (why, asked_to_stop) == ("the disk can't be read", "the disk can't be read")
+    assert [each.partition(" (")[0] for each in at_work] == ["run run-1"]
+    assert found == {State.CREATED: 3}
 
 
 @posting
