@@ -67,8 +67,8 @@ class Room:
         except OSError as error:
             raise CannotGoOn(
                 f"{self.folder}: there is no room to keep the rows of manifests as large as these: "
-                f"{error.strerror or error}; nothing was sent; make room there, or name another folder with "
-                "TMPDIR"
+                f"{error.strerror or error}; make room there, or name another folder with TMPDIR, and run "
+                "the same command again"
             ) from error
 
     def pieces(self, schema: pa.Schema) -> Pieces:

@@ -19,6 +19,7 @@ from tests.postgresql import Server, programs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from importer.ledger import Address
     from tests.homes import Home, Homes
 
 NEEDED = {"test_page_browser.py": "chromium"}
@@ -63,6 +64,13 @@ def server() -> Iterator[Server]:
     """One server for all tests; each has a schema of its own."""
     with Server() as running:
         yield running
+
+
+@pytest.fixture
+def address(server: Server) -> Iterator[Address]:
+    """The address of a ledger in the database, where there is none yet."""
+    with server.schema() as made:
+        yield made
 
 
 @contextmanager

@@ -9,12 +9,15 @@ import pwd
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from importer import cli
+from importer.sandbox import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,6 +90,29 @@ def end(process: subprocess.Popen[str], given: str | None = None) -> Ended:
             process.kill()
             raise
     return Ended(process.returncode, out, err)
+
+
+def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    """Look until it has happened; a ``process`` has not ended then."""
+    last = time.monotonic() + SECONDS
+    while not happened():
+        if time.monotonic() > last or (process and process.poll() is not None):
+            if process:
+                process.kill()
+            raise AssertionError(f"it did not happen: {process and end(process)}")
+        time.sleep(0.001)
+
+
+class Counted(Store):
+    """The sandbox's platform, which takes any order, and what it was asked to make."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    @property
+    def made(self) -> Counter[str]:
+        """How often each fulfillment was created."""
+        return Counter(f"{each.order_id}/{each.tracking_number}" for each in list(self.created))
 
 
 @contextmanager

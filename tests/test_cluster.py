@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,33 +29,45 @@ from typing import TYPE_CHECKING
 import distributed
 import pytest
 
-from importer import batches, manifests, pipeline, settings
+from importer import batches, delivery, destinations, manifests, pipeline, settings
 from importer.batches import Terms
 from importer.cluster import Cluster, versions
 from importer.cluster.dask import joined
 from importer.cluster.errands import Reading, Sealed
 from importer.cluster.shuffle import Sharing
-from importer.cluster.workers import Workers
+from importer.cluster.workers import Work, Workers
 from importer.errors import CannotGoOn, ManifestError, SetupError
 from importer.fulfillments import Options
-from importer.ledger import Address, Ledger
+from importer.ledger import Address, Ledger, Run
 from importer.manifests import layouts, sources
+from importer.model import State
 from importer.posts.signals import Interruption
 from importer.reading import Checks
-from importer.sandbox import Sandbox, Store
+from importer.sandbox import Sandbox
 from importer.spilling import Room
 from tests.clusters import Running
+from tests.fakes import orders
 from tests.postgresql import PASSWORD
-from tests.program import SECONDS, configuration, end, manifest, settle_in, start, statuses, table
+from tests.program import (
+    SECONDS,
+    Counted,
+    configuration,
+    end,
+    manifest,
+    settle_in,
+    start,
+    statuses,
+    table,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
 
+    from importer.model import Fulfillment
     from importer.reading import Stretch
     from importer.sandbox.orders import Part as Share
     from importer.sandbox.orders import Refusal
-    from tests.postgresql import Server
 
 PROGRAM = Path(__file__).parent.parent
 SAMPLES = PROGRAM / "samples"
@@ -397,6 +410,20 @@ def test_a_run_with_workers_leaves_nothing_among_temporary_files(scratch: Path) 
     assert (ended.status, ended.err, [*scratch.iterdir()]) == (0, "", [])
 
 
+def test_a_folder_whose_path_is_too_long_for_workers_is_named(scratch: Path) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    far = scratch / ("far" * 30)
+    far.mkdir()
+    told = ("--engine", "dask", "--workers", "1")
+    ended = end(start("check", "plain.csv", *told, env=os.environ | {"TMPDIR": str(far)}))
+
+    assert (ended.status, [*far.iterdir()]) == (4, [])
+    assert ended.err == (
+        "importer: Dask cluster: workers can't be started on this machine (AF_UNIX path too long); where a "
+        f"path is too long, name a folder with a shorter one than {far} with TMPDIR; nothing was sent\n"
+    )
+
+
 def test_nobody_loads_the_library_who_does_not_ask_for_it() -> None:
     code = "import sys, importer.cli; print({'dask', 'distributed'} & sys.modules.keys())"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -451,11 +478,11 @@ def test_what_is_for_a_cluster_is_refused_without_one() -> None:
 # posting --------------------------------------------------------------------------------------------------
 
 
-class Platform(Store):
+class Platform(Counted):
     """A platform that answers the first order, and after that nobody before it is ``open``."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__()
         self.open = threading.Event()
         self.asked = threading.Event()
 
@@ -465,21 +492,10 @@ class Platform(Store):
             self.open.wait(SECONDS)
         return super().fulfill(tracking_number, parts)
 
-    @property
-    def made(self) -> Counter[str]:
-        """How often each fulfillment was created."""
-        return Counter(f"{each.order_id}/{each.tracking_number}" for each in list(self.created))
-
 
 @pytest.fixture
 def platform() -> Platform:
     return Platform()
-
-
-@pytest.fixture
-def address(server: Server) -> Iterator[Address]:
-    with server.schema() as made:
-        yield made
 
 
 @pytest.fixture
@@ -495,13 +511,6 @@ def begin(address: Address, report: str, *more: str) -> subprocess.Popen[str]:
     return start("post", "inbox.csv", *told, *more)
 
 
-def wait_until(happened: Callable[[], bool]) -> None:
-    last = time.monotonic() + SECONDS
-    while not happened():
-        assert time.monotonic() < last
-        time.sleep(0.01)
-
-
 def carried_on(address: Address) -> int:
     """How a run of this process alone ended that carried on; it is there sooner than one with workers."""
     told = ("--ledger", address.reveal(), "--report", "again")
@@ -511,6 +520,17 @@ def carried_on(address: Address) -> int:
 def ends(report: str) -> Counter[str]:
     """How many fulfillments ended how."""
     return Counter(statuses(Path(report, "rows.csv")).values())
+
+
+def doubted_when_all_is_done(found: dict[str, str], exit_status: int, platform: Platform) -> set[str]:
+    """What is in doubt, at most what was in flight; all else was created, and nothing twice."""
+    doubted = {name for name, status in found.items() if status == "in-doubt"}
+    assert exit_status == (6 if doubted else 0)
+    assert len(doubted) <= CONCURRENCY
+    assert {*found} == {*NAMES}
+    assert set(platform.made.values()) == {1}
+    assert {*NAMES} - doubted <= {*platform.made}
+    return doubted
 
 
 posting = pytest.mark.usefixtures("_inbox")
@@ -608,6 +628,39 @@ def test_a_run_that_is_to_stop_stops_its_workers_in_order(address: Address, plat
 
 @posting
 @pytest.mark.postgresql
+def test_workers_are_stopped_and_waited_for_when_what_is_next_can_t_be_read(
+    address: Address, platform: Platform, tmp_path: Path
+) -> None:
+    target = settings.destination(settings.load(Path("importer.toml"), {}), "adm", os.environ, {})
+    identity = destinations.make(target).identity
+
+    def queues() -> Iterator[list[Fulfillment]]:
+        yield from orders(("TRACK1", "TRACK2"), ("TRACK3",))
+        assert platform.asked.wait(SECONDS)
+        platform.open.set()
+        raise CannotGoOn("the disk can't be read")
+
+    with (
+        Running(tmp_path, WORKERS) as running,
+        Ledger(address) as ledger,
+        ledger.lock(identity, run_id="run-1"),
+        joined(Cluster(running.address), tmp_path) as workers,
+    ):
+        ledger.start_run(Run("run-1", "post", identity, (), "first", datetime.now(UTC)))
+        rules = delivery.rules_of(target, "run-1", accept_doubt=False)
+        work = Work(8, queues(), {}, {}, target, ledger, address, rules, lease=3.0)
+        why = workers.post(work, lambda *_: None, Interruption())
+        at_work = ledger.at_work(identity)
+        asked_to_stop = ledger.asked_to_stop("run-1")
+        found = ledger.outcomes("run-1")
+
+    assert (why, asked_to_stop) == ("the disk can't be read", "the disk can't be read")
+    assert [each.partition(" (")[0] for each in at_work] == ["run run-1"]
+    assert found == {State.CREATED: 3}
+
+
+@posting
+@pytest.mark.postgresql
 def test_what_a_killed_worker_has_left_is_finished_by_the_others(
     address: Address, platform: Platform, tmp_path: Path
 ) -> None:
@@ -619,13 +672,8 @@ def test_what_a_killed_worker_has_left_is_finished_by_the_others(
         ended = end(run)
 
     found = statuses(Path("first", "rows.csv"))
-    doubted = {name for name, status in found.items() if status == "in-doubt"}
-    assert ended.status == (6 if doubted else 0)
-    assert len(doubted) <= CONCURRENCY
-    assert {*found} == {*NAMES}
+    doubted = doubted_when_all_is_done(found, ended.status, platform)
     assert {status for name, status in found.items() if name not in doubted} == {"created"}
-    assert set(platform.made.values()) == {1}
-    assert {*NAMES} - doubted <= {*platform.made}
 
 
 @posting
@@ -644,14 +692,10 @@ def test_without_its_scheduler_a_run_ends_with_all_that_is_known_and_the_same_co
     assert (stopped.status, stopped.err) == (4, "")
     assert "the Dask scheduler was lost" in stopped.out
     first, found = (statuses(Path(report, "rows.csv")) for report in ("first", "again"))
-    doubted = {name for name, status in found.items() if status == "in-doubt"}
-    assert again == (6 if doubted else 0)
-    assert len(doubted) <= CONCURRENCY
-    assert {*first} == {*found} == {*NAMES}
+    doubted = doubted_when_all_is_done(found, again, platform)
+    assert {*first} == {*NAMES}
     assert {"created"} <= {*first.values()} <= {"created", "in-doubt", "not-sent"}
     assert {name for name, status in first.items() if status == "in-doubt"} == doubted
-    assert set(platform.made.values()) == {1}
-    assert {*NAMES} - doubted <= {*platform.made}
 
 
 @posting

@@ -7,16 +7,17 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from importer.sandbox import Sandbox, Store
+from importer.sandbox import Sandbox
 from importer.sandbox.orders import Part, Refusal
 from tests.program import (
     SECONDS,
+    Counted,
     Platform,
     Reply,
     Seen,
@@ -30,28 +31,24 @@ from tests.program import (
     start,
     statuses,
     table,
+    wait_until,
 )
 
 CONCURRENCY = 4
 KILLS = 8
 
 
-class SlowStore(Store):
+class SlowStore(Counted):
     """A platform that takes some milliseconds for each fulfillment, so that there is time to end a run."""
 
     def fulfill(self, tracking_number: str, parts: Sequence[Part]) -> datetime | Refusal:
         time.sleep(0.004)
         return super().fulfill(tracking_number, parts)
 
-    @property
-    def made(self) -> Counter[str]:
-        """How often each fulfillment was created."""
-        return Counter(f"{each.order_id}/{each.tracking_number}" for each in list(self.created))
-
 
 @pytest.fixture
 def store() -> SlowStore:
-    return SlowStore(None)
+    return SlowStore()
 
 
 @pytest.fixture(autouse=True)
@@ -63,16 +60,6 @@ def _sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: SlowStore) 
     with Sandbox(store, token="a-token") as sandbox:  # noqa: S106 - of the test's own sandbox
         configuration(Path("importer.toml"), sandbox.url, concurrency=CONCURRENCY)
         yield
-
-
-def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Look until it has happened; the process has not ended then."""
-    last = time.monotonic() + SECONDS
-    while not happened():
-        if process.poll() is not None or time.monotonic() > last:
-            process.kill()
-            raise AssertionError(f"it did not happen: {end(process)}")
-        time.sleep(0.001)
 
 
 def report_of(out: str) -> Path:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from importer.fulfillments import Grouping
 
 TAKES = ("tracking_company", "fulfillment_id", "notify", MAIL_ALONE)
+NOTHING_SAID = ("", "", "", "")
 
 
 class Row(NamedTuple):
@@ -37,11 +38,14 @@ class Row(NamedTuple):
     number: str | None
     sku: str
     quantity: int
-    bad: bool
-    idle: bool
-    manifest: int
-    said: tuple[str, str, str, str]
+    bad: bool = False
+    idle: bool = False
+    manifest: int = 0
+    said: tuple[str, str, str, str] = NOTHING_SAID
     cells: tuple[str, ...] = ()
+
+
+ROW = Row("1", "A", "x", 1)
 
 
 def columns(rows: Sequence[Row], start: int = 0) -> Rows:
@@ -112,7 +116,6 @@ def seen(grouping: Grouping) -> dict[str, object]:
     }
 
 
-NOTHING_SAID = ("", "", "", "")
 said = st.tuples(
     st.sampled_from(("", "", "UPS", "ups", "FedEx")),
     st.sampled_from(("", "", "F1", "F2")),
@@ -143,7 +146,7 @@ bad_rows = st.builds(
     st.just(NOTHING_SAID),
 )
 torn_rows = st.lists(st.sampled_from("1234567ABC"), max_size=3).map(
-    lambda cells: Row(None, None, "", 0, True, False, 0, NOTHING_SAID, tuple(cells))  # noqa: FBT003 - as the fields are
+    lambda cells: Row(None, None, "", 0, bad=True, cells=tuple(cells))
 )
 runs = st.lists(st.one_of(good_rows, good_rows, good_rows, bad_rows, torn_rows), max_size=25).map(
     lambda rows: sorted(rows, key=lambda row: row.manifest)
@@ -172,25 +175,22 @@ def test_grouping_in_files_comes_to_what_grouping_in_memory_does(
 
 
 def test_what_is_not_chosen_is_not_made(tmp_path: Path) -> None:
-    row = Row("1", "A", "x", 1, False, False, 0, NOTHING_SAID)  # noqa: FBT003 - as the fields are
-    rows = [row._replace(order=str(at % 5), number=f"N{at}") for at in range(20)]
+    rows = [ROW._replace(order=str(at % 5), number=f"N{at}") for at in range(20)]
     chosen = np.arange(20) % 3 == 0
     with in_files(tmp_path, rows, Options(), 7, 4) as grouping:
         assert sorted(parcel.index for parcel in grouping.each(chosen)) == [*range(0, 20, 3)]
 
 
 def test_a_run_beside_others_begins_elsewhere_and_leaves_nothing_out(tmp_path: Path) -> None:
-    row = Row("1", "A", "x", 1, False, False, 0, NOTHING_SAID)  # noqa: FBT003 - as the fields are
-    rows = [row._replace(order=str(at)) for at in range(20)]
+    rows = [ROW._replace(order=str(at)) for at in range(20)]
     with in_files(tmp_path, rows, Options(), 7, 4) as grouping:
         lists = [[parcel.index for parcel in queue] for queue in grouping.by_order(grouping.ready, 0.5)]
     assert lists == [[at] for at in (*range(10, 20), *range(10))]
 
 
 def test_a_number_on_orders_of_different_buckets_is_told_of_and_held_together(tmp_path: Path) -> None:
-    row = Row("1", "A", "x", 1, False, False, 0, NOTHING_SAID)  # noqa: FBT003 - as the fields are
-    rows = [row._replace(order=str(at)) for at in range(10)]
-    rows.append(row._replace(order=None, bad=True))
+    rows = [ROW._replace(order=str(at)) for at in range(10)]
+    rows.append(ROW._replace(order=None, bad=True))
     with in_files(tmp_path, rows, Options(), 3, 2) as grouping:
         shared = grouping.warnings.codes == number_of("tracking-number-on-several-orders")
         assert grouping.held_by.tolist() == [10] * 10
@@ -198,9 +198,8 @@ def test_a_number_on_orders_of_different_buckets_is_told_of_and_held_together(tm
 
 
 def test_orders_that_a_chain_of_parcels_links_are_one_list_however_the_chain_lies(tmp_path: Path) -> None:
-    row = Row("1", "A", "x", 1, False, False, 0, NOTHING_SAID)  # noqa: FBT003 - as the fields are
     parcels = [(at * 7 % 60, number) for at in range(60) for number in (at * 7 % 60, at * 7 % 60 + 1)]
-    rows = [row._replace(order=f"O{order}", number=f"N{number}") for order, number in parcels]
+    rows = [ROW._replace(order=f"O{order}", number=f"N{number}") for order, number in parcels]
     with in_files(tmp_path, rows, Options(several_orders=True), 7, 10) as grouping:
         lists = [[parcel.index for parcel in queue] for queue in grouping.by_order(grouping.ready)]
         assert (lists, grouping.shares.tolist()) == (
@@ -228,5 +227,6 @@ def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
         Partitions(Room(tmp_path / "gone"), 3, TAKES)
     assert str(error.value) == (
         f"{tmp_path / 'gone'}: there is no room to keep the rows of manifests as large as these: "
-        "No such file or directory; nothing was sent; make room there, or name another folder with TMPDIR"
+        "No such file or directory; make room there, or name another folder with TMPDIR, and run the same "
+        "command again"
     )

@@ -4,10 +4,8 @@ import json
 import re
 import shlex
 import signal
-import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from importer.sandbox.faults import Faults
 from importer.sandbox.shops import Bucket, Shop
 from importer.settings import SHOPLAZZA_VERSIONS
 from tests.program import (
-    SECONDS,
     Ended,
     Platform,
     Reply,
@@ -31,6 +28,7 @@ from tests.program import (
     start,
     statuses,
     table,
+    wait_until,
 )
 from tests.shoplazza import BODY, CARRIERS, FULFILLMENT_ID, NOT_FOUND, ORDER_ID, REMOTE, echo
 
@@ -673,16 +671,6 @@ def test_a_look_that_is_lost_is_asked_again_and_one_that_stays_lost_writes_nothi
 
 
 # --- killed ----------------------------------------------------------------------------------------------
-
-
-def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Look until it has happened; the process has not ended then."""
-    last = time.monotonic() + SECONDS
-    while not happened():
-        if process.poll() is not None or time.monotonic() > last:
-            process.kill()
-            raise AssertionError(f"it did not happen: {end(process)}")
-        time.sleep(0.001)
 
 
 def killed(sandbox: Sandbox, writes: int, *options: str) -> None:

@@ -14,10 +14,11 @@ from urllib.parse import quote
 import pytest
 
 from importer.ledger import Address, Ledger
-from importer.sandbox import Sandbox, Store
+from importer.sandbox import Sandbox
 from tests.postgresql import PASSWORD
 from tests.program import (
     SECONDS,
+    Counted,
     Ended,
     Reply,
     Seen,
@@ -31,12 +32,13 @@ from tests.program import (
     settle_in,
     start,
     statuses,
+    wait_until,
 )
 from tests.program import Platform as Failing
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from importer.sandbox.orders import Part, Refusal
@@ -49,11 +51,11 @@ NAMES = tuple(f"{1001 + number // 2}/TRACK{number:05}" for number in range(400))
 LEASE = "3s"
 
 
-class Platform(Store):
+class Platform(Counted):
     """A platform that takes its time, and answers nobody before it is ``open``."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__()
         self.open = threading.Event()
         self.orders: list[str] = []
 
@@ -62,21 +64,10 @@ class Platform(Store):
         time.sleep(0.005)
         return super().fulfill(tracking_number, parts)
 
-    @property
-    def made(self) -> Counter[str]:
-        """How often each fulfillment was created."""
-        return Counter(f"{each.order_id}/{each.tracking_number}" for each in list(self.created))
-
 
 @pytest.fixture
 def platform() -> Platform:
     return Platform()
-
-
-@pytest.fixture
-def address(server: Server) -> Iterator[Address]:
-    with server.schema() as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -98,13 +89,6 @@ def begin(host: str, address: Address, *more: str, what: str = "inbox") -> subpr
     told = ("--ledger", address.reveal(), "--report", host, "--lease", LEASE)
     state = str(Path(f"state-of-{host}").absolute())
     return start("post", what, *told, *more, env={**os.environ, "XDG_STATE_HOME": state})
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    last = time.monotonic() + SECONDS
-    while not happened():
-        assert time.monotonic() < last
-        time.sleep(0.01)
 
 
 def leases(server: Server, address: Address) -> int:

@@ -155,7 +155,7 @@ def test_a_report_that_is_written_later_is_the_same(mess: tuple[str, ...]) -> No
 FULL = "/dev/full"  # takes nothing, as a disk without room does
 
 
-def test_a_full_disk_is_told_of_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_full_disk_is_told_of_as_soon_as_something_is_kept_there(tmp_path: Path) -> None:
     room = Room(tmp_path)
     many = np.arange(100_000)
     said = []
@@ -168,7 +168,10 @@ def test_a_full_disk_is_told_of_before_anything_is_sent(tmp_path: Path) -> None:
             with pytest.raises(CannotGoOn) as error:
                 write(*values)
             said.append(str(error.value))
-    why = "No space left on device; nothing was sent; make room there, or name another folder with TMPDIR"
+    why = (
+        "No space left on device; make room there, or name another folder with TMPDIR, and run the same "
+        "command again"
+    )
     where = f"{tmp_path}: there is no room to keep the rows of manifests as large as these: "
     assert said == [where + why] * 2
 

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import signal
+import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any, Final
@@ -67,7 +68,8 @@ def joined(
 
     Raises:
         SetupError: the library is not installed, or the scheduler's address is none.
-        CannotGoOn: no scheduler answers, it has no workers, or one has another version of the program.
+        CannotGoOn: no scheduler answers, it has no workers, or one has another version of the program; or
+            none can be started.
         KeyboardInterrupt: the interruption came while the cluster started.
     """
     distributed = _library()
@@ -199,10 +201,19 @@ def _scheduler(
 
 
 def _start_to_fork() -> None:
-    """Start what workers are forked from, deaf from its first moment on to what is for the run."""
+    """Start what workers are forked from, deaf from its first moment on to what is for the run.
+
+    Raises:
+        CannotGoOn: the system does not let it.
+    """
     resource_tracker.ensure_running()  # else it is started with the other, and lets signals through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         forkserver.ensure_running()
+    except OSError as error:
+        raise CannotGoOn(
+            f"Dask cluster: workers can't be started on this machine ({error}); where a path is too long, "
+            f"name a folder with a shorter one than {tempfile.gettempdir()} with TMPDIR; nothing was sent"
+        ) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

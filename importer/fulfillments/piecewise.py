@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from importer.findings import Findings, number_of
 from importer.fulfillments import NOBODY, SCOPES, Scope, group
 from importer.fulfillments.partitions import FINDINGS, codes_of, found, mask_of, put
-from importer.fulfillments.shares import SHARES, Links, put_together
+from importer.fulfillments.shares import KNOWN, SHARES, Links, put_together
 from importer.fulfillments.spilled import Spilled, beginnings, first_places
 from importer.spilling import buckets_of
 
@@ -34,18 +34,7 @@ if TYPE_CHECKING:
 _JUDGED: Final = pa.schema(
     [("row", pa.int64()), ("first", pa.int64()), ("bad", pa.bool_()), ("repeats", pa.bool_())]
 )
-_PARCELS: Final = pa.schema(
-    [
-        ("first", pa.int64()),
-        ("held_by", pa.int64()),
-        ("scope", pa.int8()),
-        ("filled", pa.bool_()),
-        ("partial", pa.bool_()),
-        ("notify", pa.bool_()),
-        ("told", pa.string()),
-        ("name", pa.string()),
-    ]
-)
+_PARCELS: Final = pa.schema([*KNOWN, ("name", pa.string())])
 _NUMBERS: Final = pa.schema([("number", pa.string()), ("first", pa.int64())])
 _OF_PARCELS: Final = pa.schema([("share", pa.int64()), ("parcel", pa.int64())])
 _HINTS: Final = pa.schema([("first", pa.int64()), ("shared", pa.bool_()), ("torn", pa.int64())])

@@ -21,20 +21,17 @@ if TYPE_CHECKING:
     from importer.fulfillments import Codes, Mask
     from importer.spilling import Pieces, Room
 
-SHARES: Final = pa.schema(
-    [
-        ("number", pa.string()),
-        ("first", pa.int64()),
-        ("held_by", pa.int64()),
-        ("scope", pa.int8()),
-        ("filled", pa.bool_()),
-        ("partial", pa.bool_()),
-        ("notify", pa.bool_()),
-        ("told", pa.string()),
-        ("order", pa.string()),
-        ("queue", pa.int64()),
-    ]
-)
+KNOWN: Final = [
+    ("first", pa.int64()),
+    ("held_by", pa.int64()),
+    ("scope", pa.int8()),
+    ("filled", pa.bool_()),
+    ("partial", pa.bool_()),
+    ("notify", pa.bool_()),
+    ("told", pa.string()),
+]
+"""Of a parcel, or of a share in one: where it begins, what holds it back, what is said of it."""
+SHARES: Final = pa.schema([("number", pa.string()), *KNOWN, ("order", pa.string()), ("queue", pa.int64())])
 """An order's share in a parcel: the row that it begins with, and the row that its order begins with."""
 _LINKS: Final = pa.schema([("first", pa.int64()), ("queue", pa.int64())])
 
