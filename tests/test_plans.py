@@ -5,6 +5,7 @@ Each job is a process of its own, so that this file needs a minute.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -1251,6 +1252,53 @@ def test_no_more_jobs_go_side_by_side_than_were_allowed() -> None:
     _, heard = ran(*(python(name, name, "pass") for name in "abc"), at_once=1)
 
     assert [told for _, told in heard] == ["begun", "ended"] * 3
+
+
+def test_a_signal_while_a_job_is_begun_reaches_each_job_once() -> None:
+    until = """
+import pathlib, time
+def until(name):
+    end = time.monotonic() + 30
+    while not pathlib.Path(name).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+"""
+    counting = f"""{until}
+import signal
+came = []
+def take(*_):
+    came.append(1)
+    pathlib.Path("came").touch()
+signal.signal(15, take)
+pathlib.Path("here").touch()
+until("over")
+sys.exit(len(came))
+"""
+    interruption = Interruption()
+
+    def interrupted() -> list[str]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        # so that it could tell a second one, which would come next
+        asyncio.get_running_loop().call_soon(wait_for, Path("came").exists)
+        return [sys.executable, "-S", "-c", "import signal; signal.pause()"]
+
+    processes = Processes(
+        dict(os.environ),
+        8,
+        lambda: AT,
+        interruption,
+        hear=lambda *_: None,
+        begun=lambda _: None,
+        ended=lambda name, _: Path("over").touch() if name == "new" else None,
+    )
+    tasks = [
+        python("counting", "one", counting),
+        python("first", "other", f"{until}until('here')"),
+        Task("new", "other", interrupted),
+    ]
+    with interruption.watching():
+        found = processes.run(tasks)
+
+    assert {name: each.exit_status for name, each in found.items()} == {"counting": 1, "first": 0, "new": 143}
 
 
 @pytest.mark.parametrize("breaks", ["hear", "begun", "ended", "command"])

@@ -96,6 +96,7 @@ class Processes:
         self._interruption = interruption
         self._fault: Exception | None = None
         self._at_work: dict[str, Process] = {}
+        self._handed_on: list[int] = []
 
     def run(self, tasks: Sequence[Task]) -> dict[str, Ran]:
         """Run all tasks to their end and return how each ended, in their order.
@@ -110,9 +111,9 @@ class Processes:
         return {task.name: ran[task.name] for task in tasks}
 
     def _hand_on(self, number: int) -> None:
+        self._handed_on.append(number)
         for process in self._at_work.values():
-            with suppress(ProcessLookupError):
-                process.send_signal(number)
+            _signal(process, number)
 
     async def _all(self, tasks: Sequence[Task]) -> dict[str, Ran]:
         room = asyncio.Semaphore(self._at_once)
@@ -143,8 +144,8 @@ class Processes:
             why = f"not begun: {error.strerror or error}"
             return Ran(_STOPPED, started_at, self._now(), unstarted=why)
         self._at_work[task.name] = process
-        if number := self._ending:  # it came while the process was made
-            self._hand_on(number)
+        for number in self._handed_on:  # while the process was made; the others have them
+            _signal(process, number)
         self._call(self._begun, task.name)
         said = await self._heard(task.name, process)
         status = await process.wait()
@@ -212,6 +213,11 @@ class Processes:
         if status >= 0:
             return status
         return _BASE - status if -status in SIGNALS else _STOPPED
+
+
+def _signal(process: Process, number: int) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(number)
 
 
 def _killed(status: int) -> str:
