@@ -1183,6 +1183,43 @@ def test_a_summary_that_cannot_be_written_is_printed_all_the_same() -> None:
     assert outcome(ended.summary) == {"acme": ("adm", 0, {"created": 1})}
 
 
+@pytest.mark.parametrize("tell_on", ["failure", "change"])
+def test_people_are_told_of_a_summary_that_cannot_be_written_and_with_change_that_it_is_over(
+    capsys: Output, tell_on: str
+) -> None:
+    nights: list[Path] = []
+
+    def stand_in_the_way(seen: Seen) -> Reply:
+        for path in nights:
+            path.unlink()
+            path.mkdir()
+        nights.clear()
+        return created(seen)
+
+    inbox("acme", "1001,MUG,1,TRACK1")
+    with Platform(stand_in_the_way) as platform, Receiver() as chat:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+        tell = ("--tell", chat.url.replace("http", "json"), "--tell-on", tell_on)
+        nights.append(Path("first/plan.json"))
+        statuses = [
+            here(capsys, "post", "--plan", FILE, "--report", night, *tell).status
+            for night in ("first", "second", "third")
+        ]
+
+    told = [json.loads(heard.body) for heard in chat.heard]
+    title = "importer post --plan nightly.toml: "
+    over = [f"{title}fine"] if tell_on == "change" else []
+    assert statuses == [4, 0, 0]
+    assert [message["title"] for message in told] == [f"{title}needs attention (exit status 4)", *over]
+    assert told[0]["message"].splitlines()[:4] == [
+        "the plan's summary can't be written to first: Is a directory; the reports of its jobs are in it",
+        "",
+        "acme  fine",
+        "",
+    ]
+
+
 def test_where_no_summary_can_be_written_no_job_is_begun(capsys: Output) -> None:
     inbox("acme", "1001,MUG,1,TRACK1")
     Path("night").touch()
