@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from importer.posts.signals import SIGNALS
+from importer.posts.signals import SIGNALS, exit_status_after
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     _P = ParamSpec("_P")
 
-_BASE: Final = 128  # a shell's exit status for a process that a signal ended is 128 and its number
 _STOPPED: Final = 4
 _LINES_KEPT: Final = 20
 _CHUNK_BYTES: Final = 65536
@@ -212,7 +211,7 @@ class Processes:
         """A process that a signal ended before it could take it was interrupted; any other was killed."""
         if status >= 0:
             return status
-        return _BASE - status if -status in SIGNALS else _STOPPED
+        return exit_status_after(-status) if -status in SIGNALS else _STOPPED
 
 
 def _signal(process: Process, number: int) -> None:
