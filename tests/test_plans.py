@@ -5,6 +5,7 @@ Each job is a process of its own, so that this file needs a minute.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -1182,6 +1183,43 @@ def test_a_summary_that_cannot_be_written_is_printed_all_the_same() -> None:
     assert outcome(ended.summary) == {"acme": ("adm", 0, {"created": 1})}
 
 
+@pytest.mark.parametrize("tell_on", ["failure", "change"])
+def test_people_are_told_of_a_summary_that_cannot_be_written_and_with_change_that_it_is_over(
+    capsys: Output, tell_on: str
+) -> None:
+    nights: list[Path] = []
+
+    def stand_in_the_way(seen: Seen) -> Reply:
+        for path in nights:
+            path.unlink()
+            path.mkdir()
+        nights.clear()
+        return created(seen)
+
+    inbox("acme", "1001,MUG,1,TRACK1")
+    with Platform(stand_in_the_way) as platform, Receiver() as chat:
+        destinations(adm=platform.url)
+        planned({"name": "acme", "manifests": "in/acme/", "to": "adm"})
+        tell = ("--tell", chat.url.replace("http", "json"), "--tell-on", tell_on)
+        nights.append(Path("first/plan.json"))
+        statuses = [
+            here(capsys, "post", "--plan", FILE, "--report", night, *tell).status
+            for night in ("first", "second", "third")
+        ]
+
+    told = [json.loads(heard.body) for heard in chat.heard]
+    title = "importer post --plan nightly.toml: "
+    over = [f"{title}fine"] if tell_on == "change" else []
+    assert statuses == [4, 0, 0]
+    assert [message["title"] for message in told] == [f"{title}needs attention (exit status 4)", *over]
+    assert told[0]["message"].splitlines()[:4] == [
+        "the plan's summary can't be written to first: Is a directory; the reports of its jobs are in it",
+        "",
+        "acme  fine",
+        "",
+    ]
+
+
 def test_where_no_summary_can_be_written_no_job_is_begun(capsys: Output) -> None:
     inbox("acme", "1001,MUG,1,TRACK1")
     Path("night").touch()
@@ -1251,6 +1289,53 @@ def test_no_more_jobs_go_side_by_side_than_were_allowed() -> None:
     _, heard = ran(*(python(name, name, "pass") for name in "abc"), at_once=1)
 
     assert [told for _, told in heard] == ["begun", "ended"] * 3
+
+
+def test_a_signal_while_a_job_is_begun_reaches_each_job_once() -> None:
+    until = """
+import pathlib, time
+def until(name):
+    end = time.monotonic() + 30
+    while not pathlib.Path(name).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+"""
+    counting = f"""{until}
+import signal
+came = []
+def take(*_):
+    came.append(1)
+    pathlib.Path("came").touch()
+signal.signal(15, take)
+pathlib.Path("here").touch()
+until("over")
+sys.exit(len(came))
+"""
+    interruption = Interruption()
+
+    def interrupted() -> list[str]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        # so that it could tell a second one, which would come next
+        asyncio.get_running_loop().call_soon(wait_for, Path("came").exists)
+        return [sys.executable, "-S", "-c", "import signal; signal.pause()"]
+
+    processes = Processes(
+        dict(os.environ),
+        8,
+        lambda: AT,
+        interruption,
+        hear=lambda *_: None,
+        begun=lambda _: None,
+        ended=lambda name, _: Path("over").touch() if name == "new" else None,
+    )
+    tasks = [
+        python("counting", "one", counting),
+        python("first", "other", f"{until}until('here')"),
+        Task("new", "other", interrupted),
+    ]
+    with interruption.watching():
+        found = processes.run(tasks)
+
+    assert {name: each.exit_status for name, each in found.items()} == {"counting": 1, "first": 0, "new": 143}
 
 
 @pytest.mark.parametrize("breaks", ["hear", "begun", "ended", "command"])

@@ -78,7 +78,7 @@ class PlanWatch:
         self.trouble, self.exit_status = words, exit_status
 
     def tell(self) -> None:
-        """Tell all who are to be jobs how it ended: once, of all jobs."""
+        """Tell all who are to be told how it ended: once, of all jobs."""
         jobs = self._endings(utc_now())
         for tell in (self._end_log, self._write_metrics, self._ping, self._tell_people):
             without_trouble(tell, jobs)
@@ -139,14 +139,15 @@ class PlanWatch:
             for name, ending in jobs.items()
         ]
         of_all = self._note("all jobs")
-        if any(wanted) or self.summary is None or (when is TellOn.CHANGE and of_all.is_there):
+        if any(wanted) or self.trouble or (when is TellOn.CHANGE and of_all.is_there):
             send(self.options["tell"], self._message(jobs))
-        if self.summary is None:
+        if self.trouble:
             of_all.put()
-            return
-        of_all.take_away()
-        for name, ending in jobs.items():
-            keep(notes[name], ending)
+        else:
+            of_all.take_away()
+        if self.summary is not None:
+            for name, ending in jobs.items():
+                keep(notes[name], ending)
 
     def _note(self, of: str) -> Note:
         return note_of(f"{self.command} --plan {self.options['plan'].absolute()}, {of}")
@@ -154,7 +155,7 @@ class PlanWatch:
     def _message(self, jobs: Mapping[str, Ending]) -> Message:
         title = f"{self.command} --plan {self.options['plan']}"
         if self.summary is not None:
-            return messages.compose_all(title, jobs, self.exit_status)
+            return messages.compose_all(title, jobs, self.exit_status, self.trouble)
         return messages.compose(replace(self._unread(utc_now()), command=title))
 
     def _unread(self, now: datetime) -> Ending:

@@ -21,7 +21,7 @@ from importer import destinations, limits, report
 from importer.cli import plan_watching, watching
 from importer.cli.common import complain, default_ledger, printing
 from importer.cli.examining import examined, flags, options_of
-from importer.errors import CannotGoOn, ImporterError, SetupError
+from importer.errors import CannotGoOn, SetupError
 from importer.ledger import Address, location
 from importer.plans import ended as endings
 from importer.plans import parent, places, reports, terminal
@@ -49,11 +49,9 @@ _OF_A_JOB: Final = ("to", "layout", "sheet", "encoding", "archive", "quarantine"
 _OF_THE_PLAN: Final = frozenset(
     ("plan", "manifests", "report", "ledger", "json", "metrics", "ping", "tell", "tell_on", "log", "max_time")
 )
-_HAS_A_REPORT: Final = frozenset({0, 1, 6})
 _BROKEN: Final = 4
 _SETUP: Final = 2
 _MOST_SAID: Final = 2000  # characters
-_RUNS_LOOKED_AT: Final = 100  # more than begin while one job ends
 _WARNING: Final = re.compile(r"importer: warning: |\S.*:\d+: [A-Za-z]*Warning: ")
 
 
@@ -214,7 +212,7 @@ class _Night:
         summary = _summary(folder)
         status, trouble = ran.exit_status, ran.unstarted or _trouble(ran)
         if status not in endings.MOST_SERIOUS_FIRST or (
-            status in _HAS_A_REPORT and summary is None and not ran.unstarted
+            status in endings.RAN_TO_ITS_END and summary is None and not ran.unstarted
         ):
             status, trouble = _BROKEN, trouble or f"ended with exit status {status} and without a report"
         return JobEnded(
@@ -225,21 +223,13 @@ class _Night:
             ran.finished_at,
             str(folder) if summary else "",
             summary,
-            "" if summary and status in _HAS_A_REPORT else trouble,
+            "" if summary and status in endings.RAN_TO_ITS_END else trouble,
             summary.run_id if summary else "" if ran.unstarted else self._run_id(folder),
         )
 
     def _run_id(self, folder: Path) -> str:
         """The run whose report was to be there, as far as the ledger has it; "" where there was none."""
-        from importer.ledger import Ledger, exists  # noqa: PLC0415 - most nights need no SQLAlchemy
-
-        try:
-            if not exists(self._ledger):
-                return ""
-            with Ledger(self._ledger, readonly=True) as ledger:
-                runs = ledger.runs(_RUNS_LOOKED_AT)
-        except ImporterError:  # what is the matter with it the jobs have told
-            return ""
+        runs = watching.last_runs(self._ledger)
         mine = (run.run_id for run in runs if run.report == str(folder) and run.started_at >= self._begun_at)
         return next(mine, "")
 

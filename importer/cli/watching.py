@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _BROKEN, _INTERRUPTED = 4, 130
-_RUNS_LOOKED_AT: Final = 100
+_RUNS_LOOKED_AT: Final = 100  # more than begin while one job of a plan ends
 STANDARD_ERROR: Final = "-"
 
 

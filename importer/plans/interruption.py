@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from importer.posts.signals import SIGNALS
+from importer.posts.signals import exit_status_after, taken_by
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from types import FrameType
-
-_BASE = 128  # a shell's exit status for a process that a signal ended is 128 and its number
 
 
 class Interruption:
@@ -31,22 +29,16 @@ class Interruption:
 
     @property
     def exit_status(self) -> int:
-        """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 while there was no signal."""
-        return _BASE + self.number if self.number else 0
+        """What the plan's run ends with for it, 0 while there was no signal."""
+        return exit_status_after(self.number)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> AbstractContextManager[None]:
         """Take the signals.
 
         Raises:
             KeyboardInterrupt: one more came while no jobs were at work.
         """
-        before = {number: signal.signal(number, self._take) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return taken_by(self._take)
 
     @contextmanager
     def handing_on(self, loop: asyncio.AbstractEventLoop, hand_on: Callable[[int], None]) -> Iterator[None]:

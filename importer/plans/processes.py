@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from importer.posts.signals import SIGNALS
+from importer.posts.signals import SIGNALS, exit_status_after
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     _P = ParamSpec("_P")
 
-_BASE: Final = 128  # a shell's exit status for a process that a signal ended is 128 and its number
 _STOPPED: Final = 4
 _LINES_KEPT: Final = 20
 _CHUNK_BYTES: Final = 65536
@@ -96,6 +95,7 @@ class Processes:
         self._interruption = interruption
         self._fault: Exception | None = None
         self._at_work: dict[str, Process] = {}
+        self._handed_on: list[int] = []
 
     def run(self, tasks: Sequence[Task]) -> dict[str, Ran]:
         """Run all tasks to their end and return how each ended, in their order.
@@ -110,9 +110,9 @@ class Processes:
         return {task.name: ran[task.name] for task in tasks}
 
     def _hand_on(self, number: int) -> None:
+        self._handed_on.append(number)
         for process in self._at_work.values():
-            with suppress(ProcessLookupError):
-                process.send_signal(number)
+            _signal(process, number)
 
     async def _all(self, tasks: Sequence[Task]) -> dict[str, Ran]:
         room = asyncio.Semaphore(self._at_once)
@@ -143,8 +143,8 @@ class Processes:
             why = f"not begun: {error.strerror or error}"
             return Ran(_STOPPED, started_at, self._now(), unstarted=why)
         self._at_work[task.name] = process
-        if number := self._ending:  # it came while the process was made
-            self._hand_on(number)
+        for number in self._handed_on:  # while the process was made; the others have them
+            _signal(process, number)
         self._call(self._begun, task.name)
         said = await self._heard(task.name, process)
         status = await process.wait()
@@ -211,7 +211,12 @@ class Processes:
         """A process that a signal ended before it could take it was interrupted; any other was killed."""
         if status >= 0:
             return status
-        return _BASE - status if -status in SIGNALS else _STOPPED
+        return exit_status_after(-status) if -status in SIGNALS else _STOPPED
+
+
+def _signal(process: Process, number: int) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(number)
 
 
 def _killed(status: int) -> str:

@@ -10,11 +10,28 @@ from importer.posts.halt import Halt
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from types import FrameType
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BASE = 128  # a shell's exit status for a process that a signal ended is 128 and its number
+
+
+def exit_status_after(number: int) -> int:
+    """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 where ``number`` is 0: no signal came."""
+    return _BASE + number if number else 0
+
+
+@contextmanager
+def taken_by(take: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have ``take`` called with each of the signals, and in the end what was there before."""
+    before = {number: signal.signal(number, take) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Interruption:
@@ -32,22 +49,16 @@ class Interruption:
 
     @property
     def exit_status(self) -> int:
-        """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 while there was no signal."""
-        return _BASE + self._number if self._number else 0
+        """What the run ends with for it, 0 while there was no signal."""
+        return exit_status_after(self._number)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> AbstractContextManager[None]:
         """Take the signals; one that is to end the run at once, outside of posting, does what SIGINT does.
 
         Raises:
             KeyboardInterrupt: it came.
         """
-        before = {number: signal.signal(number, self._take) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return taken_by(self._take)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

@@ -95,10 +95,14 @@ def compose(ending: Ending) -> Message:
     )
 
 
-def compose_all(title: str, jobs: Mapping[str, Ending], exit_status: int) -> Message:
-    """The message about all jobs of a plan: how each ended, and then of each what ``compose`` says."""
+def compose_all(title: str, jobs: Mapping[str, Ending], exit_status: int, trouble: str = "") -> Message:
+    """The message about all jobs of a plan: how each ended, and then of each what ``compose`` says.
+
+    ``trouble`` is what came after all of them; it stands first.
+    """
     width = max(map(len, jobs), default=0)
-    lines = [f"{name:<{width}}  {_state(ending.exit_status)}" for name, ending in jobs.items()]
+    lines = [trouble, ""] if trouble else []
+    lines += [f"{name:<{width}}  {_state(ending.exit_status)}" for name, ending in jobs.items()]
     told = [compose(ending) for ending in jobs.values()]
     for name, message in zip(jobs, told, strict=True):
         lines += ["", f"--- {name} ---", message.body]
