@@ -47,6 +47,7 @@ def _columns(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     metavar="COLUMN=HEADER",
     multiple=True,
     callback=_columns,
+    envvar="IMPORTER_INIT_COLUMN",
     help='Which header a column has, as in order_id="Sales Order". May be repeated.',
 )
 @click.option(
