@@ -254,6 +254,10 @@ def test_a_decimal_comma_is_written_into_the_layout() -> None:
             "--column order_id=\"Ref\": found 'Ref', expected one of Doc, Our Ref, Goods, Pcs, Parcel",
         ),
         (["acme.csv", "--column", "order=Doc"], "found 'order=Doc', expected COLUMN=HEADER, as in order_id="),
+        (
+            ["acme.csv", "--column", "order_id=Doc", "--column", "Order ID=Our Ref"],
+            "'--column': found order_id twice, 'Doc' and 'Our Ref', expected one header",
+        ),
         (["-", "--yes"], "MANIFEST: standard input is for the answers; name a file"),
         (
             ["acme.csv", "--yes", "--url", URL, *COLUMNS, "--layout-name", "importer"],
