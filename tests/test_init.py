@@ -381,6 +381,25 @@ def test_what_is_there_already_is_kept_and_used() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--url", "http://x.example"], '--url: found "http://x.example", expected an address'),
+        (["--token-env", "a-token"], "--token-env: found text that is not shown, since it may be the token"),
+        (["--token-env", "A", "--token-file", "b"], "--token-env and --token-file: give one of them"),
+    ],
+)
+def test_what_can_not_be_is_told_of_the_option_also_where_a_destination_is_there(
+    arguments: list[str], words: str
+) -> None:
+    CONFIG.write_text(WRITTEN)
+
+    ended = init("plain.csv", "--yes", *arguments)
+
+    assert (ended.status, ended.out, CONFIG.read_text()) == (2, "", WRITTEN)
+    assert f"Error: {words}" in ended.err
+
+
 @pytest.mark.parametrize("sample", ["acme.csv", "plain.csv", "asn.edi"])
 def test_the_same_again_changes_nothing_and_asks_nothing(sample: str) -> None:
     Path("asn.edi").write_text(x12("856", notice("1001", "1Z999AA10123456784", ("MUG", 2))))
