@@ -254,6 +254,10 @@ def test_a_decimal_comma_is_written_into_the_layout() -> None:
             "--column order_id=\"Ref\": found 'Ref', expected one of Doc, Our Ref, Goods, Pcs, Parcel",
         ),
         (["acme.csv", "--column", "order=Doc"], "found 'order=Doc', expected COLUMN=HEADER, as in order_id="),
+        (
+            ["acme.csv", "--column", "order_id=Doc", "--column", "Order ID=Our Ref"],
+            "'--column': found order_id twice, 'Doc' and 'Our Ref', expected one header",
+        ),
         (["-", "--yes"], "MANIFEST: standard input is for the answers; name a file"),
         (
             ["acme.csv", "--yes", "--url", URL, *COLUMNS, "--layout-name", "importer"],
@@ -375,6 +379,25 @@ def test_what_is_there_already_is_kept_and_used() -> None:
         f"# ours\n{WRITTEN}\n"
         f'[destinations.shop]\nkind = "shoplazza"\nbase_url = "{URL}"\ntoken_env = "SHOP_TOKEN"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--url", "http://x.example"], '--url: found "http://x.example", expected an address'),
+        (["--token-env", "a-token"], "--token-env: found text that is not shown, since it may be the token"),
+        (["--token-env", "A", "--token-file", "b"], "--token-env and --token-file: give one of them"),
+    ],
+)
+def test_what_can_not_be_is_told_of_the_option_also_where_a_destination_is_there(
+    arguments: list[str], words: str
+) -> None:
+    CONFIG.write_text(WRITTEN)
+
+    ended = init("plain.csv", "--yes", *arguments)
+
+    assert (ended.status, ended.out, CONFIG.read_text()) == (2, "", WRITTEN)
+    assert f"Error: {words}" in ended.err
 
 
 @pytest.mark.parametrize("sample", ["acme.csv", "plain.csv", "asn.edi"])

@@ -107,6 +107,25 @@ def test_every_option_has_help() -> None:
     assert silent == []
 
 
+def test_every_option_is_set_by_the_variable_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = click.Context(main, info_name="importer", **main.context_settings)
+    options = [
+        (click.Context(command, root, name), option)
+        for name, command in COMMANDS.items()
+        for option in command.params
+        if isinstance(option, click.Option)
+    ]
+
+    unset = []
+    for context, option in options:
+        name = max(option.opts, key=len).removeprefix("--").replace("-", "_").upper()
+        monkeypatch.setenv(f"IMPORTER_{str(context.info_name).upper()}_{name}", "a")
+        if option.resolve_envvar_value(context) != "a":
+            unset.append((context.info_name, option.opts))
+    assert len(options) > 50
+    assert unset == []
+
+
 def test_every_column_is_told() -> None:
     assert tuple(names(table(section("### Columns")))) == CANONICAL
     assert tuple(names(table(section("## The report")))) == REPORT_COLUMNS

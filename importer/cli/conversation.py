@@ -114,6 +114,8 @@ class _Conversation:
             ManifestError: the file is no manifest.
             click.UsageError: nothing may be asked, and something is not told.
         """
+        if self._options["token_file"] and self._options["token_env"]:
+            raise click.UsageError("--token-env and --token-file: give one of them")
         kind = self._kind()
         found = self._found(destinations.make(settings.DestinationSettings(kind, kind, "")).needed)
         name = self._name(kind)
@@ -150,15 +152,12 @@ class _Conversation:
 
     def _ask(self, option: str, question: str, default: str | None, judge: Callable[[str], _T]) -> _T:
         """What the option says, or the answer; ``judge`` raises ValueError for what it can't be."""
-        given = self._options[option.replace("-", "_")]
+        given = self._options[option]
         if given is None and self._options["yes"]:
             given = default
         if given is None:
             return questions.prompted(question, default, judge)
-        try:
-            return judge(given)
-        except ValueError as error:
-            raise click.UsageError(f"--{option}: {error}") from error
+        return _judged(option, given, judge)
 
     def _kind(self) -> str:
         known = self._known.destinations.get(self._options["name"] or "", {})
@@ -187,7 +186,11 @@ class _Conversation:
         known = self._known.destinations.get(name, {})
         if not known or self._options["force"]:
             return False
-        said = {key: self._options[option] for option, key in _OPTIONS.items() if self._options[option]}
+        said = {
+            key: _judged(option, self._options[option], _judge_of(known["kind"], key))
+            for option, key in _OPTIONS.items()
+            if self._options[option]
+        }
         told = starting.tidy(self._config, name, {"kind": known["kind"], **said})
         others = [key for key in said if told[key] != known.get(key)]
         if others:
@@ -198,25 +201,16 @@ class _Conversation:
         return True
 
     def _values(self, kind: str, name: str) -> dict[str, str]:
-        def judged(key: str) -> Callable[[str], str]:
-            def judge(text: str) -> str:
-                settings.judge(kind, key, text)
-                return text
-
-            return judge
-
         known = self._known.destinations.get(name, {})
         values = {} if kind == name else {"kind": kind}
-        values["base_url"] = self._ask("url", _URL, known.get("base_url"), judged("base_url"))
-        if self._options["token_file"] and self._options["token_env"]:
-            raise click.UsageError("--token-env and --token-file: give one of them")
+        values["base_url"] = self._ask("url", _URL, known.get("base_url"), _judge_of(kind, "base_url"))
         if self._options["token_file"] or ("token_file" in known and not self._options["token_env"]):
             words, default = "Which file will have the token", known.get("token_file")
-            values["token_file"] = self._ask("token-file", words, default, judged("token_file"))
+            values["token_file"] = self._ask("token_file", words, default, _judge_of(kind, "token_file"))
         else:
             words = "Which environment variable will have the token"
             default = known.get("token_env", settings.token_variable(name))
-            values["token_env"] = self._ask("token-env", words, default, judged("token_env"))
+            values["token_env"] = self._ask("token_env", words, default, _judge_of(kind, "token_env"))
         return values
 
     def _found(self, needed: Sequence[str]) -> Layout | Told:
@@ -269,7 +263,7 @@ class _Conversation:
         others = {column: header for column, header in told.found.items() if header not in named.values()}
         columns = _in_order({**others, **named})
         carrier, likely = self._carrier(told, columns)
-        name = self._ask("layout-name", "What to call the layout", self._proposed, self._layout_name)
+        name = self._ask("layout_name", "What to call the layout", self._proposed, self._layout_name)
         text = drafting.draft(self._source, named, carrier)
         text = re.sub(r'^name = ".*"$', f'name = "{name}"', text, count=1, flags=re.MULTILINE)
         self._see_that_it_reads(name, text, told)
@@ -350,6 +344,23 @@ class _Conversation:
     def _is_config(self, path: Path) -> bool:
         """Whether it is the configuration, or what would be read as one."""
         return path.name == settings.FILE_NAME or path.resolve() == self._config.resolve()
+
+
+def _judged(option: str, given: str, judge: Callable[[str], _T]) -> _T:
+    try:
+        return judge(given)
+    except ValueError as error:
+        raise click.UsageError(f"--{option.replace('_', '-')}: {error}") from error
+
+
+def _judge_of(kind: str, key: str) -> Callable[[str], str]:
+    """What takes a text that a destination of the kind may have under ``key``."""
+
+    def judge(text: str) -> str:
+        settings.judge(kind, key, text)
+        return text
+
+    return judge
 
 
 def _read(source: Source, layout: layouts.Layout, needed: Sequence[str]) -> manifests.Manifest:

@@ -35,13 +35,19 @@ if TYPE_CHECKING:
     help="The folder that reports go to.",
 )
 @click.option(
-    "--layout", "layouts", metavar="FILE", multiple=True, help="Also look at this layout. May be repeated."
+    "--layout",
+    "layouts",
+    metavar="FILE",
+    multiple=True,
+    envvar="IMPORTER_DOCTOR_LAYOUT",
+    help="Also look at this layout. May be repeated.",
 )
 @click.option(
     "--plan",
     "plan_file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
+    envvar="IMPORTER_DOCTOR_PLAN",
     help="Also look at this plan of a night: its jobs, their inboxes, and the folders that files go to.",
 )
 @click.option("--json", "as_json", is_flag=True, envvar="IMPORTER_DOCTOR_JSON", help="Print JSON.")

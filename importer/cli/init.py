@@ -17,16 +17,19 @@ def _columns(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
         return {}
     from schemas.manifest import CANONICAL  # noqa: PLC0415 - --help needs none of it
 
-    found = {}
+    found: dict[str, str] = {}
     for value in values:
-        column, equals, header = value.partition("=")
-        name = column.strip().lower().replace("-", "_").replace(" ", "_")
-        if not equals or not header.strip() or name not in CANONICAL:
+        column, equals, header = map(str.strip, value.partition("="))
+        name = column.lower().replace("-", "_").replace(" ", "_")
+        if not equals or not header or name not in CANONICAL:
             known = ", ".join(CANONICAL)
             raise click.BadParameter(
                 f'found {value!r}, expected COLUMN=HEADER, as in order_id="Sales Order"; columns are {known}'
             )
-        found[name] = header.strip()
+        if found.setdefault(name, header) != header:
+            raise click.BadParameter(
+                f"found {name} twice, {found[name]!r} and {header!r}, expected one header"
+            )
     return found
 
 
@@ -47,6 +50,7 @@ def _columns(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     metavar="COLUMN=HEADER",
     multiple=True,
     callback=_columns,
+    envvar="IMPORTER_INIT_COLUMN",
     help='Which header a column has, as in order_id="Sales Order". May be repeated.',
 )
 @click.option(

@@ -52,6 +52,7 @@ def _age(_: click.Context, __: click.Parameter, value: str | None) -> timedelta 
     "age",
     callback=_age,
     metavar="DAYS",
+    envvar="IMPORTER_RUNS_PRUNE",
     help="Forget runs and histories that are older, such as 400d; nothing is sent again for that.",
 )
 @click.option("--dry-run", is_flag=True, help="With --prune: say what would go, and leave it.")
