@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PLAN: Final = "plan.json"
 MOST_SERIOUS_FIRST: Final = (130, 143, 129, 4, 2, 3, 5, 6, 1, 0)
 """What did not run to its end goes before what did: there is something to be run again."""
+RAN_TO_ITS_END: Final = frozenset({0, 1, 6})
+"""The exit statuses of a job that looked at all of its rows, whatever came of them; it left a report."""
 
 
 @dataclass(frozen=True, slots=True)

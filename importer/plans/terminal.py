@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from importer.model import STATUSES, Status
-from importer.plans.ended import PLAN
+from importer.plans.ended import PLAN, RAN_TO_ITS_END
 from importer.printing import printable
 from importer.report import phrases
 from importer.report.phrases import counted
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from importer.plans.ended import JobEnded, PlanEnded
     from importer.report import Filed
-
-_ROWS_ALONE: Final = frozenset({0, 1, 6})  # such a job has come to its end
 
 
 def show(console: Console, ended: PlanEnded) -> None:
@@ -113,6 +111,6 @@ def _next_steps(ended: PlanEnded) -> Iterator[tuple[str, str]]:
                 count = counted(job.summary.to_mend - not_sent, "row")
                 more = f" besides {not_sent:,} not sent" if not_sent else ""
                 yield "Open:    ", f"{job.summary.reports['errors']} ({count}{more})"
-    if any(job.exit_status not in _ROWS_ALONE for job in ended.jobs):
+    if any(job.exit_status not in RAN_TO_ITS_END for job in ended.jobs):
         again = "run the same command again, with another --report if you name one"
         yield "Next:    ", f"see to that, then {again}; what is done is skipped"
