@@ -4,7 +4,7 @@ import gc
 import sys
 from typing import Final
 
-from importer.cli import run
+from importer.early import Early
 
 _OBJECTS: Final = 300_000
 """So many before Python looks for garbage: what is imported has fewer, and looking through them finds none.
@@ -18,9 +18,14 @@ _NOT_NEEDED: Final = "hypothesis"
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
+    early = Early()
+    early.take()
     gc.set_threshold(_OBJECTS)
     sys.modules.setdefault(_NOT_NEEDED, None)  # type: ignore[arg-type] # None is how Python says "not there"
-    status = run(sys.argv[1:])
+    from importer.cli import run  # noqa: PLC0415 - it takes a while, in which signals come
+
+    status = run(sys.argv[1:], early)
+    early.note()
     gc.freeze()  # nobody looks for garbage on leaving, which takes a sixth of the time of a short run
     sys.exit(status)
 

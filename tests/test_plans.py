@@ -26,6 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from importer.cli.common import Common
 from importer.cli.examining import examined
 from importer.cli.posting import Judge, post
+from importer.early import SIGNALS
 from importer.ledger import Ledger
 from importer.plans import ended, parent, places, plan
 from importer.plans.interruption import Interruption
@@ -1265,7 +1266,11 @@ def ran(*tasks: Task, at_once: int = 8) -> tuple[dict[str, Ran], list[tuple[str,
 
 
 def python(name: str, queue: str, text: str) -> Task:
-    return Task(name, queue, lambda: [sys.executable, "-S", "-c", f"import os, sys; {text}"])
+    return Task(name, queue, lambda: [sys.executable, "-S", "-c", f"{LETS_IN}; import os, sys; {text}"])
+
+
+LETS_IN = "import signal; signal.pthread_sigmask(signal.SIG_UNBLOCK, range(1, 16))"
+"""What a job says first, as the program does: signals wait until then."""
 
 
 def test_jobs_of_one_queue_go_one_after_the_other() -> None:
@@ -1316,7 +1321,7 @@ sys.exit(len(came))
         os.kill(os.getpid(), signal.SIGTERM)
         # so that it could tell a second one, which would come next
         asyncio.get_running_loop().call_soon(wait_for, Path("came").exists)
-        return [sys.executable, "-S", "-c", "import signal; signal.pause()"]
+        return [sys.executable, "-S", "-c", f"{LETS_IN}; signal.pause()"]
 
     processes = Processes(
         dict(os.environ),
@@ -1336,6 +1341,31 @@ sys.exit(len(came))
         found = processes.run(tasks)
 
     assert {name: each.exit_status for name, each in found.items()} == {"counting": 1, "first": 0, "new": 143}
+
+
+def test_a_signal_in_the_first_moment_of_a_job_leaves_it_its_report() -> None:
+    manifest(Path("m.csv"), "1001,MUG,1,TRACK1")
+    interruption = Interruption()
+
+    def interrupted() -> list[str]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return [sys.executable, "-m", "importer", "--quiet", "check", "m.csv", "--report", "night"]
+
+    processes = Processes(
+        dict(os.environ),
+        8,
+        lambda: AT,
+        interruption,
+        hear=lambda *_: None,
+        begun=lambda _: None,
+        ended=lambda *_: None,
+    )
+    with interruption.watching():
+        found = processes.run([Task("acme", "one", interrupted)])
+
+    assert found == {"acme": Ran(143, AT, AT)}
+    assert json.loads(Path("night/summary.json").read_text())["stopped_because"] == "interrupted by SIGTERM"
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {*SIGNALS}
 
 
 @pytest.mark.parametrize("breaks", ["hear", "begun", "ended", "command"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
@@ -53,9 +53,23 @@ COMMANDS: Final = {
 }
 """One entry for each command; the module has it under its own name."""
 
+RUNS: Final = frozenset({"check", "post"})
+"""Those that take signals themselves, and report of one that came while they were loaded."""
+
 
 class Commands(click.Group):
     """The group of all commands, which knows enough of them to tell of them without importing them."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what a command returns
+        """Run the command; without an empty line, which click prints for an interrupt.
+
+        Raises:
+            click.Abort: it was interrupted.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise click.Abort from interrupt
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, as the help has them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import getpass
 import os
+import signal
 import socket
 import stat
 import sys
@@ -17,6 +18,7 @@ import click
 import platformdirs
 
 from importer import settings
+from importer.early import Early, Interrupted, exit_status_after
 from importer.errors import CannotGoOn, SetupError
 from importer.ledger import Location, location
 from importer.printing import printable
@@ -75,6 +77,11 @@ def complain(text: str) -> None:
         click.echo("\n".join(map(printable, text.split("\n"))), err=True)
 
 
+def status_of(interrupt: BaseException | None) -> int:
+    """The exit status that an interrupt leaves; one that nobody numbered is Ctrl-C."""
+    return interrupt.exit_status if isinstance(interrupt, Interrupted) else exit_status_after(signal.SIGINT)
+
+
 @contextmanager
 def printing() -> Iterator[None]:
     """Print results; whoever reads them may leave early, since the exit status says how the run went.
@@ -106,11 +113,14 @@ def _close_output() -> None:
 
 
 class Common:
-    """The options before the command, and where output goes."""
+    """The options before the command, where output goes, and the signals that came before the command."""
 
-    def __init__(self, config: Path | None, *, verbose: bool, quiet: bool) -> None:
+    def __init__(
+        self, config: Path | None, *, verbose: bool, quiet: bool, early: Early | None = None
+    ) -> None:
         self.config = config
         self.verbose = verbose
+        self.early = early or Early()
         self._quiet = quiet
 
     @cached_property

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.core import ParameterSource
 
-from importer.cli.commands import Commands
-from importer.cli.common import Common, complain
+from importer.cli.commands import RUNS, Commands
+from importer.cli.common import Common, complain, status_of
 from importer.errors import ImporterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BROKEN, _INTERRUPTED = 4, 130
+    from importer.early import Early
+
+_BROKEN: Final = 4
 
 EXIT_STATUSES: Final = {
     0: "every row is fine: created, updated, skipped, or (dry run) ready",
@@ -35,15 +37,18 @@ EXIT_STATUSES: Final = {
 }
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run the command line and return its exit status; errors are told on standard error."""
+def run(arguments: Sequence[str], early: Early | None = None) -> int:
+    """Run the command line and return its exit status; errors are told on standard error.
+
+    ``early`` has taken the signals, where this process is for nothing else.
+    """
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole URLs
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a narrow encoding must not end a run
     try:
-        status = main.main(list(arguments), prog_name="importer", standalone_mode=False)
+        status = main.main(list(arguments), prog_name="importer", standalone_mode=False, obj=early)
     except click.ClickException as error:
         usage = io.StringIO()
         error.show(usage)
@@ -52,9 +57,10 @@ def run(arguments: Sequence[str]) -> int:
     except ImporterError as error:
         complain(f"importer: {error}")
         return error.exit_status
-    except (click.Abort, KeyboardInterrupt):
-        complain("importer: interrupted")
-        return _INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        end = "\n" if sys.stderr.isatty() else ""  # of the line in which the terminal shows ^C
+        complain(f"{end}importer: interrupted")
+        return status_of(error.__context__ if isinstance(error, click.Abort) else error)
     except Exception:  # noqa: BLE001 - the exit status 1 of Python would say that the run finished
         complain(traceback.format_exc().rstrip())
         complain("importer: this is a fault in the importer; what was posted is in the ledger")
@@ -107,4 +113,7 @@ def main(context: click.Context, config: Path | None, *, verbose: bool, quiet: b
     Post:                         importer post manifest.csv --to adm
     Mend and send the rest:       importer post reports/RUN-ID/errors.csv --to adm
     """  # noqa: D301 - click takes \b for text to be left as it is
-    context.obj = Common(config, verbose=verbose, quiet=quiet)
+    early: Early | None = context.obj
+    context.obj = Common(config, verbose=verbose, quiet=quiet, early=early)
+    if early and context.invoked_subcommand not in RUNS:
+        early.obey()

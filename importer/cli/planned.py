@@ -64,6 +64,7 @@ def run(common: Common, command: str, options: Options, judge: Judge) -> int:
     given = _given(options)
     interruption = Interruption()
     with interruption.watching(), plan_watching.watched_plan(command, options) as watch:
+        interruption.begin_with(common.early.number)
         found = examined(options["plan"], click.get_current_context().command, given, judge)
         watch.jobs = {
             job.name: (_destination(job, options), found.targets.get(job.name)) for job in found.plan.jobs

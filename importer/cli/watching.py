@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from importer import destinations
-from importer.cli.common import complain, default_ledger
+from importer.cli.common import complain, default_ledger, status_of
 from importer.errors import ImporterError
 from importer.settings import DEFAULT_KIND, Secret
 from importer.watching import traces
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from importer.watching.unreported import Note
 
 _T = TypeVar("_T")
-_BROKEN, _INTERRUPTED = 4, 130
+_BROKEN = 4
 _RUNS_LOOKED_AT: Final = 100  # more than begin while one job of a plan ends
 STANDARD_ERROR: Final = "-"
 
@@ -322,7 +322,7 @@ def told(error: BaseException) -> tuple[str, int]:
     if isinstance(error, ImporterError):
         return str(error), error.exit_status
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted", _INTERRUPTED
+        return "interrupted", status_of(error)
     return f"a fault in the importer: {type(error).__name__}", _BROKEN
 
 

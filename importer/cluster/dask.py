@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from importer.cluster import versions
 from importer.cluster.workers import Workers
+from importer.early import SIGNALS
 from importer.errors import CannotGoOn, SetupError
-from importer.posts.signals import SIGNALS, Interruption
+from importer.posts.signals import Interruption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

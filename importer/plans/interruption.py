@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from importer.posts.signals import exit_status_after, taken_by
+from importer.early import Interrupted, exit_status_after
+from importer.posts.signals import taken_by
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,9 +37,14 @@ class Interruption:
         """Take the signals.
 
         Raises:
-            KeyboardInterrupt: one more came while no jobs were at work.
+            Interrupted: one more came while no jobs were at work.
         """
         return taken_by(self._take)
+
+    def begin_with(self, number: int) -> None:
+        """Note the signal that came before they were taken; 0 is none."""
+        self.number = self.number or number
+        self._noted = self._noted or bool(number)
 
     @contextmanager
     def handing_on(self, loop: asyncio.AbstractEventLoop, hand_on: Callable[[int], None]) -> Iterator[None]:
@@ -54,6 +60,6 @@ class Interruption:
         if self._loop is not None and self._hand_on is not None:
             self._loop.call_soon_threadsafe(self._hand_on, number)
         elif self._noted:
-            raise KeyboardInterrupt
+            raise Interrupted(self.number)
         else:
             self._noted = True

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from importer.posts.signals import SIGNALS, exit_status_after
+from importer.early import SIGNALS, exit_status_after
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -180,14 +180,19 @@ class Processes:
         self._fault = self._fault or error
 
     async def _started(self, command: Sequence[str]) -> Process:
-        return await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environment,
-            process_group=0,
-        )
+        # the job inherits that they are blocked, and lets them in when it takes them, with its first line
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            return await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                env=self._environment,
+                process_group=0,
+            )
+        finally:  # and not what was before, which another job's beginning may have changed meanwhile
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     async def _heard(self, name: str, process: Process) -> Sequence[str]:
         """Hand on what it says, line by line, until it says no more."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from importer.early import SIGNALS, exit_status_after
 from importer.posts.halt import Halt
 
 if TYPE_CHECKING:
@@ -13,14 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from types import FrameType
-
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_BASE = 128  # a shell's exit status for a process that a signal ended is 128 and its number
-
-
-def exit_status_after(number: int) -> int:
-    """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 where ``number`` is 0: no signal came."""
-    return _BASE + number if number else 0
 
 
 @contextmanager
@@ -59,6 +52,11 @@ class Interruption:
             KeyboardInterrupt: it came.
         """
         return taken_by(self._take)
+
+    def begin_with(self, number: int) -> None:
+        """Count the signal that came before they were taken as the first one; 0 is none."""
+        if number and not self._number:
+            self._stop(number)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

@@ -1,0 +1,62 @@
+"""SIGINT, SIGTERM and SIGHUP from the program's first moment on: noted while it is loaded, then obeyed."""
+
+import signal
+from types import FrameType
+from typing import Final
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BASE: Final = 128  # a shell's exit status for a process that a signal ended is 128 and its number
+
+
+def exit_status_after(number: int) -> int:
+    """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 where ``number`` is 0: no signal came."""
+    return _BASE + number if number else 0
+
+
+class Interrupted(KeyboardInterrupt):
+    """The signal ``number`` came, which ends at once what is under way."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_status = exit_status_after(number)
+
+
+class Early:
+    """Signals outside of what takes them itself: ``number`` is the first that came, 0 while there was none.
+
+    It is only noted: one that is raised while modules are loaded is told with their traceback, or is lost in
+    one, and what came of a run that has ended is told to the end. The next one ends the program on the spot.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._is_obeyed = False
+
+    def take(self) -> None:
+        """Take the signals, also those that were kept back until now; what nohup has ignored stays so."""
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._take)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def obey(self) -> None:
+        """From now on have each signal end what is under way.
+
+        Raises:
+            Interrupted: one came already.
+        """
+        self._is_obeyed = True
+        if self.number:
+            raise Interrupted(self.number)
+
+    def note(self) -> None:
+        """Note the first one again, since the program ends anyway."""
+        self._is_obeyed = False
+
+    def _take(self, number: int, _: FrameType | None) -> None:
+        if self._is_obeyed:
+            raise Interrupted(number)
+        if self.number:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.number = number
