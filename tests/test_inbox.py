@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import re
 import subprocess
@@ -37,6 +38,7 @@ from tests.program import (
     settle_in,
     start,
     table,
+    wait_until,
 )
 
 if TYPE_CHECKING:
@@ -153,6 +155,31 @@ def test_the_workbook_says_where_each_file_went_too(capsys: Output) -> None:
     ]
     assert lines[at + 1][3] == "all of its rows are fine"
     assert lines[at + 3] == (None,) * 4
+
+
+def test_a_run_that_is_killed_once_files_moved_leaves_no_half_workbook_and_it_can_be_written_later(
+    capsys: Output,
+) -> None:
+    good("fine.csv")
+    Path("R").mkdir()
+    os.mkfifo("R/report.xlsx.part")  # whose writer waits for a reader
+    with Platform() as platform:
+        configuration(Path("importer.toml"), platform.url)
+        process = start("post", "in", *ARCHIVE, "--report", "R", "--xlsx")
+        page = Path("R/report.html")  # after which the workbook is written
+        wait_until(lambda: page.exists() and "done/fine.csv" in page.read_text(), process)
+        process.kill()
+        end(process)
+        left = names("R")
+        run_id = json.loads(Path("R/summary.json").read_text())["run_id"]
+        later = here(capsys, "runs", run_id, "done/fine.csv", "--report", "later", "--xlsx")
+
+    assert left == [
+        *("errors.csv", "report.html", "report.xlsx.part", "rows.csv", "run.part", "summary.json"),
+    ]
+    assert (later.status, later.err, len(platform.seen)) == (0, "", 1)
+    sheet = openpyxl.load_workbook(Path("later", "report.xlsx"))["rows"]
+    assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == ["1"]
 
 
 def test_a_report_without_an_inbox_says_nothing_of_where_files_went(capsys: Output) -> None:
