@@ -100,6 +100,7 @@ class Facts:
     mails: int | None = 0
     ledger: str = ""
     ledger_is_new: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +292,7 @@ def publish(
         attention=str(written.attention),
         ledger=facts.ledger,
         ledger_is_new=facts.ledger_is_new,
+        notes=facts.notes,
     )
     for sink in sinks:
         if sink not in late:

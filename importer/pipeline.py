@@ -148,6 +148,7 @@ class _Run:
         self._destination = destinations.make(job.destination) if job.destination else None
         self._ledger_is_new = False
         self._workers: Workers | None = None
+        self._notes: tuple[str, ...] = ()
         self._inbox = (
             Inbox(job.archive, job.quarantine, world.now, must_be_whole=job.options.all_or_nothing)
             if job.archive or job.quarantine
@@ -235,6 +236,7 @@ class _Run:
             taken = self._inbox.take(arguments, standard_input, scratch, terms)
             return [source for source, _ in taken], [manifest for _, manifest in taken]
         found = sources.find(arguments, standard_input, scratch)
+        self._notes = sources.left_alone(arguments)
         # the report is made of the manifests after the last post, which may be hours later
         used = sources.keep(found, scratch) if self._job.command == "post" else found
         return found, batches.survey(used, terms)
@@ -499,6 +501,7 @@ class _Run:
             mails=mails,
             ledger=str(self._job.ledger) if self._job.command == "post" else "",
             ledger_is_new=self._ledger_is_new,
+            notes=self._notes,
         )
 
     def _exit_status(self, rows: Mapping[str, int], stopped: str) -> int:

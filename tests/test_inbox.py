@@ -394,6 +394,27 @@ def test_a_file_with_the_suffix_of_one_being_written_is_left_alone(capsys: Outpu
     }
 
 
+@pytest.mark.parametrize("command", ["check", "post"])
+def test_where_nothing_is_moved_a_line_says_how_many_files_are_still_being_written(
+    capsys: Output, command: str
+) -> None:
+    put("m.csv.part", b"whatever")
+    words = "in: 1 file is left alone: still being written, as its name ends in .part"
+
+    alone = here(capsys, command, "in", "--sandbox", "--report", "R")
+    page = Path("R/report.html").read_text()
+    good("fine.csv")
+    ended = here(capsys, command, "in", "--sandbox")
+    Path("in/m.csv.part").unlink()
+    without = here(capsys, command, "in", "--sandbox", "--json")
+
+    assert (alone.status, ended.status, without.status) == (0, 0, 0)
+    assert f"\n\n  there is no manifest there: nothing to do\n\n  {words}\n\n" in alone.out
+    assert words in page
+    assert f"\n\n  {words}\n\n" in ended.out
+    assert (without.summary["notes"], "files" in without.summary) == ([], False)
+
+
 def test_a_file_that_was_just_written_to_is_left_alone_unless_it_is_named(capsys: Output) -> None:
     good("m.csv", age=-1)
 

@@ -85,6 +85,18 @@ def test_a_directory_stands_for_the_finished_files_in_it_by_name(folder: Path, s
     assert find(scratch, folder) == files(folder / "april.tsv", folder / "march.csv")
 
 
+def test_of_each_directory_a_line_says_how_many_files_are_left_alone_and_why(folder: Path) -> None:
+    done = folder / "done"
+    (done / "june.tmp").touch()
+    (folder / "may.TMP").unlink()
+    nothing = [folder / "march.csv", f"{folder}/*"]
+
+    assert sources.left_alone(map(str, [folder, done, *nothing, folder])) == (
+        f"{folder}: 2 files are left alone: still being written, as their names end in .filepart, .part",
+        f"{done}: 1 file is left alone: still being written, as its name ends in .tmp",
+    )
+
+
 def test_an_inbox_may_be_empty(folder: Path, scratch: Path) -> None:
     empty = folder / "empty"
     empty.mkdir()

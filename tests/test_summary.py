@@ -45,7 +45,9 @@ SUMMARY = Summary(
 
 def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
     read = replace(READ, argument="m.zip", tracking_numbers={"UPS": 2})
-    whole = replace(SUMMARY, manifests=[read], filled_carriers={"UPS": 1}, attention="f0" * 32)
+    whole = replace(
+        SUMMARY, manifests=[read], filled_carriers={"UPS": 1}, attention="f0" * 32, notes=("in: 1",)
+    )
     text = whole.as_json()
 
     assert text.isascii()
@@ -86,6 +88,7 @@ def test_the_summary_is_one_object_in_ascii_with_these_members() -> None:
         "mails": 0,
         "filled_carriers": {"UPS": 1},
         "attention": "f0" * 32,
+        "notes": ["in: 1"],
         "reports": {"rows": "R/rows.csv", "errors": "R/errors.csv", "summary": "R/summary.json"},
         "ledger": "",
     }

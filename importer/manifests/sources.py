@@ -103,6 +103,19 @@ def being_written(arguments: Iterable[str]) -> list[Path]:
     return [file for file in files if _is_visible(file) and not _is_manifest(file)]
 
 
+def left_alone(arguments: Iterable[str]) -> tuple[str, ...]:
+    """What a person is told of the files that are ``being_written``: a line for each directory."""
+    found = {argument: being_written([argument]) for argument in arguments}
+    return tuple(f"{argument}: {_left_alone(files)}" for argument, files in found.items() if files)
+
+
+def _left_alone(files: Sequence[Path]) -> str:
+    suffixes = ", ".join(sorted({file.suffix for file in files}))
+    if len(files) == 1:
+        return f"1 file is left alone: still being written, as its name ends in {suffixes}"
+    return f"{len(files):,} files are left alone: still being written, as their names end in {suffixes}"
+
+
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A folder for copies, as long as the context lasts.

@@ -223,6 +223,7 @@ def _summary(document: Mapping[str, Any]) -> Summary:
         ledger=document.get("ledger", ""),
         filled_carriers=document.get("filled_carriers", {}),
         attention=document.get("attention", ""),
+        notes=tuple(document.get("notes", ())),
         files=None if files is None else tuple(Filed(**file) for file in files),
     )
 

@@ -147,7 +147,8 @@ def short(message: str) -> str:
 
 def notes(summary: Summary) -> list[str]:
     """What a person should know of how the manifests were read: what was passed over, what was chosen."""
-    return [note for manifest in summary.manifests for note in _notes(manifest)]
+    found = [printable(note) for note in summary.notes]
+    return found + [note for manifest in summary.manifests for note in _notes(manifest)]
 
 
 def _notes(manifest: ManifestRead) -> list[str]:

@@ -84,6 +84,7 @@ class Summary:
     written, "" for a dry run. ``files`` says where each file went, None where none was to be moved.
     ``filled_carriers`` counts the fulfillments whose carrier the tracking number told, by carrier.
     ``attention`` is the same for runs in which the same fulfillments need attention for the same reasons.
+    ``notes`` is what a person should know of what was found beside the manifests.
     """
 
     run_id: str
@@ -106,6 +107,7 @@ class Summary:
     files: tuple[Filed, ...] | None = None
     filled_carriers: dict[str, int] = field(default_factory=dict)
     attention: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -131,6 +133,7 @@ class Summary:
             "mails": self.mails,
             "filled_carriers": self.filled_carriers,
             "attention": self.attention,
+            "notes": list(self.notes),
             "reports": self.reports,
             "ledger": self.ledger,
         }
