@@ -130,7 +130,7 @@ def test_a_run_that_needs_attention_says_what_is_wrong_where_and_what_to_do() ->
         Stopped early: interrupted by SIGINT
 
         Report: R/rows.csv
-        Mend:   R/errors.csv (18 rows)
+        Mend:   R/errors.csv (16 rows besides 2 not sent)
         Next:   run the same command again; what is done is skipped
         Then:   mend the rows, then: importer post R/errors.csv --to adm
         Doubt:  look up the rows that are in doubt on the platform, then say what you found with importer settle (alone it lists them); until then they are not sent again
@@ -168,14 +168,33 @@ def test_a_run_that_needs_attention_says_what_is_wrong_where_and_what_to_do() ->
                 "Next:   run the same command again; what is done is skipped",
             ],
         ),
+        (
+            "post",
+            {"not-sent": 2, "created": 1, "total": 3},
+            ["Next:   run the same command again; what is done is skipped"],
+        ),
+        (
+            "post",
+            {"failed": 1, "not-sent": 2, "total": 3},
+            [
+                "Open:   R/errors.csv (1 row besides 2 not sent)",
+                "Next:   run the same command again; what is done is skipped",
+            ],
+        ),
     ],
 )
 def test_the_last_lines_say_what_to_do_next(command: str, rows: dict[str, int], steps: list[str]) -> None:
     manifests = [replace(READ, name=name, header_row=1, passed_over=()) for name in ("m.csv", "a b.csv")]
-    to_mend = sum(count for status, count in rows.items() if status in {"invalid", "failed"})
+    to_mend = sum(count for status, count in rows.items() if status in {"invalid", "failed", "not-sent"})
     summary = replace(FINE, command=command, manifests=manifests, rows=NOTHING | rows, to_mend=to_mend)
 
     assert shown(summary).splitlines()[-1 - len(steps) :] == ["Report: R/rows.csv", *steps]
+
+
+def test_rows_to_mend_are_told_also_where_manifests_repeat_rows() -> None:
+    summary = replace(FINE, rows=NOTHING | {"invalid": 2, "not-sent": 4, "total": 6}, to_mend=3)
+
+    assert "Mend:   R/errors.csv (2 rows besides 4 not sent)" in shown(summary).splitlines()
 
 
 @pytest.mark.parametrize(

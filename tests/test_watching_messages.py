@@ -109,6 +109,23 @@ def test_a_run_that_stopped_early_says_so_first() -> None:
     )
 
 
+def test_rows_that_are_only_not_sent_yet_are_not_to_be_mended() -> None:
+    rows = NOTHING | {"created": 1, "not-sent": 4, "total": 5}
+    stopped = replace(SUMMARY, rows=rows, errors={}, stopped_because="it is 06:00")
+
+    body = messages.compose(replace(ENDING, summary=stopped)).body
+
+    assert body.splitlines() == [
+        "Of 5 rows, 1 is posted and 4 are still to be sent. Stopped early: it is 06:00",
+        "",
+        "Run 2024-04-30-020000-abcd, 0 manifests, 5 rows, 5 fulfillments, 61.0 s",
+        "  created: 1 row",
+        "  not-sent: 4 rows",
+        "",
+        "Report: /R/report.html",
+    ]
+
+
 def test_of_many_codes_the_most_frequent_are_shown() -> None:
     errors = {f"destination-{number}": Examples(number) for number in range(400, 430)}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from importer.model import STATUSES, Status
+from importer.model import STATUSES
 from importer.plans.ended import PLAN, RAN_TO_ITS_END
 from importer.printing import printable
 from importer.report import phrases
@@ -105,12 +105,8 @@ def _has_trouble(job: JobEnded) -> bool:
 def _next_steps(ended: PlanEnded) -> Iterator[tuple[str, str]]:
     yield "Reports:", f" {ended.report} ({PLAN} has them all)"
     for job in ended.jobs:
-        if job.summary is not None and (rows := phrases.needing(job.summary.rows)):
-            not_sent = job.summary.rows[Status.NOT_SENT]  # there is nothing to be seen to in these
-            if rows > not_sent:
-                count = counted(job.summary.to_mend - not_sent, "row")
-                more = f" besides {not_sent:,} not sent" if not_sent else ""
-                yield "Open:    ", f"{job.summary.reports['errors']} ({count}{more})"
+        if job.summary is not None and (rows := phrases.to_open(job.summary)):
+            yield "Open:    ", f"{job.summary.reports['errors']} ({rows})"
     if any(job.exit_status not in RAN_TO_ITS_END for job in ended.jobs):
         again = "run the same command again, with another --report if you name one"
         yield "Next:    ", f"see to that, then {again}; what is done is skipped"

@@ -180,6 +180,20 @@ def needing(rows: Mapping[str, int]) -> int:
     return sum(rows[status] for status in STATUSES if status not in FINE)
 
 
+def to_see_to(rows: Mapping[str, int]) -> int:
+    """The same, but for those that are only not sent yet: there is nothing to be seen to in these."""
+    return needing(rows) - rows[Status.NOT_SENT]
+
+
+def to_open(summary: Summary) -> str:
+    """Which rows of errors.csv somebody is to see to, "" where there are none."""
+    not_sent = summary.rows[Status.NOT_SENT]
+    # a row that several manifests have stands there once
+    count = min(to_see_to(summary.rows), summary.to_mend)
+    besides = f" besides {not_sent:,} not sent" if not_sent else ""
+    return f"{counted(count, 'row')}{besides}" if count else ""
+
+
 def _idle(summary: Summary) -> int:
     """How many rows are skipped because nothing of them was shipped, or their interchange came twice."""
     found = sum(summary.warnings[code].count for code in IDLE if code in summary.warnings)

@@ -162,5 +162,5 @@ def _files(report: Finished) -> Iterator[tuple[str, str]]:
     """The files of the report to open, each under what it is for."""
     table = report.folder / ROWS
     yield "Report: ", f"{report.page} (--open shows it)" if report.page.exists() else str(table)
-    if phrases.needing(report.summary.rows):
+    if phrases.to_see_to(report.summary.rows):
         yield "Mend:   ", str(report.folder / ERRORS)

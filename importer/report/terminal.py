@@ -87,12 +87,11 @@ def next_steps(
     steps = [("Report: ", "bold", summary.reports.get("page", summary.reports["rows"]))]
     if "acks" in summary.reports:
         steps.append(("Answers:", "bold", f" {summary.reports['acks']} (for the partners; not sent yet)"))
-    attention = phrases.needing(rows)
     mendable = _mendable(summary)
     errors = summary.reports["errors"]
-    if attention:
+    if to_open := phrases.to_open(summary):
         label = "Mend:   " if mendable else "Open:   "
-        steps.append((label, "bold", f"{errors} ({counted(summary.to_mend, 'row')})"))
+        steps.append((label, "bold", f"{errors} ({to_open})"))
     named = dict.fromkeys(manifest.argument or manifest.name for manifest in summary.manifests)
     posting = again.format(shlex.join(named))
     mending = f"mend the rows, then: {again.format(shlex.quote(errors))}"

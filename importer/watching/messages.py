@@ -132,8 +132,8 @@ def _details(summary: Summary | None) -> Iterator[str]:
     yield f"Report: {_absolute(summary.reports.get('page', summary.reports['rows']))}"
     if files and _size(files) > MOST_ATTACHED_BYTES:
         yield "It is too big to be attached"
-    if summary.to_mend:
-        yield f"Mend:   {_absolute(summary.reports['errors'])} ({counted(summary.to_mend, 'row')})"
+    if to_open := phrases.to_open(summary):
+        yield f"Mend:   {_absolute(summary.reports['errors'])} ({to_open})"
 
 
 def _counts(summary: Summary) -> Iterator[tuple[str, int]]:
