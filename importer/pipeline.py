@@ -176,7 +176,8 @@ class _Run:
             scratch = stack.enter_context(sources.scratch())
             room = stack.enter_context(Room(scratch, self._world.rows_in_memory))
             if self._job.cluster:
-                from importer.cluster.dask import joined  # noqa: PLC0415 - where it is asked for
+                with self._world.interruption.waiting():
+                    from importer.cluster.dask import joined  # noqa: PLC0415 - where it is asked for
 
                 self._workers = stack.enter_context(
                     joined(self._job.cluster, scratch, self._world.interruption)

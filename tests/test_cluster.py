@@ -51,8 +51,10 @@ from tests.postgresql import PASSWORD
 from tests.program import (
     SECONDS,
     Counted,
+    Ended,
     configuration,
     end,
+    launch,
     manifest,
     settle_in,
     start,
@@ -375,9 +377,11 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2), (signal.SIGTERM, 2)]
+)
 def test_a_signal_while_workers_start_ends_the_run_without_a_word_of_python(
-    scratch: Path, number: signal.Signals
+    scratch: Path, number: signal.Signals, times: int
 ) -> None:
     manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
     run = start(
@@ -386,11 +390,43 @@ def test_a_signal_while_workers_start_ends_the_run_without_a_word_of_python(
         start_new_session=True,
     )
     wait_until(lambda: any("forkserver" in command for command in commands_begun_by(run.pid)))
-    os.killpg(run.pid, number)
+    for _ in range(times):
+        os.killpg(run.pid, number)
+        time.sleep(0.3)  # two that come at once are one
     ended = end(run)
 
     assert (ended.status, ended.err) == (128 + number, "")
     assert [*scratch.iterdir()] == []
+
+
+def test_two_signals_are_noted_while_something_can_not_be_broken_off() -> None:
+    interruption = Interruption()
+    done = []
+
+    def wait() -> None:
+        with interruption.waiting():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            done.append("all")
+
+    with interruption.watching(), pytest.raises(KeyboardInterrupt):
+        wait()
+
+    why = interruption.halt.reason
+    assert (done, interruption.exit_status, why) == (["all"], 143, "interrupted by SIGTERM")
+
+
+def test_a_third_signal_ends_on_the_spot_what_can_not_be_broken_off() -> None:
+    text = """
+import signal
+from importer.posts.signals import Interruption
+interruption = Interruption()
+with interruption.watching(), interruption.waiting():
+    for number in (2, 15, 2):
+        print(number, flush=True)
+        signal.raise_signal(number)
+"""
+    assert end(launch([sys.executable, "-c", text])) == Ended(-2, "2\n15\n2\n", "")
 
 
 def commands_begun_by(pid: int) -> list[str]:

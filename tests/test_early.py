@@ -82,8 +82,13 @@ def test_any_other_command_that_is_interrupted_while_it_is_loaded_says_so_in_a_l
     assert ended == Ended(128 + number, "", "importer: interrupted\n")
 
 
-def test_the_second_signal_ends_on_the_spot_what_is_being_loaded() -> None:
-    ended = early("signal.raise_signal(15); print(early.number, flush=True); signal.raise_signal(1)")
+def test_the_third_signal_ends_on_the_spot_what_is_being_loaded() -> None:
+    ended = early("""
+signal.raise_signal(15)
+signal.raise_signal(1)
+print(early.number, flush=True)
+signal.raise_signal(1)
+""")
 
     assert ended == Ended(-signal.SIGHUP, "15\n", "")
 

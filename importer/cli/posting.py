@@ -518,13 +518,13 @@ def _run(
     options: dict[str, Any],
     watch: Watch,
 ) -> int:
+    from importer import pipeline  # noqa: PLC0415 - --help needs none of it, and it takes a while
+
     interruption = Interruption()
     interruption.orderly = True  # the run looks when it begins: it has a report even then
     try:
         with interruption.watching():
             interruption.begin_with(common.early.number)
-            from importer import pipeline  # noqa: PLC0415 - --help needs none of it, and it takes a while
-
             job = watch.job = _job(common, command, target, options)
             world = pipeline.World(
                 console=common.progress,

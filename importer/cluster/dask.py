@@ -73,8 +73,9 @@ def joined(
             none can be started.
         KeyboardInterrupt: the interruption came while the cluster started.
     """
-    distributed = _library()
     interruption = interruption or Interruption()
+    with interruption.waiting():
+        distributed = _library()
     is_shared = cluster.scheduler is not None
     with _scheduler(distributed, cluster, scratch, interruption) as where:
         client = _client(distributed, where, patience)
@@ -90,7 +91,8 @@ def joined(
                 halt=interruption.halt,
             )
         finally:
-            with suppress(Exception):  # one that has lost its scheduler can't say goodbye
+            # one that has lost its scheduler can't say goodbye
+            with interruption.waiting(), suppress(Exception):
                 client.close()
 
 
@@ -197,8 +199,15 @@ def _scheduler(
                 silence_logs=logging.CRITICAL,
                 preload=["importer.cluster.deaf"],
             )
-            stack.enter_context(local)
+            running = ExitStack()
+            stack.callback(_leave, running, interruption)
+            running.enter_context(local)
         yield local
+
+
+def _leave(running: ExitStack, interruption: Interruption) -> None:
+    with interruption.waiting():
+        running.close()
 
 
 def _start_to_fork() -> None:

@@ -6,7 +6,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from importer.early import SIGNALS, exit_status_after
+from importer.early import MOST_NOTED, SIGNALS, end_on_the_spot, exit_status_after
 from importer.posts.halt import Halt
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Interruption:
         self.halt = Halt()
         self.orderly = False
         self._number = 0
+        self._is_waiting = False
+        self._noted = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -62,14 +64,17 @@ class Interruption:
     def waiting(self) -> Iterator[None]:
         """Do what the first signal asks for once the context is over, unless it is only to be noted.
 
+        What is inside can't be broken off, and takes seconds at most: two signals are only noted, and one
+        more ends the process on the spot.
+
         Raises:
-            KeyboardInterrupt: it came, or a second one did.
+            KeyboardInterrupt: it came.
         """
-        before, self.orderly = self.orderly, True
+        before, self._is_waiting = self._is_waiting, True
         try:
             yield
         finally:
-            self.orderly = before
+            self._is_waiting = before
         if self._number and not self.orderly:
             raise KeyboardInterrupt
 
@@ -86,12 +91,21 @@ class Interruption:
     def _take(self, number: int, _: FrameType | None) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._inside, number)
+        elif self._is_waiting:
+            self._note(number)
         elif self.orderly and not self._number:
             self._stop(number)
         else:
             if not self._number:
                 self._stop(number)
             raise KeyboardInterrupt
+
+    def _note(self, number: int) -> None:
+        self._noted += 1
+        if self._noted > MOST_NOTED:
+            end_on_the_spot(number)
+        if not self._number:
+            self._stop(number)
 
     def _inside(self, number: int) -> None:
         if self._number:
