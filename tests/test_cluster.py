@@ -19,11 +19,12 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import distributed
@@ -41,6 +42,7 @@ from importer.fulfillments import Options
 from importer.ledger import Address, Ledger, Run
 from importer.manifests import layouts, sources
 from importer.model import State
+from importer.posts import Halt
 from importer.posts.signals import Interruption
 from importer.reading import Checks
 from importer.sandbox import Sandbox
@@ -258,6 +260,7 @@ class Elsewhere:
     """A client whose worker is there at once; ``asked`` has the paths that it was to read."""
 
     asked: list[Path] = field(default_factory=list)
+    scheduler = SimpleNamespace(address="tcp://there:0")
 
     def submit(
         self, _: object, __: str, ___: object, errand: Reading | Sharing, **____: object
@@ -266,7 +269,7 @@ class Elsewhere:
         self.asked.append(reading.manifest.source.path)
         return Elsewhere.Done(reading.run(lambda: True))
 
-    def nthreads(self) -> dict[str, int]:
+    def nthreads(self, **_: object) -> dict[str, int]:
         return {"tcp://there:1": 1}
 
     @dataclass
@@ -370,6 +373,52 @@ def test_a_run_whose_last_worker_has_died_says_so_and_one_that_is_to_stop_does_a
             [*map(list, parts)]
 
 
+def test_a_scheduler_that_is_stopped_is_named_and_not_waited_for_by_a_run_that_is_to_stop(
+    tmp_path: Path,
+) -> None:
+    manifest(Path("plain.csv"), "1001,MUG,1,TRACK00001")
+    halt = Halt()
+    with Running(tmp_path, 1) as running, impatient(running.address, halt) as workers:
+        running.scheduler.send_signal(signal.SIGSTOP)
+        parts = workers.parts([surveyed("plain.csv")], Checks("string"))
+        with pytest.raises(CannotGoOn) as caught:
+            [*map(list, parts)]
+        with pytest.raises(CannotGoOn) as counted:
+            workers.count()
+        halt.stop("interrupted by SIGTERM")
+        parts = workers.parts([surveyed("plain.csv")], Checks("string"))
+        with pytest.raises(KeyboardInterrupt):
+            [*map(list, parts)]
+
+    assert is_silent(running.address, str(caught.value))
+    assert is_silent(running.address, str(counted.value))
+
+
+def test_a_scheduler_that_is_gone_is_said_not_to_answer(tmp_path: Path) -> None:
+    with Running(tmp_path, 1) as running, joined(Cluster(running.address), tmp_path, patience=2) as workers:
+        running.scheduler.kill()
+        with pytest.raises(CannotGoOn) as caught:
+            workers.count()
+
+    assert is_silent(running.address, str(caught.value))
+
+
+@contextmanager
+def impatient(address: str, halt: Halt | None = None) -> Iterator[Workers]:
+    """The workers, for whose scheduler nobody waits long."""
+    with distributed.Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]  # it has no types
+        yield Workers(client, shared=True, patience=1, halt=halt)
+
+
+def is_silent(address: str, told: str) -> bool:
+    """Whether it is said of the scheduler that it did not answer while it was waited for."""
+    words = (
+        rf"Dask cluster: the scheduler at {re.escape(address)} has not answered for \d+ s; see whether it is "
+        "stopped, or has too much to do, and run the same command again"
+    )
+    return re.fullmatch(words, told) is not None
+
+
 @pytest.fixture
 def scratch() -> Iterator[Path]:
     """A folder whose path is short: that of a socket has 107 bytes at most."""
@@ -419,6 +468,7 @@ def test_two_signals_are_noted_while_something_can_not_be_broken_off() -> None:
 def test_a_third_signal_ends_on_the_spot_what_can_not_be_broken_off() -> None:
     text = """
 import signal
+from importer.posts import Halt
 from importer.posts.signals import Interruption
 interruption = Interruption()
 with interruption.watching(), interruption.waiting():
@@ -692,6 +742,39 @@ def test_workers_are_stopped_and_waited_for_when_what_is_next_can_t_be_read(
         found = ledger.outcomes("run-1")
 
     assert asked_to_stop == "the disk can't be read"
+    assert [each.partition(" (")[0] for each in at_work] == ["run run-1"]
+    assert found == {State.CREATED: 3}
+
+
+@posting
+@pytest.mark.postgresql
+def test_a_scheduler_that_is_stopped_while_its_workers_post_ends_the_run_and_what_they_did_is_recorded(
+    address: Address, platform: Platform, tmp_path: Path
+) -> None:
+    target = settings.destination(settings.load(Path("importer.toml"), {}), "adm", os.environ, {})
+    identity = destinations.make(target).identity
+
+    def queues() -> Iterator[list[Fulfillment]]:
+        yield from orders(("TRACK1", "TRACK2"), ("TRACK3",))
+        assert platform.asked.wait(SECONDS)
+        running.scheduler.send_signal(signal.SIGSTOP)
+        platform.open.set()
+        yield from orders(("TRACK4",))
+
+    with (
+        Running(tmp_path, WORKERS) as running,
+        Ledger(address) as ledger,
+        ledger.lock(identity, run_id="run-1"),
+        impatient(running.address) as workers,
+    ):
+        ledger.start_run(Run("run-1", "post", identity, (), "first", datetime.now(UTC)))
+        rules = delivery.rules_of(target, "run-1", accept_doubt=False)
+        work = Work(8, queues(), {}, {}, target, ledger, address, rules, lease=3.0)
+        why = workers.post(work, lambda *_: None, Interruption())
+        at_work = ledger.at_work(identity)
+        found = ledger.outcomes("run-1")
+
+    assert is_silent(running.address, why)
     assert [each.partition(" (")[0] for each in at_work] == ["run run-1"]
     assert found == {State.CREATED: 3}
 

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -127,7 +127,8 @@ class Workers:
         size = sum(manifest.encoded.size for manifest in surveyed)
         if size < room.rows * _BYTES_OF_A_ROW or not all(map(self._is_seen, surveyed)):
             return None
-        fewest = max(_BUCKETS_EACH * self.count(), size // _BYTES_OF_A_BUCKET)
+        with self._before_rows():
+            fewest = max(_BUCKETS_EACH * self.count(), size // _BYTES_OF_A_BUCKET)
         self._shuffled = Shuffled(room, min(fewest, _MOST_BUCKETS), takes, self._call, self._read)
         return self._shuffled
 
@@ -222,9 +223,14 @@ class Workers:
             ) from error
 
     def _read(self, future: Any, what: str) -> Any:  # noqa: ANN401 - the same
-        """The same, where there is nothing yet that a run that is to stop could report."""
-        try:
+        with self._before_rows():
             return self.result(future, what)
+
+    @contextmanager
+    def _before_rows(self) -> Iterator[None]:
+        """Where there is nothing yet that a run that is to stop could report."""
+        try:
+            yield
         except NobodyLeft as error:
             if self._halt.reason:
                 raise KeyboardInterrupt from error
@@ -242,13 +248,17 @@ class Workers:
                 step *= 2  # it is on its way here, and each time from the start
             self._presence.expect()
 
-    async def are_gone(self) -> bool:
-        """Whether no worker is left, and none is to be waited for."""
-        return await asyncio.to_thread(self._presence.is_over)
+    async def trouble(self) -> NobodyLeft | None:
+        """Why what they are to do can't come to its end, None while it may."""
+        return await asyncio.to_thread(self._presence.trouble)
 
     def count(self) -> int:
-        """Ask the scheduler how many errands are done at once."""
-        return sum(self._client.nthreads().values())
+        """Ask the scheduler how many errands are done at once.
+
+        Raises:
+            CannotGoOn: it does not answer.
+        """
+        return self._presence.count()
 
     def post(self, work: Work, told: Callable[[Fulfillment, Told], None], interruption: Interruption) -> str:
         """Have everything posted; returns why that ended early, "" if it did not.
@@ -303,9 +313,9 @@ class _Posting:
         while self._under_way:
             await asyncio.sleep(_LOOKS_UP_SECONDS)
             self._pass_on()
-            if await self._workers.are_gone():
+            if trouble := await self._workers.trouble():
                 self._has_lost_workers = True
-                self._halt.stop(str(NobodyLeft()))
+                self._halt.stop(str(trouble))
                 return
             for future in [each for each in self._under_way if each.done()]:
                 self._end(future)
