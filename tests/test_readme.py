@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from importer import settings
 from importer.cli import EXIT_STATUSES, commands, main, run
@@ -19,9 +20,13 @@ from importer.sandbox import REHEARSALS
 from importer.sandbox.kinds import KINDS
 from schemas.codes import CODES, WARNINGS
 from schemas.manifest import CANONICAL, REPORT_COLUMNS
+from tests.program import settle_in
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = re.findall(
+    r"```(?:text)?\n\$ importer (codes [^\n]*|[^\n]*samples/[^\n]*)\n(.*?)```", README, re.DOTALL
+)
 COMMANDS = {
     name: command for name in commands.COMMANDS if (command := main.get_command(click.Context(main), name))
 }
@@ -202,6 +207,8 @@ def test_every_fault_and_rehearsal_of_the_sandbox_is_told() -> None:
     told = section("## Everyday uses")
 
     assert all(f"`{kind}`" in told for kind in KINDS)
+    keys = {key for kind in KINDS.values() for key in kind.keys}
+    assert [key for key in sorted(keys) if f"`{key}`" not in told] == []
     assert [*REHEARSALS.items()] == [(row[0].strip("`"), row[1]) for row in table(told)]
 
 
@@ -226,6 +233,60 @@ def test_the_first_command_shows_what_the_readme_shows(
     assert normalised(capsys.readouterr().out).startswith(normalised(shown[1]))
 
     assert (first, second) == (1, 1)
+    listed = README[README.index("$ importer runs --ledger first-run.db\n") :].partition("```")[0]
+    assert run(["runs", "--ledger", "first-run.db"]) == 0
+    assert normalised(capsys.readouterr().out) == normalised(listed.partition("\n")[2])
+
+
+def test_what_commands_show_on_samples_is_found_in_the_readme() -> None:
+    assert len(SHOWN) > 4
+
+
+@pytest.mark.parametrize(("command", "shown"), SHOWN)
+def test_a_command_on_a_sample_shows_what_the_readme_shows(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    shown: str,
+) -> None:
+    settle_in(tmp_path, monkeypatch)
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+
+    run(shlex.split(command))
+
+    assert normalised(capsys.readouterr().out).startswith(normalised(shown))
+
+
+def test_the_tree_of_an_edi_file_is_as_the_readme_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    (shown,) = re.findall(r"```text\n( +1  ISA.*?)```", README, re.DOTALL)
+
+    run(["edi", "show", str(ROOT / "samples" / "edi-945" / "manifest.edi")])
+
+    tree = capsys.readouterr().out
+    assert [piece for piece in shown.split("…\n") if piece not in tree] == []
+
+
+def test_what_init_asks_and_says_is_as_the_readme_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_in(tmp_path, monkeypatch)
+    (shown,) = re.findall(r"\$ importer init acme.csv\n(.*?)```", README, re.DOTALL)
+    at = shown.index("importer.toml: ")
+    asked, said = shown[:at], shown[at:]
+    answers = [line.partition(": ")[2] for line in asked.splitlines()]
+    (tmp_path / "acme.csv").write_text(
+        "Doc,Our Ref,Goods,Pcs,Parcel\n"
+        "4711,1001,MUG,2,1Z999AA10123456784\n"
+        "4712,1002,BOWL,1,1Z999AA10300041010\n"
+        "4713,1003,MUG,0,1Z999AA10300041029\n"
+    )
+
+    with CliRunner().isolation("\n".join([*answers, ""])) as (out, err, _):
+        status = run(["init", "acme.csv"])
+
+    assert (status, normalised(err.getvalue().decode())) == (1, normalised(asked))
+    assert normalised(out.getvalue().decode()) == normalised(said)
 
 
 def test_the_job_of_cron_has_the_token(tmp_path: Path) -> None:
@@ -265,4 +326,6 @@ def test_what_a_service_is_called_with_is_understood(
 
 def normalised(text: str) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d-\d{6}-\w+", "RUN-ID", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE AND TIME", text)
+    text = re.sub(r" +$", "", text, flags=re.MULTILINE)
     return re.sub(r"[\d.]+ s$", "0.1 s", text, flags=re.MULTILINE).strip()
