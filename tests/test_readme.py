@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from importer import settings
 from importer.cli import EXIT_STATUSES, commands, main, run
-from importer.manifests import sources
+from importer.manifests import layouts, sources
+from importer.manifests.edi import partners
 from importer.model import STATUSES
 from importer.plans import ended, plan
 from importer.sandbox import REHEARSALS
@@ -190,6 +191,52 @@ def test_every_field_of_the_summary_is_told(tmp_path: Path, capsys: pytest.Captu
     summary = json.loads(capsys.readouterr().out)
     fields = {*summary, *summary["manifests"][0]}
     assert set(re.findall(r"`(\w+)`", section("### summary.json"))) == fields | {"total"}
+
+
+def test_every_key_of_a_layout_is_told() -> None:
+    columns, edi = section("### Columns"), section("### EDI")
+    of_partners = {field.name for field in dataclasses.fields(partners.Partner)} - {"places"}
+
+    assert [key for key in layouts.KEYS if not is_key(key, columns)] == []
+    assert [key for key in sorted(of_partners) if not is_key(key, edi)] == []
+
+
+def is_key(name: str, text: str) -> bool:
+    """Whether it stands in a table of keys, or in an example: as ``name =``, or as the end of ``[name]``."""
+    return bool(re.search(rf"`\[?{name}\]?`|^{name} =|^\[(edi\.)?{name}\]", text, re.MULTILINE))
+
+
+def test_the_places_of_edi_are_told_in_their_order() -> None:
+    told = {row[0]: row[1:] for row in table(section("### EDI"))}
+    skus = [cell.split(": ")[-1] for cell in told["SKU"]]
+
+    asked = partners.DEFAULT.places
+    assert [skus[0].split(", "), skus[2].split(", ")] == [[*asked["856"].sku], [*asked["DESADV"].sku]]
+    assert (skus[1], asked["945"].sku) == ("W12, the same", asked["856"].sku)
+    for kind, order_id, tracking in zip(asked, told["order id"], told["tracking number"], strict=True):
+        assert places(order_id) == [place.replace("-", "") for place in asked[kind].order_id]
+        assert places(tracking) == [place.replace("-", "") for place in asked[kind].tracking]
+
+
+def places(cell: str) -> list[str]:
+    """What a cell of the table of places has, as a layout writes it, but for the dash of an element."""
+    said = cell.replace("\\*", "*").replace(" that is surely a carrier's", "?")
+    return [place.replace("-", "") for place in said.split(", ")]
+
+
+def test_every_field_of_the_log_is_told(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(
+        "order_id,sku,quantity,tracking_number\n1,A,1,TRACK1\n2,A,0,TRACK2\n", encoding="utf-8"
+    )
+    told = section("## Every night").partition("\nLog lines have ")[2].partition(" Events: ")[0]
+    log = tmp_path / "log"
+    at = ["--log", str(log), "--report", str(tmp_path / "report"), "--ledger", str(tmp_path / "ledger.db")]
+
+    run(["-q", "post", str(tmp_path / "manifest.csv"), *at, "--sandbox"])
+
+    fields = {field for line in log.read_text().splitlines() for field in json.loads(line)}
+    assert fields >= {"exit_status", "idempotency_key", "destination"}
+    assert fields - set(re.findall(r"`(\w+)`", told)) == set()
 
 
 def test_every_test_that_shows_what_happens_when_things_go_wrong_is_there() -> None:
