@@ -10,6 +10,11 @@ MOST_NOTED: Final = 2
 _BASE: Final = 128  # a shell's exit status for a process that a signal ended is 128 and its number
 
 
+def to_be_taken() -> list[signal.Signals]:
+    """The signals but for those that are ignored: ``nohup`` has SIGHUP so, and what it starts goes on."""
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 def exit_status_after(number: int) -> int:
     """130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 where ``number`` is 0: no signal came."""
     return _BASE + number if number else 0
@@ -42,10 +47,9 @@ class Early:
         self._is_obeyed = False
 
     def take(self) -> None:
-        """Take the signals, also those that were kept back until now; what nohup has ignored stays so."""
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._take)
+        """Take the signals, also those that were kept back until now."""
+        for number in to_be_taken():
+            signal.signal(number, self._take)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def obey(self) -> None:

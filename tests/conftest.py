@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from importer.early import SIGNALS
 from tests.postgresql import Server, programs
 
 if TYPE_CHECKING:
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
     from importer.ledger import Address
     from tests.homes import Home, Homes
+
+for number in SIGNALS:  # as in a terminal, whatever tests are started by: what is ignored programs inherit
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 NEEDED = {"test_page_browser.py": "chromium"}
 """By test file, the program that it drives."""

@@ -4,6 +4,7 @@ import json
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from tests.program import (
     created,
     end,
     here,
+    launch,
     manifest,
     parcels,
     settle_in,
@@ -123,6 +125,20 @@ def test_an_interrupted_run_records_what_was_in_flight_and_reports_every_row(
     assert again.status == 0
     assert again.summary["rows"]["skipped"] == 100 - again.summary["rows"]["created"] >= 20
     assert store.made == Counter(ends.keys())
+
+
+def test_a_run_that_nohup_has_started_goes_on_when_its_terminal_is_closed(store: SlowStore) -> None:
+    parcels(Path("m.csv"), 60)
+    program = [sys.executable, "-m", "importer", "post", "m.csv", "--json"]
+    process = launch(["nohup", *program], stdin=subprocess.DEVNULL)
+    wait_until(lambda: len(store.created) >= 20, process)
+    process.send_signal(signal.SIGHUP)
+
+    ended = end(process)
+
+    assert ended.status == 0
+    assert ended.summary["rows"]["created"] == 60
+    assert len(store.made) == 60
 
 
 def test_a_second_signal_waits_no_longer_for_what_is_in_flight_and_calls_it_in_doubt() -> None:

@@ -6,7 +6,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from importer.early import MOST_NOTED, SIGNALS, end_on_the_spot, exit_status_after
+from importer.early import MOST_NOTED, end_on_the_spot, exit_status_after, to_be_taken
 from importer.posts.halt import Halt
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @contextmanager
 def taken_by(take: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Have ``take`` called with each of the signals, and in the end what was there before."""
-    before = {number: signal.signal(number, take) for number in SIGNALS}
+    before = {number: signal.signal(number, take) for number in to_be_taken()}
     try:
         yield
     finally:
