@@ -18,7 +18,7 @@ _NOT_NEEDED: Final = "hypothesis"
 
 
 _ONE_THREAD: Final = "OPENBLAS_NUM_THREADS"
-"""NumPy's library for matrices, of which there are none here, begins with threads that wait busily for work."""
+"""NumPy's library for matrices, of which there are none here, begins with threads that wait busily."""
 
 
 def main() -> None:
