@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codes import CODES, WARNINGS
-from schemas.manifest import CANONICAL, COLUMNS, MAX_QUANTITY, REPORT_COLUMNS, TEXT, rules, schema, usual
+from schemas.judging import TEXT, schema
+from schemas.manifest import CANONICAL, COLUMNS, MAX_QUANTITY, REPORT_COLUMNS, rules, usual
 
 
 def frame(**columns: list[str]) -> pd.DataFrame:
