@@ -23,7 +23,6 @@ from schemas.formulas import MARKS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    import numpy.typing as npt
 
 CANONICAL: Final = (
     "order_id",
@@ -94,7 +93,8 @@ _JUDGED_IF_TAKEN = frozenset({"fulfillment_id", "notify"})
 # What spreadsheet programs leave in a cell whose true text is gone: #N/A and other errors in the languages
 # they speak, a date made of text such as APR72 likewise, scientific notation (Apache POI writes it without
 # a sign), and, since they keep 15 digits, zeros past the 15th.
-_ERROR_CELL = rf"#(?:N/A|NV|N/D|I/T|[¡¿]?\p{{Lu}}{{3,11}}(?:/0)?[!?]|#+)|Err:5\d\d|(?:{'|'.join(MARKS)}) .*"
+_CAPITAL = r"\p{Lu}"
+_ERROR_CELL = rf"#(?:N/A|NV|N/D|I/T|[¡¿]?{_CAPITAL}{{3,11}}(?:/0)?[!?]|#+)|Err:5\d\d|(?:{'|'.join(MARKS)}) .*"
 # "Apr-72" and "24-Apr" in English, French, Spanish, Italian, Portuguese and Dutch. Those with a capital here
 # may have a small one; those without are words of other kinds with one ("Set-12", "Mars-24").
 _MONTHS = (
@@ -199,7 +199,8 @@ class Plain:
         if not fine.any():
             return pa.array(fine)
         found = np.frombuffer(text, np.uint8)
-        strange = ends[0] + np.flatnonzero(_others_than(self.characters)[found[ends[0] : ends[-1]]])
+        others = found[ends[0] : ends[-1]].tobytes().translate(_others_than(self.characters))
+        strange = ends[0] + np.flatnonzero(np.frombuffer(others, np.bool_))
         fine[np.searchsorted(ends, strange, side="right") - 1] = False
         at = np.flatnonzero(fine)
         fine[at] = (sizes[at] <= _PLACES_KEPT) | (found[ends[at + 1] - 1] != _ZERO)
@@ -212,11 +213,9 @@ class Plain:
         return {"matches": f"^(?:{self.pattern})$"}
 
 
-def _others_than(characters: str) -> npt.NDArray[np.bool_]:
-    """Which bytes stand for none of the characters."""
-    others = np.ones(256, dtype=bool)
-    others[[*characters.encode()]] = False
-    return others
+def _others_than(characters: str) -> bytes:
+    """For each byte 0 where it stands for one of the characters, else 1."""
+    return bytes(byte not in characters.encode() for byte in range(256))
 
 
 _ZERO, _PLACES_KEPT = ord("0"), 15
@@ -239,7 +238,10 @@ class Lacks:
             worth_it = pc.match_substring_regex(cells, self.telling)
             if not pc.any(worth_it).as_py():
                 return pc.invert(worth_it)
-        return pc.invert(pc.match_substring_regex(cells, self._whole))
+        pattern = self._whole
+        if pc.all(pc.string_is_ascii(cells)).as_py():
+            pattern = pattern.replace(_CAPITAL, "[A-Z]")  # means the same there, and is ready in no time
+        return pc.invert(pc.match_substring_regex(cells, pattern))
 
     def exported(self) -> dict[str, str | int | bool]:
         """The pattern that must not be found."""

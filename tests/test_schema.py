@@ -56,6 +56,17 @@ def test_rows_that_are_right_break_no_rule() -> None:
     assert faults(table, order_id="string") == []
 
 
+@given(
+    st.from_regex(r"#[A-Za-z0-9¡]{0,13}(?:/0)?[!?]?", fullmatch=True)
+    | st.text(st.sampled_from("#NAÑÉ/0!?¡Err:5 "), max_size=14)
+)
+def test_what_a_rule_says_of_a_cell_does_not_depend_on_the_cells_beside_it(cell: str) -> None:
+    for name, tests in rules(COLUMNS, order_id="string").items():
+        alone = [test(pa.array([cell]))[0].as_py() for _, test in tests]
+
+        assert [test(pa.array([cell, "É;"]))[0].as_py() for _, test in tests] == alone, name
+
+
 def test_a_column_that_is_optional_may_be_blank_and_nothing_else() -> None:
     table = frame(sku=["", "A\n"], quantity=["", "0"], fulfillment_id=["", "x" * 256])
     assert faults(table, optional=("sku", "quantity", "fulfillment_id")) == [
