@@ -24,6 +24,8 @@ KNOW = '[know]\nheaders = ["Order", "Tracking", "Zone"]\n'
 COLUMNS = '[columns]\norder_id = "Order"\nsku = "SKU"\nquantity = "Qty"\ntracking_number = "Tracking"\n'
 FILL = 'fill_down = ["order_id", "tracking_number"]\n'
 REPORT = f"{HEADER},import_source,import_row"
+DPD = "Referenz 1,Artikelnummer,Menge,Paketscheinnummer,Versanddatum,Empfängername,Service"
+DPD_S = "30.04.2024,Erika,CLASSIC"
 
 
 def layout(folder: Path, text: str) -> Layout:
@@ -47,6 +49,14 @@ def values(folder: Path, text: str, *lines: str) -> list[dict[str, str]]:
     (block,) = blocks(folder, layout(folder, text), *lines)
     columns = {name: column.to_pylist() for name, column in block.values.items()}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def of_dpd(folder: Path, *rows: str) -> list[tuple[str, str, str]]:
+    """Order, quantity and carrier of the rows of a report whose layout nobody named."""
+    lines = [f"{DPD},import_source,import_row", *(row.replace("'", '"') for row in rows)]
+    (block,) = blocks(folder, layouts.load(None), *lines)
+    columns = [block.values[name].to_pylist() for name in ("order_id", "quantity", "tracking_company")]
+    return list(zip(*columns, strict=True))
 
 
 def filled(folder: Path, *lines: str, header: str = HEADER) -> list[str]:
@@ -196,25 +206,45 @@ def test_in_a_report_nothing_is_filled_down_again(tmp_path: Path) -> None:
     assert filled(tmp_path, *rows, header=REPORT) == ["1/T1", "1/T1", "/"]
 
 
-def test_in_a_report_rows_of_other_manifests_are_left_as_they_are(tmp_path: Path) -> None:
-    text = f'decimal_comma = true\n{FILL}{KNOW}{COLUMNS}[constants]\ntracking_company = "UPS"\n'
-    rows = ['1,A,"2,0",T1,z,a.csv,2', '2,B,"2,0",T2,,b.csv,2', '3,C,"1,0",T3,,b.csv,3']
+def test_in_a_report_rows_of_other_manifests_are_left_as_they_are_where_the_layout_is_told_from_the_headers(
+    tmp_path: Path,
+) -> None:
+    rows = [f"1,A,'2,0',T1,{DPD_S},a.csv,2", "2,B,'2,0',T2,,,,b.csv,2", "3,C,'1,0',T3,,,,b.csv,3"]
 
-    found = values(tmp_path, text, REPORT, *rows)
-
-    assert [(row["order_id"], row["quantity"], row["tracking_company"]) for row in found] == [
-        ("1", "2", "UPS"),
-        ("2", "2,0", ""),
-        ("3", "1,0", ""),
-    ]
+    assert of_dpd(tmp_path, *rows) == [("1", "2", "DPD"), ("2", "2,0", ""), ("3", "1,0", "")]
 
 
 def test_in_a_report_a_row_is_of_the_layout_if_any_row_of_its_manifest_is(tmp_path: Path) -> None:
-    text = f'{KNOW}{COLUMNS}[constants]\ntracking_company = "UPS"\n'
+    rows = ["1,A,2,T1,,,,a.csv,2", f"2,B,2,T2,{DPD_S},a.csv,3", "3,C,2,T3,,,,b.csv,2"]
 
-    found = values(tmp_path, text, REPORT, "1,A,2,T1,,a.csv,2", "2,B,2,T2,z,a.csv,3", "3,C,2,T3,,b.csv,2")
+    assert of_dpd(tmp_path, *rows) == [("1", "2", "DPD"), ("2", "2", "DPD"), ("3", "2", "")]
 
-    assert [row["tracking_company"] for row in found] == ["UPS", "UPS", ""]
+
+def test_in_a_report_all_rows_but_edi_s_are_of_the_layout_that_is_named(tmp_path: Path) -> None:
+    adds = "decimal_comma = true\nquantity_default = 3\n"
+    constants = '[constants]\ntracking_company = "UPS"\n'
+    text = f"{adds}{KNOW}{COLUMNS}{constants}"
+    blank = ['1,A,"2,0",T1,,a.csv,2', '2,B,"1,0",T2,,b.csv,2']
+    edi = ["1,A,T1,,,a.csv,2", "2,B,T2,,ISA 1 / ST 1,b.edi,9"]
+
+    found = [
+        *values(tmp_path, text, REPORT, *blank),
+        *values(
+            tmp_path,
+            adds + COLUMNS + constants,
+            "Order,SKU,Tracking,import_source,import_row",
+            "3,C,T3,a.csv,2",
+        ),
+        *values(tmp_path, text, "Order,SKU,Tracking,Zone,edi_path,import_source,import_row", *edi),
+    ]
+
+    assert [(row["quantity"], row["tracking_company"]) for row in found] == [
+        ("2", "UPS"),
+        ("1", "UPS"),
+        ("3", "UPS"),
+        ("3", "UPS"),
+        ("", ""),
+    ]
 
 
 def test_the_header_of_a_report_is_its_first_row_whatever_the_layout_says(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_old_runs_are_forgotten_by_command_and_what_they_created_is_skipped(
     again = here(capsys, "runs", "--prune", " 300D", *ledger)
 
     assert (told.status, told.err) == (0, "")
-    assert told.out.startswith("would be forgotten: 1 runs, 2 events from before 20")
+    assert told.out.startswith("would be forgotten: 1 run, 2 events from before 20")
     assert told.out.endswith(" UTC; what came of each fulfillment stays\n")
     found = json.loads(done.out)
     assert {**found, "before": ""} == {"before": "", "dry_run": False, "runs": 1, "events": 2}

@@ -9,19 +9,25 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from importer import settings
 from importer.cli import EXIT_STATUSES, commands, main, run
-from importer.manifests import sources
+from importer.manifests import layouts, sources
+from importer.manifests.edi import partners
 from importer.model import STATUSES
 from importer.plans import ended, plan
 from importer.sandbox import REHEARSALS
 from importer.sandbox.kinds import KINDS
 from schemas.codes import CODES, WARNINGS
 from schemas.manifest import CANONICAL, REPORT_COLUMNS
+from tests.program import settle_in
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = re.findall(
+    r"```(?:text)?\n\$ importer (codes [^\n]*|[^\n]*samples/[^\n]*)\n(.*?)```", README, re.DOTALL
+)
 COMMANDS = {
     name: command for name in commands.COMMANDS if (command := main.get_command(click.Context(main), name))
 }
@@ -187,6 +193,52 @@ def test_every_field_of_the_summary_is_told(tmp_path: Path, capsys: pytest.Captu
     assert set(re.findall(r"`(\w+)`", section("### summary.json"))) == fields | {"total"}
 
 
+def test_every_key_of_a_layout_is_told() -> None:
+    columns, edi = section("### Columns"), section("### EDI")
+    of_partners = {field.name for field in dataclasses.fields(partners.Partner)} - {"places"}
+
+    assert [key for key in layouts.KEYS if not is_key(key, columns)] == []
+    assert [key for key in sorted(of_partners) if not is_key(key, edi)] == []
+
+
+def is_key(name: str, text: str) -> bool:
+    """Whether it stands in a table of keys, or in an example: as ``name =``, or as the end of ``[name]``."""
+    return bool(re.search(rf"`\[?{name}\]?`|^{name} =|^\[(edi\.)?{name}\]", text, re.MULTILINE))
+
+
+def test_the_places_of_edi_are_told_in_their_order() -> None:
+    told = {row[0]: row[1:] for row in table(section("### EDI"))}
+    skus = [cell.split(": ")[-1] for cell in told["SKU"]]
+
+    asked = partners.DEFAULT.places
+    assert [skus[0].split(", "), skus[2].split(", ")] == [[*asked["856"].sku], [*asked["DESADV"].sku]]
+    assert (skus[1], asked["945"].sku) == ("W12, the same", asked["856"].sku)
+    for kind, order_id, tracking in zip(asked, told["order id"], told["tracking number"], strict=True):
+        assert places(order_id) == [place.replace("-", "") for place in asked[kind].order_id]
+        assert places(tracking) == [place.replace("-", "") for place in asked[kind].tracking]
+
+
+def places(cell: str) -> list[str]:
+    """What a cell of the table of places has, as a layout writes it, but for the dash of an element."""
+    said = cell.replace("\\*", "*").replace(" that is surely a carrier's", "?")
+    return [place.replace("-", "") for place in said.split(", ")]
+
+
+def test_every_field_of_the_log_is_told(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(
+        "order_id,sku,quantity,tracking_number\n1,A,1,TRACK1\n2,A,0,TRACK2\n", encoding="utf-8"
+    )
+    told = section("## Every night").partition("\nLog lines have ")[2].partition(" Events: ")[0]
+    log = tmp_path / "log"
+    at = ["--log", str(log), "--report", str(tmp_path / "report"), "--ledger", str(tmp_path / "ledger.db")]
+
+    run(["-q", "post", str(tmp_path / "manifest.csv"), *at, "--sandbox"])
+
+    fields = {field for line in log.read_text().splitlines() for field in json.loads(line)}
+    assert fields >= {"exit_status", "idempotency_key", "destination"}
+    assert fields - set(re.findall(r"`(\w+)`", told)) == set()
+
+
 def test_every_test_that_shows_what_happens_when_things_go_wrong_is_there() -> None:
     shown = [name for row in table(section("### When things go wrong")) for name in row[2].split(", ")]
 
@@ -202,6 +254,8 @@ def test_every_fault_and_rehearsal_of_the_sandbox_is_told() -> None:
     told = section("## Everyday uses")
 
     assert all(f"`{kind}`" in told for kind in KINDS)
+    keys = {key for kind in KINDS.values() for key in kind.keys}
+    assert [key for key in sorted(keys) if f"`{key}`" not in told] == []
     assert [*REHEARSALS.items()] == [(row[0].strip("`"), row[1]) for row in table(told)]
 
 
@@ -226,6 +280,60 @@ def test_the_first_command_shows_what_the_readme_shows(
     assert normalised(capsys.readouterr().out).startswith(normalised(shown[1]))
 
     assert (first, second) == (1, 1)
+    listed = README[README.index("$ importer runs --ledger first-run.db\n") :].partition("```")[0]
+    assert run(["runs", "--ledger", "first-run.db"]) == 0
+    assert normalised(capsys.readouterr().out) == normalised(listed.partition("\n")[2])
+
+
+def test_what_commands_show_on_samples_is_found_in_the_readme() -> None:
+    assert len(SHOWN) > 4
+
+
+@pytest.mark.parametrize(("command", "shown"), SHOWN)
+def test_a_command_on_a_sample_shows_what_the_readme_shows(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    shown: str,
+) -> None:
+    settle_in(tmp_path, monkeypatch)
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+
+    run(shlex.split(command))
+
+    assert normalised(capsys.readouterr().out).startswith(normalised(shown))
+
+
+def test_the_tree_of_an_edi_file_is_as_the_readme_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    (shown,) = re.findall(r"```text\n( +1  ISA.*?)```", README, re.DOTALL)
+
+    run(["edi", "show", str(ROOT / "samples" / "edi-945" / "manifest.edi")])
+
+    tree = capsys.readouterr().out
+    assert [piece for piece in shown.split("…\n") if piece not in tree] == []
+
+
+def test_what_init_asks_and_says_is_as_the_readme_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_in(tmp_path, monkeypatch)
+    (shown,) = re.findall(r"\$ importer init acme.csv\n(.*?)```", README, re.DOTALL)
+    at = shown.index("importer.toml: ")
+    asked, said = shown[:at], shown[at:]
+    answers = [line.partition(": ")[2] for line in asked.splitlines()]
+    (tmp_path / "acme.csv").write_text(
+        "Doc,Our Ref,Goods,Pcs,Parcel\n"
+        "4711,1001,MUG,2,1Z999AA10123456784\n"
+        "4712,1002,BOWL,1,1Z999AA10300041010\n"
+        "4713,1003,MUG,0,1Z999AA10300041029\n"
+    )
+
+    with CliRunner().isolation("\n".join([*answers, ""])) as (out, err, _):
+        status = run(["init", "acme.csv"])
+
+    assert (status, normalised(err.getvalue().decode())) == (1, normalised(asked))
+    assert normalised(out.getvalue().decode()) == normalised(said)
 
 
 def test_the_job_of_cron_has_the_token(tmp_path: Path) -> None:
@@ -265,4 +373,6 @@ def test_what_a_service_is_called_with_is_understood(
 
 def normalised(text: str) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d-\d{6}-\w+", "RUN-ID", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE AND TIME", text)
+    text = re.sub(r" +$", "", text, flags=re.MULTILINE)
     return re.sub(r"[\d.]+ s$", "0.1 s", text, flags=re.MULTILINE).strip()

@@ -270,7 +270,7 @@ def test_a_column_more_is_no_change_and_a_layout_without_headers_to_know_has_non
     worldship, mine = layouts.load("ups-worldship"), Layout("mine", {"beleg": "order_id"})
 
     assert recognition.recognise([*WORLDSHIP, "Zone"], worldship, NEEDED, "").words == "7 of 8 columns"
-    assert recognition.recognise(["Whatever"], mine, NEEDED, "") == recognition.Fit(mine, 0, 0)
+    assert recognition.recognise(["Whatever"], mine, NEEDED, "") == recognition.Fit(mine, 0, 0, is_named=True)
 
 
 def test_the_generic_layout_by_name_is_not_exchanged_for_another() -> None:

@@ -260,7 +260,7 @@ def test_a_ledger_is_moved_from_a_file_to_a_database_by_command(
 
     assert (copied.status, copied.err) == (0, "")
     assert copied.out == (
-        f"copied to {address}: 100 fulfillments, 200 events, 1 runs\n"
+        f"copied to {address}: 100 fulfillments, 200 events, 1 run\n"
         "Next:   name it with --ledger in every run, and put old.db away\n"
     )
     assert (refused.status, nothing.status) == (2, 2)

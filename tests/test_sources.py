@@ -297,6 +297,13 @@ def test_what_the_web_does_not_give_is_told_without_a_secret(
     )
 
 
+def test_a_server_that_speaks_no_tls_is_no_matter_of_certificates(web: str, scratch: Path) -> None:
+    assert unfetched(scratch, f"https://{web}/m.csv", ALONE) == (
+        f"https://{web}/m.csv: can't be fetched: no TLS could be agreed on with the server; see the port, "
+        "and whether it is https://"
+    )
+
+
 def test_a_download_that_is_cut_off_is_refused(web: str, scratch: Path) -> None:
     words = unfetched(scratch, f"http://{web}/cut.csv?sig=hunter2", ALONE)
 

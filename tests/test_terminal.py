@@ -254,6 +254,10 @@ def test_verbose_says_how_each_manifest_was_read() -> None:
     assert shown(FINE, verbose=True).splitlines()[2] == (
         "  m.csv: cp1252, delimiter ';', layout generic, 2 rows, order_id = 'Auftrag №'"
     )
+    edi = replace(FINE.manifests[0], name="m.edi", format="x12", encoding="", delimiter="", rows=1)
+    assert shown(replace(FINE, manifests=[edi]), verbose=True).splitlines()[2] == (
+        "  m.edi: x12, layout generic, 1 row, order_id = 'Auftrag №'"
+    )
 
 
 def test_what_is_wrapped_on_a_narrow_terminal_is_indented() -> None:

@@ -34,14 +34,13 @@ def copy(source: Location, target: Location) -> None:
     use it: what is posted with one is not known to the other.
     """
     from importer.ledger import Ledger, exists  # noqa: PLC0415 - --help needs none of it
+    from importer.report.phrases import counted  # noqa: PLC0415 - --help needs none of it
 
     if not exists(source):
         raise SetupError(f"{source}: there is no ledger there")
     with Ledger(source) as one, Ledger(target) as other:
         copied = one.copy_to(other)
-    counts = (
-        ", ".join(f"{count:,} {what}" for what, count in copied.items() if count) or "nothing, as it is empty"
-    )
+    counts = [counted(count, what.removesuffix("s")) for what, count in copied.items() if count]
     with printing():
-        click.echo(printable(f"copied to {target}: {counts}"))
+        click.echo(printable(f"copied to {target}: {', '.join(counts) or 'nothing, as it is empty'}"))
         click.echo(printable(f"Next:   name it with --ledger in every run, and put {source} away"))

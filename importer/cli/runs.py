@@ -130,6 +130,7 @@ def _refuse_odd_pruning(run_id: str | None, age: timedelta | None, *, dry_run: b
 def _prune(location: Location, age: timedelta, *, dry_run: bool, as_json: bool) -> None:
     from importer.ledger import Ledger, exists, utc_now  # noqa: PLC0415 - --help needs none of it
     from importer.report import runs as runs_report  # noqa: PLC0415 - --help needs none of it
+    from importer.report.phrases import counted  # noqa: PLC0415 - --help needs none of it
 
     before = utc_now() - age
     if not exists(location):
@@ -142,8 +143,9 @@ def _prune(location: Location, age: timedelta, *, dry_run: bool, as_json: bool) 
             click.echo(json.dumps(told, indent=2))
         else:
             what = "would be forgotten" if dry_run else "forgotten"
-            counts = f"{pruned.runs:,} runs, {pruned.events:,} events from before {before:%Y-%m-%d %H:%M} UTC"
-            click.echo(f"{what}: {counts}; what came of each fulfillment stays")
+            counts = f"{counted(pruned.runs, 'run')}, {counted(pruned.events, 'event')}"
+            since = f"from before {before:%Y-%m-%d %H:%M} UTC"
+            click.echo(f"{what}: {counts} {since}; what came of each fulfillment stays")
 
 
 def _remembered(location: Location, run_id: str | None, limit: int) -> tuple[list[Run], dict[str, int]]:

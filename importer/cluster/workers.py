@@ -257,7 +257,7 @@ class Workers:
         say so; what others did is in the ledger.
 
         Raises:
-            CannotGoOn: the ledger takes no more.
+            CannotGoOn: the ledger takes no more, or what is next can't be read; workers have ended.
         """
         return run_loop(_Posting(self, work, told, interruption.halt).run(interruption))
 
@@ -277,6 +277,7 @@ class _Posting:
         self._size = min(_MOST_ORDERS, -(-work.orders // (self._at_once * _ERRANDS_EACH)))
         self._under_way: dict[Any, dict[int, Fulfillment]] = {}
         self._is_asked_to_stop = self._has_lost_workers = False
+        self._error: Exception | None = None
 
     async def run(self, interruption: Interruption) -> str:
         with interruption.listening(asyncio.get_running_loop()):
@@ -293,6 +294,8 @@ class _Posting:
                 self._pass_on()
             if self._has_lost_workers:
                 await self._await_the_lost()
+        if self._error is not None:
+            raise self._error
         return self._halt.reason
 
     async def _post(self) -> None:
@@ -312,8 +315,13 @@ class _Posting:
                     pass
 
     def _begin(self, orders: int) -> bool:
-        """Hand out the next orders, if there are any."""
-        some = list(islice(self._work.queues, orders))
+        """Hand out the next orders, if there are any; where they can't be read, the others come to an end."""
+        try:
+            some = list(islice(self._work.queues, orders))
+        except Exception as error:  # noqa: BLE001 - raised again when the workers have ended
+            self._error = error
+            self._halt.stop(str(error))
+            return False
         if some:
             parcels = {parcel.index: parcel for order in some for parcel in order}
             self._under_way[self._workers.submit(self._errand(some, parcels))] = parcels

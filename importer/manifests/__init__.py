@@ -303,7 +303,8 @@ def _records(
 
 def _adapter(manifest: Manifest) -> adapting.Adapter:
     columns = {column: manifest.kept[at] for column, at in manifest.columns.items()}
-    return adapting.Adapter(manifest.fit.layout, manifest.form.headers, columns)
+    fit = manifest.fit
+    return adapting.Adapter(fit.layout, manifest.form.headers, columns, is_named=fit.is_named)
 
 
 def _block(

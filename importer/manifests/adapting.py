@@ -3,8 +3,9 @@
 What stands on a parcel's first row only is filled into the cells below, so that a report has it in each row
 and can be imported in any order; all else that is filled in goes to the canonical columns alone. A report
 of ours may have the rows of several manifests, under the headers of the first. So in one, nothing is filled
-down again, and a row is taken for one of the layout's only where a column that only the layout has is filled,
-in it or in another row of its manifest.
+down again, and where the layout was told from the headers, a row is taken for one of the layout's only where
+a column that only the layout has is filled, in it or in another row of its manifest. A layout that was named
+is that of all rows but EDI's, which it says nothing of: the run that the report is of had it named, too.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _SOURCE, _ROW = "import_source", "import_row"
+_OF_EDI: Final = "edi_path"
 _IDENTITY: Final = ("order_id", "tracking_number")
 
 
@@ -40,13 +42,14 @@ class Adapter:
     """Reads the canonical columns of one manifest, block after block.
 
     ``headers`` are all of the file's, ``columns`` says at which position each canonical column stands,
-    ``totals`` how many rows of totals there were so far.
+    ``totals`` how many rows of totals there were so far; ``is_named`` that somebody named the layout.
     """
 
     layout: Layout
     headers: Sequence[str]
     columns: Mapping[str, int]
     totals: int = 0
+    is_named: bool = False
     _carried: dict[int, str] = field(default_factory=dict)
     _above: dict[int, str] = field(default_factory=dict)
     _totals_above: int = 0
@@ -141,8 +144,14 @@ class Adapter:
         rows = len(cells[0])
         if self._place(_ROW) is None:
             return np.ones(rows, dtype=bool)
+        if self.is_named:
+            edi = self._place(_OF_EDI)
+            return np.ones(rows, dtype=bool) if edi is None else is_blank(cells[edi])
+        return self._told_by_columns(cells)
+
+    def _told_by_columns(self, cells: Sequence[Text]) -> Mask:
         own = self.layout.own
-        mine = np.zeros(rows, dtype=bool)
+        mine = np.zeros(len(cells[0]), dtype=bool)
         for at, header in enumerate(self.headers):
             if layouts.fold(header) in own and at not in self.columns.values():
                 mine |= ~is_blank(cells[at])

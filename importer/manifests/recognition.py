@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from importer.errors import ManifestError
@@ -27,11 +27,15 @@ _COMPARED: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A layout, and how many of the headers that it knows the file has; ``of`` is 0 where it knows none."""
+    """A layout, and how many of the headers that it knows the file has; ``of`` is 0 where it knows none.
+
+    ``is_named`` says that somebody named the layout, so that it was not told from the headers.
+    """
 
     layout: Layout
     found: int
     of: int
+    is_named: bool = False
 
     @property
     def words(self) -> str:
@@ -59,7 +63,7 @@ def recognise(
     """
     if not layout.detect:
         _check_drift(headers, layout, where)
-        return _fit(headers, layout)
+        return replace(_fit(headers, layout), is_named=True)
     known = {layouts.fold(header) for header in headers}
     ranked = sorted(
         (

@@ -243,6 +243,7 @@ _WORDS: Final = {
     "ConnectionRefusedError": "the server refuses the connection; see the host and the port",
     "gaierror": _UNKNOWN_HOST,
     "ClientConnectorDNSError": _UNKNOWN_HOST,
+    "ClientConnectorSSLError": "no TLS could be agreed on with the server; see the port, and whether it is https://",
     "ClientSSLError": "the server's certificate is not to be trusted; see the host, and this machine's clock",
     "ClientConnectorError": _UNREACHABLE,
     "ConnectTimeoutError": _UNREACHABLE,

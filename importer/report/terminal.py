@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from importer.report.account import Examples
-    from importer.report.summary import Summary
+    from importer.report.summary import ManifestRead, Summary
 
 _STYLES = {
     Status.CREATED: "green",
@@ -227,14 +227,9 @@ def _how_read(console: Console, summary: Summary) -> None:
         columns = ", ".join(
             f"{column} = '{printable(header)}'" for column, header in manifest.columns.items()
         )
-        written = (
-            f"{manifest.format}, sheet {printable(manifest.sheet)}"
-            if manifest.sheet
-            else f"{manifest.encoding}, delimiter {manifest.delimiter!r}"
-        )
         words = (
-            f"{printable(manifest.name)}: {written}, "
-            f"layout {manifest.layout}, {manifest.rows:,} rows, {columns}"
+            f"{printable(manifest.name)}: {_written(manifest)}, "
+            f"layout {manifest.layout}, {counted(manifest.rows, 'row')}, {columns}"
         )
         put(console, Text(words, "dim"), 2)
         if manifest.tracking_numbers:
@@ -245,6 +240,15 @@ def _how_read(console: Console, summary: Summary) -> None:
             put(
                 console, Text(f"{printable(manifest.name)}: tracking numbers: {', '.join(numbers)}", "dim"), 2
             )
+
+
+def _written(manifest: ManifestRead) -> str:
+    """In which form the file is; EDI names its own delimiters."""
+    if manifest.sheet:
+        return f"{manifest.format}, sheet {printable(manifest.sheet)}"
+    if manifest.delimiter:
+        return f"{manifest.encoding}, delimiter {manifest.delimiter!r}"
+    return manifest.format
 
 
 def _passed_over(console: Console, summary: Summary, *, later: bool) -> None:

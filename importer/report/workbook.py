@@ -366,7 +366,7 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if summary.ledger:
         yield "ledger", printable(summary.ledger)
     for manifest in summary.manifests:
-        yield "manifest", f"{printable(manifest.name)}, {manifest.rows:,} rows"
+        yield "manifest", f"{printable(manifest.name)}, {phrases.counted(manifest.rows, 'row')}"
 
 
 def _put_problems(page: Lines, title: str, problems: Mapping[str, Examples]) -> None:
