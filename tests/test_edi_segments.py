@@ -376,6 +376,24 @@ def test_long_interchange_comes_in_stretches_while_it_is_read() -> None:
     assert len(first.segments) + sum(len(stretch.segments) for stretch in found) == 100_001
 
 
+@pytest.mark.parametrize(
+    ("head", "segment", "trailer"),
+    [(isa(), "REF*BM*1~", "IEA*1*000000031~"), (UNB, "RFF+ON:1'", "UNZ+1+77'")],
+)
+def test_long_interchange_ends_with_its_trailer(head: str, segment: str, trailer: str) -> None:
+    many = segment * 2_000
+    found = stretches(head + many + trailer + many)
+    assert sum(len(stretch.segments) for stretch in found) == 2_002
+    assert [stretch.fault and stretch.fault.code for stretch in found[-2:]] == [None, "stray-segment"]
+
+
+@pytest.mark.parametrize(("head", "tag"), [(isa(), "ISA"), (UNB, "UNB"), (f"UNA:+.? '{UNB}", "UNB")])
+def test_interchange_begins_behind_a_long_one_that_has_no_trailer(head: str, tag: str) -> None:
+    found = stretches(isa() + "REF*BM*1~" * 2_000 + head)
+    assert sum(len(stretch.segments) for stretch in found[:-1]) == 2_001
+    assert [segment.elements[0] for segment in found[-1].segments] == [tag]
+
+
 def test_file_of_nothing_but_filler_has_no_stretches() -> None:
     assert stretches(MARK + b"\r\n\x00\x1a") == []
     assert stretches(b"") == []

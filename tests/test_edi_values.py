@@ -38,6 +38,16 @@ def test_a_quantity_is_in_pieces_or_keeps_its_unit(number: str, unit: str, expec
     assert values.pieces(number, unit, CASES) == expected
 
 
+def test_a_case_has_as_many_pieces_as_the_partner_says() -> None:
+    partners = [replace(DEFAULT, units={**PIECES, "CA": each}) for each in (6, 10, 12)]
+    assert [values.pieces("2", "CA", partner) for partner in (*partners, DEFAULT)] == [
+        "12",
+        "20",
+        "24",
+        "2 CA",
+    ]
+
+
 def test_only_a_written_nothing_is_zero() -> None:
     zeros = ["0", "00", "0.00", " 0 ", "", ".", "-", "10", "0.01", "none"]
     assert [text for text in zeros if values.is_zero(text)] == ["0", "00", "0.00", " 0 "]

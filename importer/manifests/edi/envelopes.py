@@ -119,7 +119,7 @@ class _Contents:
             if stretch.segments and stretch.segments[0].elements[0] in HEADS:
                 self._current = hashlib.sha256()
                 self._digests[stretch.segments[0].position] = self._current
-            text = "".join(["\x1f".join(segment.elements) + "\x1e" for segment in stretch.segments])
+            text = "\x1e".join([*["\x1f".join(segment.elements) for segment in stretch.segments], ""])
             self._current.update(text.encode(errors="surrogatepass"))
             yield stretch
 
@@ -159,13 +159,15 @@ class _Cursor:
 
         The cursor must not be used before they are exhausted.
         """
-        item = self.ahead
-        while isinstance(item, Segment):
-            yield item
-            item = next(self._items, None)
-            if isinstance(item, Segment) and item.elements[0] in grammar.service:
+        if isinstance(self.ahead, Segment):
+            yield self.ahead
+        for item in self._items:
+            if not isinstance(item, Segment) or item.elements[0] in grammar.service:
+                self.ahead = item
                 break
-        self.ahead = item
+            yield item
+        else:
+            self.ahead = None
         tail = self.take(grammar.transaction.tail)
         if tail is not None:
             yield tail

@@ -137,9 +137,11 @@ class Hierarchy:
         """Leave what does not hold the new level; the last of the path is then its parent."""
         if not parent:
             return self._leave_for(letter, problems)
-        for depth in range(len(self.path), 1, -1):
-            if self.path[depth - 1].number == parent:
-                return self.leave(depth)
+        depth = len(self.path)
+        while depth > 1 and self.path[depth - 1].number != parent:
+            depth -= 1
+        if depth > 1:
+            return self.leave(depth)
         ended = self.leave()
         level = self._known.level(parent)
         if level:

@@ -125,6 +125,8 @@ _X12 = Delimiters(element="*", component=":", segment="~")
 _DEFAULTS = {Standard.X12: _X12, Standard.EDIFACT: _EDIFACT}
 _ENVELOPES = {Standard.X12: "ISA/GS", Standard.EDIFACT: "UNB"}
 _TRAILERS = {Standard.X12: "IEA", Standard.EDIFACT: "UNZ"}
+# With these letters changed, heads and trailers look alike: data is looked through once, not for each of them
+_ALIKE, _TO_ALIKE = b"ISA", bytes.maketrans(b"UENBZ", b"ISSAA")
 # Before 00402, ISA11 is the standards identifier "U"
 _ISA11_REPEATS_SINCE = "00402"
 
@@ -369,10 +371,11 @@ def _interchange(file: _File, head: _Head) -> Iterator[Stretch]:
     """The segments up to the trailer, the next head or the end; ``file`` is behind them then."""
     fault, own_head = head.fault, 1
     while True:
-        next_head = _next_head(file.data, own_head, head)
+        may_end = _ALIKE in file.data.translate(_TO_ALIKE)
+        next_head = _next_head(file.data, own_head, head) if may_end else None
         is_last = file.ended or next_head is not None
         segments, used, unterminated = _cut(file, file.data[:next_head], head, is_last=is_last)
-        trailer = _trailer(segments, head) if _TRAILERS[head.standard].encode() in file.data else None
+        trailer = _trailer(file.data, segments, head) if may_end else None
         if trailer is not None and trailer + 1 < len(segments):
             used, unterminated = segments[trailer + 1].offset - file.offset, False
             del segments[trailer + 1 :]
@@ -390,8 +393,10 @@ def _interchange(file: _File, head: _Head) -> Iterator[Stretch]:
         file.have(min(2 * len(file.data), LONGEST_SEGMENT_BYTES) + 1)
 
 
-def _trailer(segments: list[Segment], head: _Head) -> int | None:
+def _trailer(data: bytes, segments: list[Segment], head: _Head) -> int | None:
     tag = _TRAILERS[head.standard]
+    if tag.encode() not in data:
+        return None
     return next((at for at, each in enumerate(segments) if each.elements[0] == tag), None)
 
 
@@ -463,23 +468,22 @@ def _ends_released(text: str, release: str, breaks: str) -> bool:
 def _segments(parts: list[str], file: _File, head: _Head) -> list[Segment]:
     segments: list[Segment] = []
     element, release, size = head.delimiters.element, head.delimiters.release, len(head.terminator)
-    position, start, is_ascii = file.segments, file.offset, file.data.isascii()
+    position, end, is_ascii = file.segments, file.offset - size, file.data.isascii()
     append, new = segments.append, tuple.__new__  # how fast a file is read depends on this loop alone
     for part in parts:
-        length = len(part)
+        end += len(part) + size
         text = part.lstrip(FILLER_CHARACTERS)
         if text:
             position += 1
-            offset = start + length - len(text)
+            offset = end - len(text)
             if not is_ascii and not text.isascii():
                 text = _decoded(text, head.encodings)
             if "\n" in text or "\r" in text:
                 text = _unbroken(text, head.breaks)
-            is_released = release and release + element in text
+            is_released = release and release in text
             elements = head.delimiters.elements(text) if is_released else text.split(element)
             elements[0] = elements[0].rstrip()
             append(new(Segment, (elements, position, offset)))
-        start += length + size
     return segments
 
 

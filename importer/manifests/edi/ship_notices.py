@@ -68,7 +68,6 @@ class _Notice:
         places = partner.places["856"]
         self._partner = partner
         self._slots = _slots(places)
-        self._ranks = {qualifier: rank for rank, qualifier in reversed([*enumerate(places.sku)])}
         self._hierarchy = Hierarchy(self._slots.count)
         self._level = self._hierarchy.path[0]
         self._sure: frozenset[str] = frozenset()
@@ -165,10 +164,11 @@ class _Notice:
             level.goods.append(Goods(segment.position, sku, shifted=shifted))
 
     def _sku(self, elements: list[str]) -> tuple[str, str]:
-        best, sku, shifted = len(self._ranks), "", ""
+        ranks = self._slots.ranks
+        best, sku, shifted = len(ranks), "", ""
         for at in range(2, len(elements) - 1, 2):
             qualifier = elements[at].strip().upper()
-            rank = self._ranks.get(qualifier, best)
+            rank = ranks.get(qualifier, best)
             if rank < best and (value := elements[at + 1].strip()):
                 best, sku = rank, value
             elif len(qualifier) > _LONGEST_QUALIFIER and not shifted:
@@ -302,9 +302,13 @@ class _Holder(NamedTuple):
 
 
 class _Slots:
-    """What levels are asked for: the values at the partner's places, the carrier and the package."""
+    """What levels are asked for: the values at the partner's places, the carrier and the package.
+
+    ``ranks`` says which qualifiers of a LIN mark a SKU; the lowest counts.
+    """
 
     def __init__(self, places: Places) -> None:
+        self.ranks = {qualifier: rank for rank, qualifier in reversed([*enumerate(places.sku)])}
         texts = (*places.order_id, *places.tracking)
         self.order_id = range(len(places.order_id))
         self.tracking = range(len(places.order_id), len(texts))

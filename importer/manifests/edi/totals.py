@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from importer.manifests.edi.grammar import place_of, text_of
@@ -153,6 +154,7 @@ def _differs(said: str, total: Decimal | None) -> bool:
     return total is not None and _number(said) != total
 
 
+@lru_cache(maxsize=1024)  # few quantities differ
 def _number(text: str) -> Decimal | None:
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 

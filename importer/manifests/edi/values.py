@@ -82,8 +82,12 @@ def pieces(number: str, unit: str, partner: Partner) -> str:
     A number that is none, or makes no whole pieces, stays as it stands; behind it stands the unit, unless one
     of the unit is one piece.
     """
-    number, unit = number.strip(), unit.strip().upper()
-    each = partner.units.get(unit)
+    unit = unit.strip().upper()
+    return _in_pieces(number.strip(), unit, partner.units.get(unit))
+
+
+@lru_cache(maxsize=1024)  # few quantities differ
+def _in_pieces(number: str, unit: str, each: int | None) -> str:
     if not number or each is None:
         return f"{number} {unit}".strip() if number else ""
     if number.isascii() and number.isdigit():
