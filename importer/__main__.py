@@ -1,6 +1,7 @@
 """``python -m importer``."""
 
 import gc
+import os
 import sys
 from typing import Final
 
@@ -16,11 +17,16 @@ _NOT_NEEDED: Final = "hypothesis"
 """pandera makes up data with it, where it is installed: importing it takes a tenth of the time to start."""
 
 
+_ONE_THREAD: Final = "OPENBLAS_NUM_THREADS"
+"""NumPy's library for matrices, of which there are none here, begins with threads that wait busily."""
+
+
 def main() -> None:
     """Run the command line and leave with its exit status."""
     early = Early()
     early.take()
     gc.set_threshold(_OBJECTS)
+    os.environ.setdefault(_ONE_THREAD, "1")
     sys.modules.setdefault(_NOT_NEEDED, None)  # type: ignore[arg-type] # None is how Python says "not there"
     from importer.cli import run  # noqa: PLC0415 - it takes a while, in which signals come
 

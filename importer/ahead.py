@@ -56,7 +56,7 @@ class Behind:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self._doing: Future[None] | None = None
+        self._doing: Future[object] | None = None
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -70,7 +70,7 @@ class Behind:
         if error is None:
             self._wait()
 
-    def do(self, work: Callable[[], None]) -> None:
+    def do(self, work: Callable[[], object]) -> None:
         """Begin with ``work`` as soon as what was given before is done.
 
         Raises:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _INVISIBLE = dict.fromkeys(map(ord, INVISIBLE))
 _ASCII_WHITE_SPACE = b" \t\r\n\v\f"
+_TRIMMED = _ASCII_WHITE_SPACE + b"\x1c\x1d\x1e\x1f"  # Arrow takes separators of files and records off, too
 
 
 def unguarded(cells: Text) -> Text:
@@ -34,13 +35,15 @@ def unguarded(cells: Text) -> Text:
 
 def cleaned(cells: Text, *, narrow: bool) -> Text:
     """Without outer white space, invisible characters, and ``="…"``, which keeps spreadsheets off."""
-    cells = pc.utf8_trim_whitespace(cells)
-    odd = pc.invert(pc.string_is_ascii(cells))
-    if pc.any(odd).as_py():
+    is_ascii = bytes(text_of(cells)).isascii()  # asked of all at once, as is what follows: few have any
+    if not is_ascii or not lacks(cells, _TRIMMED):
+        cells = pc.utf8_trim_whitespace(cells)
+    if not is_ascii:
+        odd = pc.invert(pc.string_is_ascii(cells))
         distinct = cells.filter(odd).dictionary_encode()
         plain = [_plain(text, narrow=narrow) for text in distinct.dictionary.to_pylist()]
         cells = pc.replace_with_mask(cells, odd, pa.array(plain, pa.string()).take(distinct.indices))
-    if pc.any(pc.starts_with(cells, '="')).as_py():
+    if not lacks(cells, b'"') and pc.any(pc.starts_with(cells, '="')).as_py():
         wrapped = pc.match_substring_regex(cells, WRAPPED)
         inside = pc.replace_substring(pc.replace_substring_regex(cells, WRAPPED, r"\1"), '""', '"')
         cells = pc.if_else(wrapped, pc.utf8_trim_whitespace(inside), cells)

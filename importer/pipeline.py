@@ -28,7 +28,7 @@ from importer.batches import Facts, Terms
 from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
 from importer.inbox import Inbox
-from importer.ledger import LEASE_SECONDS, Address, Run
+from importer.ledger import LEASE_SECONDS, Address, Run, exists
 from importer.manifests import layouts, remote, sources
 from importer.model import Status
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
@@ -259,21 +259,20 @@ class _Run:
     @contextmanager
     def _ledger(self) -> Iterator[Ledger | None]:
         """The ledger; for a run that posts, it is this run's alone, and dead runs' leftovers are settled."""
-        if self._destination is None:
+        posts = self._job.command == "post"
+        if self._destination is None or not (posts or exists(self._job.ledger)):
             yield None
             return
-        from importer.ledger import Ledger, exists  # noqa: PLC0415 - most dry runs need no SQLAlchemy
+        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need no SQLAlchemy
 
-        if self._job.command == "post":
+        if posts:
             self._ledger_is_new = not exists(self._job.ledger)
             with Ledger(self._job.ledger) as ledger, self._locked(ledger, self._destination.identity):
                 ledger.recover(self._destination.identity)
                 yield ledger
-        elif exists(self._job.ledger):
+        else:
             with Ledger(self._job.ledger, readonly=True) as ledger:
                 yield ledger
-        else:
-            yield None
 
     @contextmanager
     def _locked(self, ledger: Ledger, destination: str) -> Iterator[None]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
@@ -11,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from importer import manifests, tracking
-from importer.ahead import ahead
+from importer.ahead import Behind, ahead
 from importer.findings import Findings, Mentions
 from importer.fulfillments import Rows
 from importer.fulfillments.partitions import Partitions
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 _FEWEST_BUCKETS, _MOST_BUCKETS = 16, 512
 _BYTES_OF_A_BUCKET = 32 * 1024 * 1024
 _BYTES_KEPT = 192 * 1024 * 1024
+_SURELY_ODD = 4 * 1024 * 1024  # bytes: so many have some cell that is to be judged
 
 
 @dataclass(slots=True)
@@ -351,6 +355,15 @@ def _part(checked: Checked, block: Block, manifest: Manifest) -> Part:
     )
 
 
+@contextmanager
+def prepared(surveyed: Sequence[Manifest]) -> Iterator[None]:
+    """Load what judges odd cells, while rows are read, where there are so many that some surely are."""
+    with Behind() as loading:
+        if _size(surveyed) > _SURELY_ODD:
+            loading.do(partial(import_module, "schemas.judging"))
+        yield
+
+
 def read_all(
     surveyed: Sequence[Manifest],
     order_id: str,
@@ -406,8 +419,11 @@ def read_all(
 
 def _buckets(surveyed: Sequence[Manifest]) -> int:
     """How many parts of the rows can be worked on one after the other, if need be."""
-    size = sum(manifest.source.path.stat().st_size for manifest in surveyed)
-    return min(_FEWEST_BUCKETS + size // _BYTES_OF_A_BUCKET, _MOST_BUCKETS)
+    return min(_FEWEST_BUCKETS + _size(surveyed) // _BYTES_OF_A_BUCKET, _MOST_BUCKETS)
+
+
+def _size(surveyed: Sequence[Manifest]) -> int:
+    return sum(manifest.source.path.stat().st_size for manifest in surveyed)
 
 
 def _is_of_edi(manifest: Manifest) -> bool:

@@ -8,8 +8,6 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-import pandas as pd
-import pandera.errors
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,14 +17,12 @@ from importer.findings import NO_MENTIONS, Findings, Mentions, number_of
 from importer.model import MAIL_ALONE
 from schemas.cleaning import NARROWED
 from schemas.codes import IDLE
-from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, TEXT, judged, schema, usual
+from schemas.manifest import COLUMNS, EDI_VERDICT, LINE, judged, rules, usual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
-    from pandera.errors import SchemaError
-    from pandera.pandas import DataFrameSchema
 
     Text: TypeAlias = pa.Array[Any]
 
@@ -210,13 +206,17 @@ class Checker:
     def _judge(self, clean: Mapping[str, Text]) -> list[Findings]:
         """One finding for each bad cell, of the first rule it breaks; column by column, as in COLUMNS."""
         columns = judged(self.columns, self.takes, self.optional)
+        unusual = self._unusual({name: clean[name] for name in rules(columns, order_id=self.order_id)})
+        if not len(unusual):
+            return []
+        from schemas import judging  # noqa: PLC0415 - pandera, which few rows need
+
         optional = [name for name, may_be_blank in columns.items() if may_be_blank]
-        judge = schema(columns, order_id=self.order_id, optional=optional)
-        unusual = self._unusual({name: clean[name] for name in judge.columns})
+        judge = judging.schema(columns, order_id=self.order_id, optional=optional)
         doubtful = {name: cells.take(pa.array(unusual)) for name, cells in clean.items()}
         faults: list[Findings] = []
         seen = {name: np.zeros(len(unusual), dtype=bool) for name in clean}
-        for column, code, failed in _failures(judge, doubtful):
+        for column, code, failed in judging.failures(judge, doubtful):
             faults.append(Findings.of(unusual[failed & ~seen[column]], code, column))
             seen[column] |= failed
         faults = [found for found in faults if len(found)]
@@ -255,29 +255,6 @@ class Checker:
         """Without a spreadsheet's ``.0`` and, where it is a number, leading zeros."""
         cells = whole_number(cells)
         return replaced(cells, pc.starts_with(cells, "0"), _ZEROS) if self.order_id == "integer" else cells
-
-
-def _failures(
-    judge: DataFrameSchema, clean: Mapping[str, Text]
-) -> list[tuple[str, str, npt.NDArray[np.bool_]]]:
-    """What pandera finds: column, code and a mask of the cells that fail, in the schema's order.
-
-    Raises:
-        RuntimeError: a check broke down, which is a fault in the importer and not in the data.
-    """
-    frame = pd.DataFrame({name: pd.array(cells, dtype=TEXT) for name, cells in clean.items()})
-    try:
-        judge.validate(frame, lazy=True)
-    except pandera.errors.SchemaErrors as errors:
-        return [_failure(error) for error in errors.schema_errors]
-    return []
-
-
-def _failure(error: SchemaError) -> tuple[str, str, npt.NDArray[np.bool_]]:
-    if error.check_output is None:
-        raise RuntimeError(f"the check {error.check} broke down: {error}") from error
-    code = str(error.check.error)
-    return str(error.schema.name), code, ~error.check_output.to_numpy(dtype=bool)
 
 
 def _by_verdict(

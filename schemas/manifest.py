@@ -1,8 +1,8 @@
-"""What the rows of a manifest must look like, as pandera schemas over text columns, and a report's columns.
+"""What the rows of a manifest must look like, as rules for text columns, and a report's columns.
 
-Every column is text (pandas ArrowDtype string, '' for a blank cell, no nulls), trimmed of outer white space;
-conversion comes after, in importer/rows.py. Checks stand in order of precedence: of the checks that a cell
-fails, the first one names it, and its ``error`` is the code in schemas/codes.py.
+Every column is text ('' for a blank cell, no nulls), trimmed of outer white space; conversion comes after, in
+importer/rows.py. Rules stand in order of precedence: of those that a cell breaks, the first one names it, by
+its code in schemas/codes.py. ``judging`` makes pandera schemas of them.
 
 Sources of the rules: "quantity … minimum of 1", "sku (string)" and "order_id (integer)" are ADM's Create a
 Fulfillment; 5 to 50 letters, digits and ``-`` for a tracking number is Shoplazza's carrier detection.
@@ -15,24 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
-import pandas as pd
-import pandera.pandas as pa
-import pyarrow  # noqa: ICN001 - pa is pandera here
+import pyarrow as pa
 import pyarrow.compute as pc
-from pandera.api.base.checks import CheckResult
-from pandera.backends.pandas.checks import PandasCheckBackend
-from pandera.backends.pandas.components import ColumnBackend
-from pandera.backends.pandas.container import DataFrameSchemaBackend
-from pandera.errors import FailureCaseMetadata
 
 from schemas.formulas import MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    import numpy.typing as npt
-
-TEXT: Final = pd.ArrowDtype(pyarrow.string())
 
 CANONICAL: Final = (
     "order_id",
@@ -103,7 +93,8 @@ _JUDGED_IF_TAKEN = frozenset({"fulfillment_id", "notify"})
 # What spreadsheet programs leave in a cell whose true text is gone: #N/A and other errors in the languages
 # they speak, a date made of text such as APR72 likewise, scientific notation (Apache POI writes it without
 # a sign), and, since they keep 15 digits, zeros past the 15th.
-_ERROR_CELL = rf"#(?:N/A|NV|N/D|I/T|[¡¿]?\p{{Lu}}{{3,11}}(?:/0)?[!?]|#+)|Err:5\d\d|(?:{'|'.join(MARKS)}) .*"
+_CAPITAL = r"\p{Lu}"
+_ERROR_CELL = rf"#(?:N/A|NV|N/D|I/T|[¡¿]?{_CAPITAL}{{3,11}}(?:/0)?[!?]|#+)|Err:5\d\d|(?:{'|'.join(MARKS)}) .*"
 # "Apr-72" and "24-Apr" in English, French, Spanish, Italian, Portuguese and Dutch. Those with a capital here
 # may have a small one; those without are words of other kinds with one ("Set-12", "Mars-24").
 _MONTHS = (
@@ -162,7 +153,7 @@ def _up_to(number: str) -> str:
 class Test(Protocol):
     """What a rule asks of a cell, told so that others than pandera can ask it, too."""
 
-    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+    def __call__(self, cells: pa.Array[Any]) -> pa.Array[Any]:
         """Say of each cell whether it passes."""
 
     def exported(self) -> dict[str, str | int | bool]:
@@ -176,7 +167,7 @@ class Matches:
     pattern: str
     any_case: bool = False
 
-    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+    def __call__(self, cells: pa.Array[Any]) -> pa.Array[Any]:
         """Say of each cell whether it is."""
         return pc.match_substring_regex(cells, f"^(?:{self.pattern})$", ignore_case=self.any_case)
 
@@ -199,33 +190,32 @@ class Plain:
     most: int
     counts: bool = False
 
-    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+    def __call__(self, cells: pa.Array[Any]) -> pa.Array[Any]:
         """Say of each cell whether it is."""
         _, places, text = cells.buffers()
         ends = np.frombuffer(places, np.int32)[cells.offset : cells.offset + len(cells) + 1]
         sizes = np.diff(ends)
         fine = (sizes >= self.fewest) & (sizes <= self.most)
         if not fine.any():
-            return pyarrow.array(fine)
+            return pa.array(fine)
         found = np.frombuffer(text, np.uint8)
-        strange = ends[0] + np.flatnonzero(_others_than(self.characters)[found[ends[0] : ends[-1]]])
+        others = found[ends[0] : ends[-1]].tobytes().translate(_others_than(self.characters))
+        strange = ends[0] + np.flatnonzero(np.frombuffer(others, np.bool_))
         fine[np.searchsorted(ends, strange, side="right") - 1] = False
         at = np.flatnonzero(fine)
         fine[at] = (sizes[at] <= _PLACES_KEPT) | (found[ends[at + 1] - 1] != _ZERO)
         if self.counts:
             fine[at] &= found[ends[at]] != _ZERO
-        return pyarrow.array(fine)
+        return pa.array(fine)
 
     def exported(self) -> dict[str, str | int | bool]:
         """The pattern of the whole cell."""
         return {"matches": f"^(?:{self.pattern})$"}
 
 
-def _others_than(characters: str) -> npt.NDArray[np.bool_]:
-    """Which bytes stand for none of the characters."""
-    others = np.ones(256, dtype=bool)
-    others[[*characters.encode()]] = False
-    return others
+def _others_than(characters: str) -> bytes:
+    """For each byte 0 where it stands for one of the characters, else 1."""
+    return bytes(byte not in characters.encode() for byte in range(256))
 
 
 _ZERO, _PLACES_KEPT = ord("0"), 15
@@ -242,13 +232,16 @@ class Lacks:
     anywhere: bool = False
     telling: str = ""
 
-    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+    def __call__(self, cells: pa.Array[Any]) -> pa.Array[Any]:
         """Say of each cell whether it is not."""
         if self.telling:
             worth_it = pc.match_substring_regex(cells, self.telling)
             if not pc.any(worth_it).as_py():
                 return pc.invert(worth_it)
-        return pc.invert(pc.match_substring_regex(cells, self._whole))
+        pattern = self._whole
+        if pc.all(pc.string_is_ascii(cells)).as_py():
+            pattern = pattern.replace(_CAPITAL, "[A-Z]")  # means the same there, and is ready in no time
+        return pc.invert(pc.match_substring_regex(cells, pattern))
 
     def exported(self) -> dict[str, str | int | bool]:
         """The pattern that must not be found."""
@@ -265,7 +258,7 @@ class AtMost:
 
     characters: int
 
-    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+    def __call__(self, cells: pa.Array[Any]) -> pa.Array[Any]:
         """Say of each cell whether it has."""
         return pc.less_equal(pc.utf8_length(cells), self.characters)
 
@@ -278,63 +271,13 @@ class AtMost:
 class NotBlank:
     """There is something in the cell."""
 
-    def __call__(self, cells: pyarrow.Array[Any]) -> pyarrow.Array[Any]:
+    def __call__(self, cells: pa.Array[Any]) -> pa.Array[Any]:
         """Say of each cell whether there is."""
         return pc.not_equal(cells, "")
 
     def exported(self) -> dict[str, str | int | bool]:
         """The pattern of a blank cell, which must not be found."""
         return {"lacks": "^$"}
-
-
-class Rule(pa.Check):
-    """A vectorised check whose mask is read off the error instead of a list of failure cases.
-
-    pandera takes 1.6 µs for every failure case that it collects, and rows.py needs only where they are.
-    """
-
-
-class _RuleBackend(PandasCheckBackend):
-    """Returns the mask itself."""
-
-    def postprocess(self, check_obj: pd.Series[str], check_output: pd.Series[bool]) -> CheckResult:
-        """Say which cells passed."""
-        return CheckResult(
-            check_output=check_output,
-            check_passed=bool(check_output.all()),
-            checked_object=check_obj,
-            failure_cases=None,
-        )
-
-
-class _FewWords:
-    """Counts and tabulates nothing of what failed: of many rules that takes longer than the rules."""
-
-    def failure_cases_metadata(self, *_: object) -> FailureCaseMetadata:
-        """Leave it to who reads the errors."""
-        return FailureCaseMetadata(failure_cases=None, message={}, error_counts={})
-
-
-class _Judged(pa.Column):
-    """A column whose errors are read one by one."""
-
-
-class _Schema(pa.DataFrameSchema):
-    """The same of several columns."""
-
-
-class _JudgedBackend(_FewWords, ColumnBackend):
-    pass
-
-
-class _SchemaBackend(_FewWords, DataFrameSchemaBackend):
-    pass
-
-
-Rule.register_backend(pd.Series, _RuleBackend)
-Rule.register_backend(pd.DataFrame, _RuleBackend)  # pandera hands a column over as (frame, name)
-_Judged.register_backend(pd.DataFrame, _JudgedBackend)
-_Schema.register_backend(pd.DataFrame, _SchemaBackend)
 
 
 def judged(columns: Collection[str], takes: Collection[str], optional: Collection[str]) -> dict[str, bool]:
@@ -364,30 +307,6 @@ def usual(name: str, *, order_id: str) -> Test:
     ``rules``.
     """
     return _USUAL_INTEGER if name == "order_id" and order_id == "integer" else _USUAL[name]
-
-
-def schema(columns: Collection[str], *, order_id: str, optional: Collection[str] = ()) -> pa.DataFrameSchema:
-    """The schema for a manifest that has these canonical ``columns``.
-
-    ``order_id`` is as for ``rules``. Cells of the ``optional`` columns may be blank.
-    """
-    return _Schema(
-        {
-            name: _Judged(TEXT, [_rule(*rule, optional=name in optional) for rule in found])
-            for name, found in rules(columns, order_id=order_id).items()
-        }
-    )
-
-
-def _rule(code: str, test: Test, *, optional: bool) -> Rule:
-    def passing(column: pd.Series[str]) -> pd.Series[bool]:
-        cells = pyarrow.array(column.array)
-        mask = test(cells)
-        if optional:
-            mask = pc.or_(mask, pc.equal(cells, ""))
-        return pd.Series(mask.to_numpy(zero_copy_only=False), index=column.index)
-
-    return Rule(passing, error=code, ignore_na=False, name=code)
 
 
 def _plain_text(code: str) -> list[tuple[str, Test]]:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codes import CODES, WARNINGS
-from schemas.manifest import CANONICAL, COLUMNS, MAX_QUANTITY, REPORT_COLUMNS, TEXT, rules, schema, usual
+from schemas.judging import TEXT, schema
+from schemas.manifest import CANONICAL, COLUMNS, MAX_QUANTITY, REPORT_COLUMNS, rules, usual
 
 
 def frame(**columns: list[str]) -> pd.DataFrame:
@@ -53,6 +54,17 @@ def test_rows_that_are_right_break_no_rule() -> None:
     )
     assert faults(table) == []
     assert faults(table, order_id="string") == []
+
+
+@given(
+    st.from_regex(r"#[A-Za-z0-9¡]{0,13}(?:/0)?[!?]?", fullmatch=True)
+    | st.text(st.sampled_from("#NAÑÉ/0!?¡Err:5 "), max_size=14)
+)
+def test_what_a_rule_says_of_a_cell_does_not_depend_on_the_cells_beside_it(cell: str) -> None:
+    for name, tests in rules(COLUMNS, order_id="string").items():
+        alone = [test(pa.array([cell]))[0].as_py() for _, test in tests]
+
+        assert [test(pa.array([cell, "É;"]))[0].as_py() for _, test in tests] == alone, name
 
 
 def test_a_column_that_is_optional_may_be_blank_and_nothing_else() -> None:

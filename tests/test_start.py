@@ -70,6 +70,23 @@ def test_a_check_of_a_csv_imports_nothing_that_sends_serves_remembers_or_speaks_
     assert "pandera" in found
 
 
+def test_a_check_of_cells_that_surely_break_no_rule_does_not_import_pandera(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(UNUSUAL.replace("mug (blue)", "MUG-BLUE"), encoding="utf-8")
+
+    assert "pandera" not in imported("check", str(manifest), "--report", str(tmp_path / "report"))
+
+
+def test_a_check_for_a_destination_imports_no_database_where_there_is_no_ledger(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text(UNUSUAL, encoding="utf-8")
+    places = ("--ledger", str(tmp_path / "ledger.db"), "--report", str(tmp_path / "report"))
+
+    found = imported("check", str(manifest), "--to", "adm", *places)
+
+    assert found & NOT_FOR_A_DRY_RUN == set()
+
+
 def test_a_post_of_a_csv_with_a_ledger_in_a_file_imports_nothing_of_other_databases(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.csv"
     manifest.write_text(UNUSUAL, encoding="utf-8")

@@ -342,10 +342,11 @@ class Grouped:
 
 def group(rows: Rows, options: Options) -> Grouped:
     """Group the rows; every good row ends in a fulfillment."""
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(2) as threads:
         encoded = threads.map(_encode, (rows.order_id, rows.tracking_number, rows.sku))
-    (order, orders), (number, numbers), (sku, skus) = encoded
-    part, parts = _parts(order, number, several_orders=options.several_orders)
+        (order, orders), (number, numbers) = islice(encoded, 2)
+        part, parts = _parts(order, number, several_orders=options.several_orders)
+        [(sku, skus)] = encoded
     line = _line_of_each(part, sku, rows.bad)
     counted, repeats, repeated, warnings = _duplicates(line, rows, options.duplicates)
     bad = rows.bad.copy()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from importer import later
 from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.places import Address, Location, location
+from importer.ledger.presence import exists
 from importer.ledger.promise import Promise
 from importer.ledger.states import (
     DONE,
@@ -31,7 +32,7 @@ from importer.ledger.states import (
 )
 
 if TYPE_CHECKING:
-    from importer.ledger.ledger import Ledger, exists, obstacle, utc_now
+    from importer.ledger.ledger import Ledger, obstacle, utc_now
 
 __all__ = [
     "DONE",
@@ -62,4 +63,4 @@ __all__ = [
 ]
 
 # they need SQLAlchemy: a dry run without a ledger never does
-__getattr__ = later.names(__name__, dict.fromkeys(("Ledger", "exists", "obstacle", "utc_now"), "ledger"))
+__getattr__ = later.names(__name__, dict.fromkeys(("Ledger", "obstacle", "utc_now"), "ledger"))

@@ -34,14 +34,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def exists(where: str | Location) -> bool:
-    """Say whether there is a ledger, or anything else, at ``where``; an empty file is none.
+def place_of(where: str | Location) -> Server | File:
+    """The place that ``where`` means; a link to a file and the file itself are one.
 
     Raises:
         SetupError: it is an address that can't be one of a ledger.
-        CannotGoOn: it can't be told.
     """
-    return _place(where).exists()
+    found = location(where)
+    return Server(found) if isinstance(found, Address) else File(Path(os.path.realpath(found)))
 
 
 def obstacle(where: str | Location) -> str:
@@ -51,7 +51,7 @@ def obstacle(where: str | Location) -> str:
         SetupError: it is an address that can't be one of a ledger.
         CannotGoOn: a ledger that was there is gone, or it can't be told.
     """
-    return _place(where).obstacle()
+    return place_of(where).obstacle()
 
 
 class Ledger:
@@ -80,7 +80,7 @@ class Ledger:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._place = _place(where)
+        self._place = place_of(where)
         self.location = str(where)
         self.shared = self._place.shared
         self._now = now
@@ -517,8 +517,3 @@ class Ledger:
 
 def _busy(runs: Sequence[str]) -> RunInProgress:
     return RunInProgress(f"{', '.join(runs)}: posting with this ledger; wait until it has ended")
-
-
-def _place(where: str | Location) -> Server | File:
-    found = location(where)
-    return Server(found) if isinstance(found, Address) else File(Path(os.path.realpath(found)))

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from importer.errors import CannotGoOn
 from importer.ledger import schema
+from importer.ledger.presence import is_filled
 from importer.ledger.tables import version_of
 
 BUSY_SECONDS: Final = 30.0
@@ -39,7 +40,7 @@ class File:
     def exists(self) -> bool:
         """Say whether there is anything at its path that is not an empty file."""
         with self.plainly():
-            return self.path.exists() and (not self.path.is_file() or self.path.stat().st_size > 0)
+            return is_filled(self.path)
 
     def obstacle(self) -> str:
         """Say what keeps a run from writing there; it needs the folder, too, for what it keeps beside it."""

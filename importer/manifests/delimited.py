@@ -1,9 +1,9 @@
 """Delimited text → blocks of text columns, numbered as a spreadsheet shows them. Converts no value.
 
-A block is some 16 MiB of whole records. Where its quoting is exactly RFC 4180's, or it has no quoted cell at
-all, it is cut into columns by pyarrow in one go; otherwise row by row, by the csv module, so that a fault
-stays in the row that has it. RFC 4180 section 2: a quoted field begins and ends at a delimiter or line break,
-and a quote inside it is doubled.
+A block is at most some 16 MiB of whole records. Where its quoting is exactly RFC 4180's, or it has no quoted
+cell at all, it is cut into columns by pyarrow in one go; otherwise row by row, by the csv module, so that a
+fault stays in the row that has it. RFC 4180 section 2: a quoted field begins and ends at a delimiter or line
+break, and a quote inside it is doubled.
 """
 
 from __future__ import annotations

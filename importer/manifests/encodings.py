@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from importer.manifests.sources import Source
 
 CHUNK_BYTES = 16 * 1024 * 1024
+_FIRST_BYTES = 2 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _HEAD_BYTES = 4096
 
@@ -154,7 +155,8 @@ def utf8_chunks(
 ) -> Iterator[bytes]:
     """The file's text as UTF-8 in chunks of about ``size`` bytes, without its byte order mark.
 
-    ``within`` says between which bytes of it, where the file is UTF-8.
+    The first ones are smaller, so that work on them begins sooner. ``within`` says between which bytes of it,
+    where the file is UTF-8.
 
     Raises:
         ManifestError: the file can't be read, or is no longer the one that was surveyed.
@@ -166,7 +168,9 @@ def utf8_chunks(
         file.seek(encoded.mark + start)
         left = stop - start
         decoder = codecs.getincrementaldecoder(encoded.encoding)(errors="strict")
-        while chunk := file.read(min(size, left)):
+        most = _FIRST_BYTES
+        while chunk := file.read(min(most, size, left)):
+            most *= 2
             left -= len(chunk)
             yield chunk if encoded.encoding == "utf-8" else _recoded(source, decoder, chunk)
         if _stamp(file) != encoded.stamp:

@@ -7,7 +7,7 @@ import io
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,7 @@ ROWS, ERRORS = "rows.csv", "errors.csv"
 _BOM = "\ufeff".encode()
 _EXAMPLES = 3
 _ROWS_AT_ONCE = 50_000
+_BYTES_UNTIL_SYNC = 32 * 1024 * 1024  # so that little is left to wait for in the end
 _BAD_QUOTING = "bad-quoting"
 _FINE = np.array([status in FINE for status in STATUSES])
 
@@ -80,8 +81,8 @@ def write(account: Account, pages: Sequence[Page], folder: Path, sinks: Sequence
             for file in (rows, errors):
                 file.write(_BOM)
                 file.write(as_bytes(lines([pa.array([header], pa.string()) for header in plan.headers])))
-            with Behind() as behind:
-                _write_rows(account, pages, plan, _Files(rows, errors, behind), written, sinks)
+            with Behind() as writing, Behind() as joining:
+                _write_rows(account, pages, plan, _Files(rows, errors, joining, writing), written, sinks)
             for file in (rows, errors):
                 sync(file)
         check_sums(account, written)
@@ -107,19 +108,30 @@ def _mismatch(found: str) -> CannotGoOn:
     return CannotGoOn(f"the report does not add up ({found}), so it is not published")
 
 
-class _Files(NamedTuple):
-    """rows.csv and errors.csv, and the thread that writes them."""
+@dataclass(slots=True)
+class _Files:
+    """rows.csv and errors.csv: the thread that joins cells to lines, and the one that writes these."""
 
     rows: BinaryIO
     errors: BinaryIO
-    behind: Behind
+    joining: Behind
+    writing: Behind
+    _on_disk: int = 0
 
-    def write(self, columns: Sequence[Text], to_mend: npt.NDArray[np.bool_]) -> None:
-        """Append rows to the one, and those to be mended to the other."""
-        text = lines(columns)
+    def add(self, columns: Sequence[Text], to_mend: npt.NDArray[np.bool_]) -> None:
+        """Append rows to the one, and those to be mended to the other, while others are told of."""
+        self.joining.do(partial(self._join, columns, to_mend))
+
+    def _join(self, columns: Sequence[Text], to_mend: npt.NDArray[np.bool_]) -> None:
+        self.writing.do(partial(self._write, lines(columns), to_mend))
+
+    def _write(self, text: Text, to_mend: npt.NDArray[np.bool_]) -> None:
         self.rows.write(as_bytes(text))
         if to_mend.any():
             self.errors.write(as_bytes(text.filter(pa.array(to_mend))))
+        if self.rows.tell() - self._on_disk > _BYTES_UNTIL_SYNC:
+            sync(self.rows)
+            self._on_disk = self.rows.tell()
 
 
 class _Plan:
@@ -194,7 +206,7 @@ def _write_rows(
             marks = partial(told.marks, places)
             block = Block(columns, new, attention, frozenset(misfits), marks, page.decimal_comma)
             written.to_mend += int(block.to_mend.sum())
-            files.behind.do(partial(files.write, columns, block.to_mend))
+            files.add(columns, block.to_mend)
             for sink in sinks:
                 sink.add(block)
             start = stop

@@ -130,9 +130,10 @@ def tally(numbers: Texts, companies: Texts | None) -> Counter[str]:
     Of blank cells and nulls nothing is said; arguments are as for ``judge``.
     """
     text = pc.ascii_upper(one_array(numbers))
-    carriers = bearers(text, companies)
-    counts = Counter({str(each["values"]): each["counts"] for each in pc.value_counts(carriers).to_pylist()})
-    open_ones = text.filter(pc.and_(pc.equal(carriers, ""), pc.not_equal(text, "")))
+    carriers = _bearers(text, companies)
+    tallied = np.bincount(carriers, minlength=STRANGER)
+    counts = Counter(dict(zip(("", *CARRIERS), tallied.tolist(), strict=True)))
+    open_ones = text.filter(pc.and_(pa.array(carriers == NO_COMPANY), pc.not_equal(text, "")))
     ambiguous = int(_matching(open_ones)[0].sum())
     counts |= Counter({AMBIGUOUS: ambiguous, UNKNOWN: len(open_ones) - ambiguous})
     del counts[""]
@@ -149,12 +150,7 @@ def bearers(numbers: Texts, companies: Texts | None) -> pa.StringArray:
     It is the one that the row names, or a business of it, if the number has a form of its and is right; where
     the row names none, the one that the number alone tells. Arguments are as for ``judge``.
     """
-    text = pc.ascii_upper(one_array(numbers))
-    company = named(companies, len(text))
-    carrier = np.zeros(len(text), np.int8)
-    for rows, columns, forms in _by_length(text, FORMS):
-        carrier[rows] = _borne_alike(columns, company[rows], forms)
-    return _names(carrier)
+    return _names(_bearers(pc.ascii_upper(one_array(numbers)), companies))
 
 
 def url(carrier: str, number: str) -> str:
@@ -223,6 +219,15 @@ def _judge_alike(columns: Columns, company: Codes, forms: Iterable[Form]) -> tup
         other |= first & _CONTRADICTIONS[form][company]
         right |= passes
     return doubted & ~right, other, carrier
+
+
+def _bearers(text: Text, companies: Texts | None) -> Codes:
+    """Give the code of the carrier whose page follows each parcel, NO_COMPANY where that can't be told."""
+    company = named(companies, len(text))
+    carrier = np.zeros(len(text), np.int8)
+    for rows, columns, forms in _by_length(text, FORMS):
+        carrier[rows] = _borne_alike(columns, company[rows], forms)
+    return carrier
 
 
 def _meant(forms: Iterable[Form], company: Codes) -> list[Form]:

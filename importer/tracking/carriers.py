@@ -144,7 +144,8 @@ CODES: Final = {"": NO_COMPANY} | {name: code for code, name in enumerate(CARRIE
 def one_array(texts: Texts) -> Text:
     """Give the texts in one piece, '' for null."""
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    return whole.cast(pa.large_string()).fill_null("")
+    whole = whole.cast(pa.large_string())
+    return whole.fill_null("") if whole.null_count else whole
 
 
 def named(companies: Texts | None, count: int) -> Codes:
