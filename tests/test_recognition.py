@@ -278,3 +278,16 @@ def test_the_generic_layout_by_name_is_not_exchanged_for_another() -> None:
 
     assert recognition.recognise(WORLDSHIP, generic, NEEDED, "").layout == generic
     assert replace(DETECTED, detect=False) == generic
+
+
+def test_in_a_report_a_named_layout_also_knows_its_columns_by_their_canonical_names() -> None:
+    others = ["Date - Shipped Date", "Market - Store Name", "Ship To - Name", "Custom - Field 1"]
+    report = [*NEEDED, "tracking_company", "edi_path", *others, "import_source", "import_row"]
+    layout = layouts.load("shipstation")
+
+    fit = recognition.recognise(report, layout, NEEDED, "errors.csv")
+
+    assert (fit.layout, fit.is_named) == (layout, True)
+    assert layouts.match(report, layout).columns.keys() >= {*NEEDED}
+    assert "missing are 'Order - Number'" in refusal(report[:-2], layout)
+    assert "missing are 'Item - SKU'; " in refusal([report[0], *report[2:]], layout)

@@ -149,8 +149,7 @@ def _check_drift(headers: Sequence[str], layout: Layout, where: str) -> None:
     Raises:
         ManifestError: it lacks some; the message has the difference.
     """
-    found = {layouts.fold(header) for header in headers}
-    missing = [header for header in layout.must if layouts.fold(header) not in found]
+    missing = _missing(headers, layout)
     if not missing:
         return
     fit = _fit(headers, layout)
@@ -176,3 +175,16 @@ def _check_drift(headers: Sequence[str], layout: Layout, where: str) -> None:
 
 def _quoted(headers: Sequence[str]) -> str:
     return ", ".join(f"'{header}'" for header in headers)
+
+
+def _missing(headers: Sequence[str], layout: Layout) -> list[str]:
+    """The headers that a file of the layout must have, and this one has not.
+
+    In a report of ours they may have their canonical names: those of the run's first manifest, if it was EDI.
+    """
+    found = {layouts.fold(header) for header in headers}
+    lacking = [header for header in layout.must if layouts.fold(header) not in found]
+    if not layouts.is_report(headers):
+        return lacking
+    canonical = {header: layouts.fold(column) for header, column in layout.columns.items()}
+    return [header for header in lacking if canonical.get(layouts.fold(header)) not in found]
