@@ -712,14 +712,41 @@ def test_a_run_that_is_to_stop_stops_its_workers_in_order(address: Address, plat
     assert platform.made == Counter(NAMES)
 
 
+@dataclass
+class OneRun:
+    """A run in this process that has the ledger, and posts with the workers that it is given."""
+
+    ledger: Ledger
+    address: Address
+    target: settings.DestinationSettings
+    identity: str
+
+    def post(self, workers: Workers, queues: Iterator[list[Fulfillment]]) -> str:
+        """Have the workers post, and return why that ended early."""
+        self.ledger.start_run(Run("run-1", "post", self.identity, (), "first", datetime.now(UTC)))
+        rules = delivery.rules_of(self.target, "run-1", accept_doubt=False)
+        work = Work(8, queues, {}, {}, self.target, self.ledger, self.address, rules, lease=3.0)
+        return workers.post(work, lambda *_: None, Interruption())
+
+    def left(self) -> tuple[list[str], dict[State, int]]:
+        """Who is at work, and what the ledger has of the run."""
+        at_work = [each.partition(" (")[0] for each in self.ledger.at_work(self.identity)]
+        return at_work, self.ledger.outcomes("run-1")
+
+
+@contextmanager
+def one_run(address: Address) -> Iterator[OneRun]:
+    target = settings.destination(settings.load(Path("importer.toml"), {}), "adm", os.environ, {})
+    identity = destinations.make(target).identity
+    with Ledger(address) as ledger, ledger.lock(identity, run_id="run-1"):
+        yield OneRun(ledger, address, target, identity)
+
+
 @posting
 @pytest.mark.postgresql
 def test_workers_are_stopped_and_waited_for_when_what_is_next_can_t_be_read(
     address: Address, platform: Platform, tmp_path: Path
 ) -> None:
-    target = settings.destination(settings.load(Path("importer.toml"), {}), "adm", os.environ, {})
-    identity = destinations.make(target).identity
-
     def queues() -> Iterator[list[Fulfillment]]:
         yield from orders(("TRACK1", "TRACK2"), ("TRACK3",))
         assert platform.asked.wait(SECONDS)
@@ -728,22 +755,15 @@ def test_workers_are_stopped_and_waited_for_when_what_is_next_can_t_be_read(
 
     with (
         Running(tmp_path, WORKERS) as running,
-        Ledger(address) as ledger,
-        ledger.lock(identity, run_id="run-1"),
+        one_run(address) as run,
         joined(Cluster(running.address), tmp_path) as workers,
     ):
-        ledger.start_run(Run("run-1", "post", identity, (), "first", datetime.now(UTC)))
-        rules = delivery.rules_of(target, "run-1", accept_doubt=False)
-        work = Work(8, queues(), {}, {}, target, ledger, address, rules, lease=3.0)
         with pytest.raises(CannotGoOn, match=r"^the disk can't be read$"):
-            workers.post(work, lambda *_: None, Interruption())
-        at_work = ledger.at_work(identity)
-        asked_to_stop = ledger.asked_to_stop("run-1")
-        found = ledger.outcomes("run-1")
+            run.post(workers, queues())
+        asked_to_stop, left = run.ledger.asked_to_stop("run-1"), run.left()
 
     assert asked_to_stop == "the disk can't be read"
-    assert [each.partition(" (")[0] for each in at_work] == ["run run-1"]
-    assert found == {State.CREATED: 3}
+    assert left == (["run run-1"], {State.CREATED: 3})
 
 
 @posting
@@ -751,9 +771,6 @@ def test_workers_are_stopped_and_waited_for_when_what_is_next_can_t_be_read(
 def test_a_scheduler_that_is_stopped_while_its_workers_post_ends_the_run_and_what_they_did_is_recorded(
     address: Address, platform: Platform, tmp_path: Path
 ) -> None:
-    target = settings.destination(settings.load(Path("importer.toml"), {}), "adm", os.environ, {})
-    identity = destinations.make(target).identity
-
     def queues() -> Iterator[list[Fulfillment]]:
         yield from orders(("TRACK1", "TRACK2"), ("TRACK3",))
         assert platform.asked.wait(SECONDS)
@@ -763,20 +780,14 @@ def test_a_scheduler_that_is_stopped_while_its_workers_post_ends_the_run_and_wha
 
     with (
         Running(tmp_path, WORKERS) as running,
-        Ledger(address) as ledger,
-        ledger.lock(identity, run_id="run-1"),
+        one_run(address) as run,
         impatient(running.address) as workers,
     ):
-        ledger.start_run(Run("run-1", "post", identity, (), "first", datetime.now(UTC)))
-        rules = delivery.rules_of(target, "run-1", accept_doubt=False)
-        work = Work(8, queues(), {}, {}, target, ledger, address, rules, lease=3.0)
-        why = workers.post(work, lambda *_: None, Interruption())
-        at_work = ledger.at_work(identity)
-        found = ledger.outcomes("run-1")
+        why = run.post(workers, queues())
+        left = run.left()
 
     assert is_silent(running.address, why)
-    assert [each.partition(" (")[0] for each in at_work] == ["run run-1"]
-    assert found == {State.CREATED: 3}
+    assert left == (["run run-1"], {State.CREATED: 3})
 
 
 @posting
