@@ -172,7 +172,7 @@ def read(
         ManifestError: a manifest turns out not to be one, or changes while it is read.
         CannotGoOn: there is no room.
     """
-    with bar(console, "reading", None) as progress, reading.prepared(surveyed):
+    with bar(console, "reading", None) as progress:
         return reading.read_all(
             surveyed,
             terms.order_id,

@@ -115,7 +115,7 @@ class Mentions:
         return Mentions(self.rows + rows, self.texts)
 
 
-NO_MENTIONS: Final = Mentions(np.empty(0, dtype=np.int64), pa.array([], pa.string()))
+NO_MENTIONS: Final = Mentions(np.empty(0, dtype=np.int64), pa.nulls(0, pa.string()))
 
 
 def number_of(name: str) -> int:

@@ -24,6 +24,7 @@ from importer import (
     reading,
     report,
 )
+from importer.ahead import Behind
 from importer.batches import Facts, Terms
 from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
@@ -182,7 +183,7 @@ class _Run:
                 self._workers = stack.enter_context(
                     joined(self._job.cluster, scratch, self._world.interruption)
                 )
-            surveyed, known = self._survey(terms, scratch)
+            surveyed, known = self._survey(terms, scratch, stack.enter_context(Behind()))
             ledger = stack.enter_context(self._ledger())
             self._world.interruption.orderly = True  # from here on every row can be reported
             surveyed = self._once(surveyed, ledger)
@@ -217,9 +218,11 @@ class _Run:
         layout = layouts.load(job.layout)
         return Terms(self._destination, layout, job.options, job.encoding, job.strict_tracking, job.sheet)
 
-    def _survey(self, terms: Terms, scratch: Path) -> tuple[list[Manifest], tuple[Known, ...]]:
+    def _survey(
+        self, terms: Terms, scratch: Path, loading: Behind
+    ) -> tuple[list[Manifest], tuple[Known, ...]]:
         """The manifests, and how they are known to whoever asks for the report later."""
-        found, surveyed = self._found(terms, scratch)
+        found, surveyed = self._found(terms, scratch, loading)
         known = (
             Known(
                 source.name,
@@ -231,12 +234,15 @@ class _Run:
         )
         return surveyed, tuple(known)
 
-    def _found(self, terms: Terms, scratch: Path) -> tuple[list[Source], list[Manifest]]:
+    def _found(self, terms: Terms, scratch: Path, loading: Behind) -> tuple[list[Source], list[Manifest]]:
         arguments, standard_input = self._job.arguments, self._world.standard_input
         if self._inbox:
             taken = self._inbox.take(arguments, standard_input, scratch, terms)
-            return [source for source, _ in taken], [manifest for _, manifest in taken]
+            found = [source for source, _ in taken]
+            reading.prepare(found, loading)
+            return found, [manifest for _, manifest in taken]
         found = sources.find(arguments, standard_input, scratch)
+        reading.prepare(found, loading)
         self._notes = sources.left_alone(arguments)
         # the report is made of the manifests after the last post, which may be hours later
         used = sources.keep(found, scratch) if self._job.command == "post" else found

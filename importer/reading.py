@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from importer import manifests, tracking
-from importer.ahead import Behind, ahead
+from importer.ahead import ahead
 from importer.findings import Findings, Mentions
 from importer.fulfillments import Rows
 from importer.fulfillments.partitions import Partitions
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from importer.ahead import Behind
     from importer.manifests import Block, Manifest
     from importer.manifests.delimited import Span
+    from importer.manifests.sources import Source
     from importer.rows import Checked
     from importer.spilling import Appended, Room
 
@@ -355,13 +357,11 @@ def _part(checked: Checked, block: Block, manifest: Manifest) -> Part:
     )
 
 
-@contextmanager
-def prepared(surveyed: Sequence[Manifest]) -> Iterator[None]:
-    """Load what judges odd cells, while rows are read, where there are so many that some surely are."""
-    with Behind() as loading:
-        if _size(surveyed) > _SURELY_ODD:
+def prepare(found: Sequence[Source], loading: Behind) -> None:
+    """Load what judges odd cells, while manifests are read, where there are so many that some surely are."""
+    with suppress(OSError):  # whoever reads it says what is wrong with it
+        if sum(source.path.stat().st_size for source in found) > _SURELY_ODD:
             loading.do(partial(import_module, "schemas.judging"))
-        yield
 
 
 def read_all(

@@ -275,6 +275,14 @@ def test_the_same_row_twice_in_a_parcel_is_summed_dropped_or_an_error(
     assert grouping.bad.tolist() == [at in {row for row, _, _ in findings} for at in range(5)]
 
 
+@pytest.mark.parametrize("skus", [1, 2, 16, 17, 100])
+def test_rows_of_a_sku_are_one_line_item_however_far_apart_they_stand(skus: int) -> None:
+    names = [f"sku-{at}" for at in range(skus)]
+    rows = [Row("1", "A", name, quantity) for quantity in (1, 2) for name in names]
+    grouping = grouped(*rows, Row("2", "B", "sku-0"))
+    assert posted(grouping) == {"1/A": [(name, 3) for name in names], "2/B": [("sku-0", 1)]}
+
+
 @pytest.mark.parametrize("duplicates", Duplicates)
 def test_a_row_that_an_earlier_manifest_has_too_counts_once(duplicates: Duplicates) -> None:
     first, second = Row(manifest=0), Row(manifest=1)

@@ -14,7 +14,6 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 NOBODY: Final = -1
 _WINDOW = 4096
+_NEARBY = 32  # so many rows of an order are looked at side by side in less time than a table takes
 
 
 class Scope(StrEnum):
@@ -415,19 +415,49 @@ def _parts(order: Codes, number: Codes, *, several_orders: bool) -> tuple[Codes,
     part = np.full(len(order), NOBODY, dtype=np.int64)
     part[known] = codes
     numbers = number[known[first]]
-    fulfillment = pd.factorize(numbers)[0].astype(np.int64) if several_orders else np.arange(len(numbers))
+    fulfillment = _codes(numbers) if several_orders else np.arange(len(numbers))
     return part, _Parts(order[known[first]], numbers, fulfillment)
 
 
 def _by_appearance(left: Codes, right: Codes) -> tuple[Codes, Codes]:
     """One code for each pair of codes, by first appearance, and the place where each appears first."""
-    width = int(right.max(initial=0)) + 1
-    pairs = left * width + right
+    pairs = left * (int(right.max(initial=0)) + 1) + right
+    earliest = _earliest_nearby(left, pairs)
+    if earliest is not None:
+        is_first = earliest == np.arange(len(pairs))
+        codes = np.cumsum(is_first)
+        codes -= 1
+        return codes[earliest], np.flatnonzero(is_first)
     begins = np.flatnonzero(np.diff(pairs, prepend=NOBODY))  # mostly, the rows of a parcel stand together
-    codes = pd.factorize(pairs[begins])[0].astype(np.int64)
+    codes = _codes(pairs[begins])
     newest = np.maximum.accumulate(codes) if len(codes) else codes
     first = begins[np.flatnonzero(np.diff(newest, prepend=NOBODY))]
     return np.repeat(codes, np.diff(begins, append=len(pairs))), first
+
+
+def _earliest_nearby(left: Codes, pairs: Codes) -> Codes | None:
+    """For each pair the first place that has it; None if the same ones may stand far from each other.
+
+    They do not where ``left``, which they have in common, never falls, and few places have the same.
+    """
+    if (left[1:] < left[:-1]).any():
+        return None
+    begins = np.flatnonzero(left[1:] != left[:-1]) + 1
+    longest = int(np.diff(begins, prepend=0, append=len(left)).max())
+    if longest > _NEARBY:
+        return None
+    earliest = np.arange(len(pairs))
+    for distance in range(1, longest):
+        again = np.flatnonzero(pairs[distance:] == pairs[:-distance])
+        earliest[again + distance] = again
+    return earliest
+
+
+def _codes(values: Codes) -> Codes:
+    """A code for each value, by first appearance."""
+    from pandas import factorize  # noqa: PLC0415 - it takes a while, in which manifests are looked at
+
+    return factorize(values)[0].astype(np.int64, copy=False)
 
 
 def _line_of_each(part: Codes, sku: Codes, bad: Mask) -> Codes:
@@ -505,6 +535,10 @@ def _lines(
 
 def _renumbered(codes: Codes) -> tuple[Codes, Codes]:
     """The codes, some of those from 0, by first appearance, and the place where each appears first."""
+    newest = np.maximum.accumulate(codes)
+    risen = np.diff(newest, prepend=NOBODY)
+    if risen.max(initial=0) <= 1:  # no code is missing, nor comes too soon
+        return codes, np.flatnonzero(risen)
     first = np.full(int(codes.max(initial=-1)) + 1, NOBODY, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     here = np.flatnonzero(first != NOBODY)

@@ -35,21 +35,24 @@ if TYPE_CHECKING:
 
 _CARRIER_MISMATCH, _CHECK_DIGIT = map(number_of, ("carrier-mismatch", "tracking-check-digit"))
 _NUMBER_AND_COMPANY = ("tracking_number", "tracking_company")
-_STATUS_TEXTS = pa.array([str(status) for status in STATUSES])
-_NAMES = pa.array([*CODES])
 _OF_VALUE = np.array([words.tells_of_value_alone(name) for name in CODES])
 _ADDRESSED = np.array([words.has_address(name) for name in CODES])
 _COLUMNS = len(COLUMNS) + 1  # with WHOLE_ROW
 
 
 class Stories:
-    """The outcomes' texts as arrays to take from; the last entry of each is '' for UNTOLD."""
+    """The texts of outcomes, statuses and codes as arrays to take from.
+
+    The last entry of those of outcomes is '' for UNTOLD.
+    """
 
     def __init__(self, account: Account) -> None:
         told = account.outcomes.stories
         self.codes = pa.array([code for code, _ in told] + [""], pa.string())
         self.messages = pa.array([printable(message) for _, message in told] + [""], pa.string())
         self.hints = pa.array([code_of(code).hint if code else "" for code, _ in told] + [""], pa.string())
+        self.statuses = pa.array([str(status) for status in STATUSES])
+        self.names = pa.array([*CODES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ class Told:
         return [
             pa.repeat(printable(self._page.name), rows),
             pa.array(self._numbers).cast(pa.string()),
-            _STATUS_TEXTS.take(pa.array(status)),
+            self._stories.statuses.take(pa.array(status)),
             code,
             message,
             hint,
@@ -137,7 +140,7 @@ class Told:
     def warnings(self) -> tuple[Text, Text, npt.NDArray[np.int64]]:
         """Codes, messages and row numbers of the rows that have warnings."""
         said = self._warnings
-        codes = said.by_row(_NAMES.take(pa.array(said.codes)), said.codes)
+        codes = said.by_row(self._stories.names.take(pa.array(said.codes)), said.codes)
         return codes, said.by_row(said.messages), self._numbers[said.rows]
 
     def marks(self, places: Sequence[int]) -> Iterator[Mark]:
@@ -183,7 +186,7 @@ class Told:
         distinct = [*dict.fromkeys(hints)]
         hint = np.array([distinct.index(text) for text in hints])[np.searchsorted(here, said.codes)]
         return [
-            said.by_row(_NAMES.take(pa.array(said.codes)), said.codes),
+            said.by_row(self._stories.names.take(pa.array(said.codes)), said.codes),
             said.by_row(said.messages),
             said.by_row(pa.array(distinct, pa.string()).take(pa.array(hint)), hint),
         ]
@@ -208,7 +211,9 @@ class Told:
 
     def _warned(self, rows: int) -> Text:
         said = self._warnings
-        texts = pc.binary_join_element_wise(_NAMES.take(pa.array(said.codes)), said.messages, ": ")
+        texts = pc.binary_join_element_wise(
+            self._stories.names.take(pa.array(said.codes)), said.messages, ": "
+        )
         place = np.zeros(rows, dtype=np.int64)
         place[said.rows] = np.arange(1, len(said.rows) + 1)
         return pa.concat_arrays([pa.array([""]), said.by_row(texts)]).take(pa.array(place))
