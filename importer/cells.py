@@ -131,5 +131,5 @@ def _bytes_at(column: Text, places: npt.NDArray[np.int32]) -> npt.NDArray[np.uin
     ends, text = offsets(column), column.buffers()[2]
     if text is None or not len(text):
         return np.zeros(len(column), dtype=np.uint8)
-    found = np.frombuffer(text, dtype=np.uint8)[np.clip(places, 0, len(text) - 1)]
+    found = np.frombuffer(text, dtype=np.uint8).take(places, mode="clip")
     return np.where(ends[:-1] < ends[1:], found, np.uint8(0))

@@ -57,9 +57,10 @@ def _cells(column: Text) -> Text:
 def _guarded(column: Text) -> Text:
     if lacks(column, _RISKY_SIGNS):
         return column
-    risky = pa.array(_RISKY[first_bytes(column)])
-    if not pc.any(risky).as_py():
+    mask = _RISKY[first_bytes(column)]
+    if not mask.any():
         return column
+    risky = pa.array(mask)
     cells = column.filter(risky)
     formula = pc.match_substring_regex(cells, FORMULA)
     formula = pc.and_not(formula, pc.match_substring_regex(cells, PLAIN_NUMBER))

@@ -325,7 +325,9 @@ def _figures(
     hidden = ~sent if blank is None else taken == blank
     if hidden.all():
         return pa.repeat("", len(of_row))
-    return pa.array(taken, mask=hidden).cast(pa.string()).fill_null("")
+    lowest = int(taken.min())
+    texts = pa.array(["", *map(str, range(lowest, int(taken.max()) + 1))])  # they are hundreds, at most
+    return texts.take(pa.array(np.where(hidden, 0, taken - lowest + 1)))
 
 
 def _times(values: npt.NDArray[np.int64], of_row: npt.NDArray[np.int64], sent: npt.NDArray[np.bool_]) -> Text:
