@@ -81,8 +81,9 @@ def write(account: Account, pages: Sequence[Page], folder: Path, sinks: Sequence
             for file in (rows, errors):
                 file.write(_BOM)
                 file.write(as_bytes(lines([pa.array([header], pa.string()) for header in plan.headers])))
-            with Behind() as writing, Behind() as joining:
-                _write_rows(account, pages, plan, _Files(rows, errors, joining, writing), written, sinks)
+            with Behind() as to_rows, Behind() as to_errors, Behind() as joining:
+                files = _Files(_File(rows, to_rows), _File(errors, to_errors), joining)
+                _write_rows(account, pages, plan, files, written, sinks)
             for file in (rows, errors):
                 sync(file)
         check_sums(account, written)
@@ -109,29 +110,41 @@ def _mismatch(found: str) -> CannotGoOn:
 
 
 @dataclass(slots=True)
-class _Files:
-    """rows.csv and errors.csv: the thread that joins cells to lines, and the one that writes these."""
+class _File:
+    """One of the two tables, and the thread that writes lines to it."""
 
-    rows: BinaryIO
-    errors: BinaryIO
-    joining: Behind
+    file: BinaryIO
     writing: Behind
     _on_disk: int = 0
+
+    def add(self, text: Text, chosen: npt.NDArray[np.bool_] | None = None) -> None:
+        """Append the lines, or those that are ``chosen``."""
+        self.writing.do(partial(self._write, text, chosen))
+
+    def _write(self, text: Text, chosen: npt.NDArray[np.bool_] | None) -> None:
+        self.file.write(as_bytes(text if chosen is None else text.filter(pa.array(chosen))))
+        if self.file.tell() - self._on_disk > _BYTES_UNTIL_SYNC:
+            sync(self.file)
+            self._on_disk = self.file.tell()
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """rows.csv and errors.csv, and the thread that joins cells to lines."""
+
+    rows: _File
+    errors: _File
+    joining: Behind
 
     def add(self, columns: Sequence[Text], to_mend: npt.NDArray[np.bool_]) -> None:
         """Append rows to the one, and those to be mended to the other, while others are told of."""
         self.joining.do(partial(self._join, columns, to_mend))
 
     def _join(self, columns: Sequence[Text], to_mend: npt.NDArray[np.bool_]) -> None:
-        self.writing.do(partial(self._write, lines(columns), to_mend))
-
-    def _write(self, text: Text, to_mend: npt.NDArray[np.bool_]) -> None:
-        self.rows.write(as_bytes(text))
+        text = lines(columns)
+        self.rows.add(text)
         if to_mend.any():
-            self.errors.write(as_bytes(text.filter(pa.array(to_mend))))
-        if self.rows.tell() - self._on_disk > _BYTES_UNTIL_SYNC:
-            sync(self.rows)
-            self._on_disk = self.rows.tell()
+            self.errors.add(text, to_mend)
 
 
 class _Plan:
