@@ -52,11 +52,15 @@ def side_by_side(function: Callable[[Thing], Result], things: Iterable[Thing], /
 
 
 class Behind:
-    """Does what it is given in order, one piece behind; leaving waits for the last."""
+    """Does what it is given in order, up to two pieces behind; leaving waits for the last.
+
+    Once a piece has failed, those that come after it are not done.
+    """
 
     def __init__(self) -> None:
+        self._has_failed = False
         self._thread = ThreadPoolExecutor(1)
-        self._doing: Future[object] | None = None
+        self._under_way: deque[Future[object]] = deque()
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -65,20 +69,30 @@ class Behind:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for the last piece of work, and raise what it raised, unless there is another error."""
-        self._thread.shutdown()
+        """Wait for the last piece of work; what one of them raised is raised, unless there is an error."""
+        self._thread.shutdown(cancel_futures=error is not None)
         if error is None:
-            self._wait()
+            self._leave(0)
 
     def do(self, work: Callable[[], object]) -> None:
         """Begin with ``work`` as soon as what was given before is done.
 
         Raises:
-            Exception: whatever the work before raised.
+            Exception: whatever work before it raised.
         """
-        self._wait()
-        self._doing = self._thread.submit(work)
+        self._leave(_AT_ONCE - 1)
+        self._under_way.append(self._thread.submit(self._try, work))
 
-    def _wait(self) -> None:
-        if self._doing is not None:
-            self._doing.result()
+    def _try(self, work: Callable[[], object]) -> None:
+        if self._has_failed:
+            return
+        try:
+            work()
+        except BaseException:
+            self._has_failed = True
+            raise
+
+    def _leave(self, pieces: int) -> None:
+        """Wait until no more than so many are to be done."""
+        while len(self._under_way) > pieces:
+            self._under_way.popleft().result()

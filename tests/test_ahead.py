@@ -88,18 +88,21 @@ def test_work_that_fails_fails_on_leaving() -> None:
         behind.do(no_room)
 
 
-def test_work_that_fails_fails_the_next_call() -> None:
+def test_work_that_fails_fails_a_later_call_and_what_comes_after_it_is_not_done() -> None:
     done: list[int] = []
+    given: list[int] = []
 
-    def two() -> None:
+    def many() -> None:
         with Behind() as behind:
             behind.do(no_room)
-            behind.do(partial(done.append, 1))
-            done.append(2)
+            for number in range(100):
+                behind.do(partial(done.append, number))
+                given.append(number)
 
     with pytest.raises(OSError, match="no space left"):
-        two()
+        many()
 
+    assert len(given) <= 2
     assert done == []
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 16 * 1024 * 1024
 _FIRST_BYTES = 2 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
+_LINE_BYTES = 4096
 _HEAD_BYTES = 4096
 
 # The longer mark first: UTF-32-LE begins with UTF-16-LE's.
@@ -169,12 +170,27 @@ def utf8_chunks(
         left = stop - start
         decoder = codecs.getincrementaldecoder(encoded.encoding)(errors="strict")
         most = _FIRST_BYTES
-        while chunk := file.read(min(most, size, left)):
+        while chunk := file.read(_to_line_end(file, min(most, size), left)):
             most *= 2
             left -= len(chunk)
             yield chunk if encoded.encoding == "utf-8" else _recoded(source, decoder, chunk)
         if _stamp(file) != encoded.stamp:
             raise _changed(source)
+
+
+def _to_line_end(file: BinaryIO, size: int, left: int) -> int:
+    """About ``size`` of the bytes that are ``left``, so many that a line ends there.
+
+    What is left over of a line would be copied with all that comes next.
+    """
+    if left <= size:
+        return left
+    start = file.tell()
+    looked_at = min(size, _LINE_BYTES)
+    file.seek(start + size - looked_at)
+    end = file.read(looked_at).rfind(b"\n") + 1
+    file.seek(start)
+    return size - looked_at + end if end else size
 
 
 def digest(source: Source, within: tuple[int, int] | None = None) -> Encoded:
