@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib import import_module
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -361,7 +360,12 @@ def prepare(found: Sequence[Source], loading: Behind) -> None:
     """Load what judges odd cells, while manifests are read, where there are so many that some surely are."""
     with suppress(OSError):  # whoever reads it says what is wrong with it
         if sum(source.path.stat().st_size for source in found) > _SURELY_ODD:
-            loading.do(partial(import_module, "schemas.judging"))
+            loading.do(_load)
+
+
+def _load() -> None:
+    with suppress(ImportError):  # whoever needs it says so
+        import_module("schemas.judging")
 
 
 def read_all(

@@ -38,9 +38,7 @@ HEADER_SEARCHED = layouts.HEADER_SEARCHED
 MAX_COLUMNS = 1_000  # of a file, or of a sheet of a workbook
 _HEAD_CHARACTERS = 262_144
 _ROW_BY_ROW_BYTES = 256 * 1024
-_COUNTED_AT_ONCE = (
-    256 * 1024
-)  # bytes: what is made of so many is in the processor's cache, and not new memory
+_COUNTED_AT_ONCE = 256 * 1024  # bytes, of which what is made stays in the processor's cache
 _RECORD_LIMIT = 64 * 1024 * 1024
 _QUOTE, _LF, _CR = b'"\n\r'
 _BOM = "\ufeff".encode()

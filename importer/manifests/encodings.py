@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 16 * 1024 * 1024
 _FIRST_BYTES = 2 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
-_LINE_BYTES = 4096
+_LINE_BYTES = 4096  # so long is hardly a line
 _HEAD_BYTES = 4096
 
 # The longer mark first: UTF-32-LE begins with UTF-16-LE's.
