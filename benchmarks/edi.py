@@ -4,7 +4,6 @@ A document has one order a parcel, of 1 to 4 lines. The peers are pydifact and p
 what is measured is how long all segments take to come out, after the start and the imports.
 """
 
-import random
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from benchmarks.chance import chance_of
 from benchmarks.plain_numbers import check_digit
 
 _SEED = 20240429
@@ -71,7 +71,7 @@ def _despatch_advice(rows: int) -> Iterator[str]:
 
 
 def _parcels(rows: int) -> Iterator[tuple[int, str, list[tuple[str, int]]]]:
-    chance = random.Random(_SEED)  # noqa: S311 - data to measure with, no secret
+    chance = chance_of(_SEED)
     order, left = 450_000_000, rows
     while left:
         order += 1

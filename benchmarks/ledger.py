@@ -6,7 +6,6 @@ file. Tracking numbers are drawn by lot.
 """
 
 import os
-import random
 import sqlite3
 import statistics
 import subprocess
@@ -16,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.chance import chance_of
 from importer.ledger import Ledger
 from importer.sandbox import Sandbox, Store
 
@@ -108,7 +108,7 @@ def _print(medians: dict[str, Cost]) -> None:
 
 
 def _write(path: Path, first: int, apart: int) -> None:
-    chance = random.Random(f"{_SEED} {path.name}")  # noqa: S311 - data to measure with, no secret
+    chance = chance_of(f"{_SEED} {path.name}")
     with path.open("w", encoding="utf-8") as file:
         file.write("order_id,sku,quantity,tracking_number\n")
         for number in range(_POSTS):

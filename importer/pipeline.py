@@ -178,7 +178,7 @@ class _Run:
             room = stack.enter_context(Room(scratch, self._world.rows_in_memory))
             if self._job.cluster:
                 with self._world.interruption.waiting():
-                    from importer.cluster.dask import joined  # noqa: PLC0415 - where it is asked for
+                    from importer.cluster.dask import joined  # noqa: PLC0415 - where a cluster is asked for
 
                 self._workers = stack.enter_context(
                     joined(self._job.cluster, scratch, self._world.interruption)
@@ -258,7 +258,7 @@ class _Run:
 
     def _remember(self, surveyed: list[Manifest], ledger: Ledger) -> None:
         if _is_edi(surveyed):
-            from importer import answering  # noqa: PLC0415 - as above
+            from importer import answering  # noqa: PLC0415 - where EDI is spoken
 
             answering.remember(surveyed, ledger, self._id, self._started_at)
 
@@ -411,7 +411,7 @@ class _Run:
         earlier: delivery.Earlier,
     ) -> Work | None:
         """What workers are to post; None where this process does, for want of a ledger that they share."""
-        from importer.ledger import Ledger  # noqa: PLC0415 - as above
+        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need no SQLAlchemy
 
         settings, address = self._job.destination, self._job.ledger
         if not self._workers or settings is None or not isinstance(ledger, Ledger):
@@ -419,7 +419,7 @@ class _Run:
         if not isinstance(address, Address):
             self._say("posting from this process: workers need a ledger in a database (postgresql://)")
             return None
-        from importer.cluster.workers import Work  # noqa: PLC0415 - as above
+        from importer.cluster.workers import Work  # noqa: PLC0415 - where a cluster is asked for
 
         return Work(
             orders=int(send.sum()),
@@ -443,7 +443,7 @@ class _Run:
         rules: Rules,
     ) -> tuple[Iterator[Sequence[Fulfillment]], Others | None]:
         """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
-        from importer.ledger import Ledger  # noqa: PLC0415 - as above
+        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need no SQLAlchemy
 
         if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
             return grouping.by_order(send), None
@@ -456,7 +456,7 @@ class _Run:
     def _previewed(self, batch: Batch, ledger: Ledger | None) -> tuple[Answers, ...]:
         if not _is_edi(batch.surveyed):
             return ()
-        from importer.answering import numbers  # noqa: PLC0415 - as above
+        from importer.answering import numbers  # noqa: PLC0415 - where EDI is spoken
 
         return self._answers(batch, numbers(ledger), preview=True)
 
@@ -466,7 +466,7 @@ class _Run:
         """What writes the acknowledgments, where a manifest is EDI."""
         if not _is_edi(batch.surveyed):
             return ()
-        from importer.answering import Answers  # noqa: PLC0415 - as above
+        from importer.answering import Answers  # noqa: PLC0415 - where EDI is spoken
 
         return (Answers(batch.surveyed, self._folder, number, self._world.now(), preview=preview),)
 

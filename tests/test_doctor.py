@@ -150,7 +150,7 @@ def test_only_the_destination_that_was_asked_for_is_looked_at() -> None:
 
 
 def test_a_token_that_the_platform_does_not_let_in_is_wrong_and_not_shown() -> None:
-    with Sandbox(Store.any_order(), token="another", shop=Shop.any_order()) as sandbox:  # noqa: S106 - as above
+    with Sandbox(Store.any_order(), token="another", shop=Shop.any_order()) as sandbox:  # noqa: S106 - of a sandbox
         shop(sandbox.url)
         checks = examined()
 

@@ -24,7 +24,7 @@ def opened(path: str = "manifest-template.xlsx") -> Any:  # noqa: ANN401 - openp
     return openpyxl.load_workbook(path)
 
 
-def headers(sheet: Any) -> tuple[str, ...]:  # noqa: ANN401 - the same
+def headers(sheet: Any) -> tuple[str, ...]:  # noqa: ANN401 - openpyxl has no types
     return tuple(cell.value for cell in sheet[1])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
@@ -60,7 +60,7 @@ RUNS: Final = frozenset({"check", "post"})
 class Commands(click.Group):
     """The group of all commands, which knows enough of them to tell of them without importing them."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what a command returns
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command; without an empty line, which click prints for an interrupt.
 
         Raises:

@@ -134,7 +134,7 @@ class Common:
     @cached_property
     def progress(self) -> Console:
         """Standard error."""
-        from rich.console import Console  # noqa: PLC0415 - the same
+        from rich.console import Console  # noqa: PLC0415 - rich is not needed to tell of options
 
         return Console(stderr=True, quiet=self._quiet, highlight=False)
 

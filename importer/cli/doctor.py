@@ -93,8 +93,8 @@ def _with_plan(
 ) -> Asked:
     """What is to be looked at, with the plan, and what the plan says of ledger and reports."""
     from importer.cli import planned  # noqa: PLC0415 - --help needs none of it
-    from importer.cli.examining import examined  # noqa: PLC0415 - the same
-    from importer.cli.posting import Judge, post  # noqa: PLC0415 - the same
+    from importer.cli.examining import examined  # noqa: PLC0415 - --help needs none of it
+    from importer.cli.posting import Judge, post  # noqa: PLC0415 - --help needs none of it
 
     found = examined(path, post, {}, Judge(common, "post"))
     return replace(

@@ -6,9 +6,12 @@ or starts the cluster. None of them is imported where no cluster is wanted.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 BLOCK_BYTES: Final = 16 * 1024 * 1024
+
+OfDask: TypeAlias = Any
+"""Something of Dask's, which may not be installed, and has no types."""
 
 
 @dataclass(frozen=True, slots=True)

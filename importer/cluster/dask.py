@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from importer.cluster import Cluster
+    from importer.cluster import Cluster, OfDask
 
 _PATIENCE_SECONDS: Final = 10.0
 _MOST_PORT: Final = 65535
@@ -96,7 +96,7 @@ def joined(
                 client.close()
 
 
-def _client(distributed: Any, where: Any, patience: float) -> Any:  # noqa: ANN401 - of a library that may be missing
+def _client(distributed: OfDask, where: OfDask, patience: float) -> OfDask:
     try:
         if isinstance(where, str):
             asyncio.run(_reach(where, _secured(distributed, where), patience))
@@ -120,7 +120,7 @@ async def _reach(address: str, connecting: dict[str, Any], patience: float) -> N
     comm.abort()
 
 
-def _secured(distributed: Any, address: str) -> dict[str, Any]:  # noqa: ANN401 - the same
+def _secured(distributed: OfDask, address: str) -> dict[str, Any]:
     """How to connect to an address.
 
     Raises:
@@ -147,7 +147,7 @@ def _secured(distributed: Any, address: str) -> dict[str, Any]:  # noqa: ANN401 
     return connecting
 
 
-def _await_a_worker(client: Any, patience: float) -> None:  # noqa: ANN401 - of a library that may be missing
+def _await_a_worker(client: OfDask, patience: float) -> None:
     try:
         client.wait_for_workers(1, timeout=patience)
     except TimeoutError as error:
@@ -157,7 +157,7 @@ def _await_a_worker(client: Any, patience: float) -> None:  # noqa: ANN401 - of 
         ) from error
 
 
-def _library() -> Any:  # noqa: ANN401 - it is there only where it is installed
+def _library() -> OfDask:
     try:
         distributed = importlib.import_module("distributed")
     except ImportError as error:
@@ -171,7 +171,7 @@ def _library() -> Any:  # noqa: ANN401 - it is there only where it is installed
 
 @contextmanager
 def _scheduler(
-    distributed: Any,  # noqa: ANN401 - the same
+    distributed: OfDask,
     cluster: Cluster,
     scratch: Path,
     interruption: Interruption,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from importer.errors import CannotGoOn
 
 if TYPE_CHECKING:
+    from importer.cluster import OfDask
     from importer.posts import Halt
 
 _LOOKS_UP_SECONDS: Final = 0.5
@@ -35,7 +36,7 @@ class Presence:
     nobody is waited for who is not there.
     """
 
-    def __init__(self, client: Any, patience: float, halt: Halt) -> None:  # noqa: ANN401 - of a library that may be missing
+    def __init__(self, client: OfDask, patience: float, halt: Halt) -> None:
         self._client = client
         self._address = client.scheduler.address
         self._patience = patience

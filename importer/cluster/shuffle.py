@@ -21,6 +21,7 @@ from importer.spilling import Memory, table_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from importer.cluster import OfDask
     from importer.cluster.errands import Reading
     from importer.fulfillments import Codes, Mask, Rows
     from importer.reading import Stretch
@@ -169,7 +170,7 @@ class Shuffled(Partitions):
         self._newest = -1
         self._row = 0
 
-    def stretch(self, shared: Any, name: str) -> Stretch:  # noqa: ANN401 - what a worker will have
+    def stretch(self, shared: OfDask, name: str) -> Stretch:
         """What has come of the next stretch of a manifest of this ``name``."""
         stretch: Stretch
         stretch, taken = self._result(self._submit(told, shared), name)
@@ -198,7 +199,7 @@ class Shuffled(Partitions):
         while begun:
             yield self._result(begun.pop(), "a part of the rows")
 
-    def _gathered(self, bucket: int) -> Any:  # noqa: ANN401 - the same
+    def _gathered(self, bucket: int) -> OfDask:
         shares = [self._submit(share, shared, bucket) for shared, _ in self._sources]
         places = [place for _, place in self._sources]
         return self._submit(bucket_of, shares, places, self._takes, self.orders.read(bucket))

@@ -7,12 +7,14 @@ import importlib
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from importer.errors import CannotGoOn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from importer.cluster import OfDask
 
 _R = TypeVar("_R")
 _DISTRIBUTION: Final = "fulfillment-importer"
@@ -35,7 +37,7 @@ def found() -> str:
     return f"{version(_DISTRIBUTION)} (files {digest.hexdigest()[:12]})"
 
 
-def expect_same(client: Any) -> None:  # noqa: ANN401 - of a library that may be missing
+def expect_same(client: OfDask) -> None:
     """Ask all workers that ``client`` knows.
 
     Raises:

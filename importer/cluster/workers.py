@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from importer.cluster import OfDask
     from importer.fulfillments.partitions import Partitions
     from importer.ledger import Address, Ledger
     from importer.manifests import Manifest
@@ -105,7 +106,7 @@ class Workers:
 
     def __init__(
         self,
-        client: Any,  # noqa: ANN401 - of a library that may be missing
+        client: OfDask,
         *,
         shared: bool,
         block_bytes: int = BLOCK_BYTES,
@@ -191,17 +192,17 @@ class Workers:
         if self._shuffled is not None:
             self._shuffled.end()
 
-    def _call(self, function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - the same
+    def _call(self, function: Callable[..., Any], *arguments: object) -> OfDask:
         if not self._shared:
             return self._client.submit(function, *arguments, pure=False, retries=0)
         key = f"{function.__name__}-{uuid4()}"  # by its beginning Dask knows how long such work takes
         return self._client.submit(versions.call, versions.found(), function, *arguments, key=key, retries=0)
 
-    def submit(self, errand: Errand) -> Any:  # noqa: ANN401 - the same
+    def submit(self, errand: Errand) -> OfDask:
         """Hand out an errand, and return what has its result once it is done."""
         return self._call(run, errand)
 
-    def result(self, future: Any, what: str) -> Any:  # noqa: ANN401 - the same
+    def result(self, future: OfDask, what: str) -> OfDask:
         """What came of what was handed out, once it is done; ``what`` it is of is for a person.
 
         Raises:
@@ -222,7 +223,7 @@ class Workers:
                 "may tell more; run the same command again"
             ) from error
 
-    def _read(self, future: Any, what: str) -> Any:  # noqa: ANN401 - the same
+    def _read(self, future: OfDask, what: str) -> OfDask:
         with self._before_rows():
             return self.result(future, what)
 
@@ -236,7 +237,7 @@ class Workers:
                 raise KeyboardInterrupt from error
             raise
 
-    def _awaited(self, future: Any) -> Any:  # noqa: ANN401 - the same
+    def _awaited(self, future: OfDask) -> OfDask:
         step = _WAITED_SECONDS
         while True:
             try:
@@ -352,7 +353,7 @@ class _Posting:
             lease=work.lease,
         )
 
-    def _end(self, future: Any) -> None:  # noqa: ANN401 - the same
+    def _end(self, future: OfDask) -> None:
         parcels = self._under_way.pop(future)
         try:
             posted = self._workers.result(future, "a stretch of the fulfillments")

@@ -171,7 +171,7 @@ class Server:
             **pool or {"poolclass": NullPool},
         )
 
-    def _conninfo(self, driver: Any) -> str:  # noqa: ANN401 - the same
+    def _conninfo(self, driver: Any) -> str:  # noqa: ANN401 - the driver is there only where it is installed
         try:
             said = driver.conninfo.conninfo_to_dict(self.address.reveal())
         except driver.Error:  # its words may have the password in them
@@ -195,7 +195,7 @@ class Server:
         return schema.expect(connection, _tables(connection), self.name, "a database", advice)
 
 
-def _driver() -> Any:  # noqa: ANN401 - the same
+def _driver() -> Any:  # noqa: ANN401 - the driver is there only where it is installed
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # all that it logs is raised, too
     try:
         return importlib.import_module("psycopg")

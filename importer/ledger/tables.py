@@ -184,7 +184,7 @@ def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert
         from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - the other one brings its drivers
 
         return sqlite.insert(table)
-    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - the same
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - the other one needs none of it
 
     return postgresql.insert(table)
 

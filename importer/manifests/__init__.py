@@ -235,7 +235,7 @@ def _of_edi(source: Source, standard: standards.Standard, layout: layouts.Layout
 
 
 def _edi_blocks(found: edi.Found) -> Iterator[Block]:
-    from importer.manifests.edi import manifest as edi  # noqa: PLC0415 - the same
+    from importer.manifests.edi import manifest as edi  # noqa: PLC0415 - few manifests are EDI
 
     for records, rows, short in edi.read(found):
         cells = records.columns
@@ -275,7 +275,7 @@ def _workbook_format(source: Source) -> str:
 def _open_workbook(
     source: Source, kind: str, layout: layouts.Layout, needed: Sequence[str], sheet: str | None
 ) -> _Opened:
-    from importer.manifests import workbook  # noqa: PLC0415 - as above
+    from importer.manifests import workbook  # noqa: PLC0415 - many runs read none
 
     found = workbook.survey(source, kind, layout, needed, sheet)
     where = f"{source.name}, sheet {found.sheet.name}, row {found.form.header_row}"
@@ -292,7 +292,7 @@ def _records(
         for records in delimited.read(chunks, manifest.form, manifest.name, span):
             yield records, {}
         return
-    from importer.manifests import workbook  # noqa: PLC0415 - as above
+    from importer.manifests import workbook  # noqa: PLC0415 - many runs read none
 
     places = {column: manifest.kept[at] for column, at in manifest.columns.items()}
     names = frozenset(places[column] for column in NAMES if column in places)

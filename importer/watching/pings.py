@@ -112,7 +112,7 @@ class _Ping:
 
 def _trouble(request: urllib.request.Request, limit: float) -> str:
     try:
-        with urllib.request.urlopen(request, timeout=limit):  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=limit):  # noqa: S310 - ``usable`` lets http and https through only
             return ""
     except HTTPError as error:
         with error:

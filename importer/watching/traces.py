@@ -57,9 +57,9 @@ def exported(environment: Mapping[str, str]) -> Iterator[Tracing]:
         ValueError: the environment says what can't be.
     """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - the same
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - the same
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - the same
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - an extra
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
 
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)  # a lost trace is no news
     name = {} if environment.get("OTEL_SERVICE_NAME") else {"service.name": "importer"}
