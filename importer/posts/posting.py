@@ -46,6 +46,7 @@ from importer.posts.retries import (
 )
 from importer.posts.terms import Commits, Connection, Memory, Rules, Told
 from importer.posts.turns import Others, Turns
+from importer.posts.turnstile import Turnstile
 from importer.posts.width import Width
 
 _NOT_DONE: Final = "it is not done there"
@@ -149,6 +150,7 @@ class _Posting:
         self._budget = Budget()
         self._breaker = Breaker(halt, rules.give_up, clock=clock, rest=self._rest, says=says)
         self._commits = Commits()
+        self._turnstile = Turnstile()
         self._lasting: dict[str, Answer | NoAnswer] = {}
         self._first_ended = asyncio.Event()
         self._asked_to_wait = False
@@ -437,10 +439,12 @@ class _Posting:
         order.requests += 1
         try:
             with self._halt.in_flight():
-                return await order.connection.send(request)
+                answer = await order.connection.send(request)
         except CutShort:
             words = f"cut short while its answer was awaited: {self._halt.reason}"
             return NoAnswer(order.connection.reach, words)
+        await self._turnstile.passed()
+        return answer
 
     def _decide(self, history: tuple[Reading, ...]) -> Again | End | StopRun:
         return decide(
