@@ -6,15 +6,19 @@ Usage: ``python -m benchmarks.posting URL POSTS CONCURRENCY [LEDGER]``; prints p
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from typing import Final, TypeVar
+from contextlib import ExitStack, nullcontext
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from importer import delivery
 from importer.ledger import Ledger, Promise
+from importer.ledger.hiring import hired
 from importer.model import Fulfillment, Happening, Intent, LineItem, OrderPart, Outcome
 from importer.posts import Memory, Told
 from importer.posts.signals import Interruption
 from importer.settings import DestinationSettings
+
+if TYPE_CHECKING:
+    from importer.ledger.clerk import Hearing
 
 _T = TypeVar("_T")
 
@@ -61,11 +65,16 @@ def main(url: str, posts: int, concurrency: int, ledger: str | None = None) -> N
 
     with ExitStack() as stack:
         memory: Memory = _NoLedger()
+        hearing: Hearing = nullcontext
         if ledger is not None:
             memory = stack.enter_context(Ledger(ledger))
+            if (process := stack.enter_context(hired())) is not None:
+                hearing = stack.enter_context(memory.with_clerk(settings.name, process)).heard_in
         rules = delivery.rules_of(settings, _RUN, accept_doubt=False)
         began = time.perf_counter()
-        delivery.deliver(_orders(posts), settings, memory, rules, told, lambda _: None, Interruption())
+        delivery.deliver(
+            _orders(posts), settings, memory, rules, told, lambda _: None, Interruption(), hearing=hearing
+        )
         seconds = time.perf_counter() - began
     if left:
         sys.exit(f"{left} of {posts} posts were not created")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, Protocol, Self
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
     from importer.ledger import Claimed, Ledger, Promise, Taken
+    from importer.ledger.clerk import Hearing
     from importer.model import Entry, Fulfillment, Happening, Intent
     from importer.posts import Connection, Deadline, Halt, Judge, Memory, Others
     from importer.posts.client import Client
@@ -336,12 +338,13 @@ def deliver(
     earlier: Mapping[int, Entry] | None = None,
     others: Others | None = None,
     through: Callable[[Connection], Connection] = _as_it_is,
+    hearing: Hearing = nullcontext,
 ) -> str:
     """Post everything in ``queues``; returns why it ended early, "" if it did not.
 
     ``told`` hears how each fulfillment ended, ``says`` what all wait for, "" when that is over. With
     ``others`` each order is posted by one of several runs. ``through`` may put something between posting and
-    each of its connections.
+    each of its connections. ``hearing`` is what a ledger with a clerk is heard by.
 
     Raises:
         CannotGoOn: the ledger takes no more.
@@ -351,7 +354,8 @@ def deliver(
         return through(client(settings))
 
     async def post() -> str:
-        with interruption.listening(asyncio.get_running_loop()):
+        loop = asyncio.get_running_loop()
+        with interruption.listening(loop), hearing(loop):
             return await posts.post_all(
                 queues,
                 destinations.make(settings),

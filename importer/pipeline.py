@@ -6,7 +6,7 @@ import math
 import secrets
 import shlex
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from importer.errors import CannotGoOn, ImporterError, RunInProgress
 from importer.given import Given, Known
 from importer.inbox import Inbox
 from importer.ledger import LEASE_SECONDS, Address, Run, exists
+from importer.ledger.hiring import hired
 from importer.manifests import layouts, remote, sources
 from importer.model import Status
 from importer.posts import DRAIN_SECONDS, GIVE_UP_SECONDS
@@ -42,7 +43,9 @@ from importer.watching.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import time as TimeOfDay  # noqa: N812 - the module time is here, too
+    from subprocess import Popen
 
     import numpy as np
     import numpy.typing as npt
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from importer.destinations import Destination
     from importer.fulfillments import Grouping
     from importer.ledger import Ledger, Location
+    from importer.ledger.clerk import Hearing
     from importer.manifests import Manifest
     from importer.manifests.sources import Source
     from importer.model import Fulfillment
@@ -63,6 +67,10 @@ if TYPE_CHECKING:
     from importer.watching.ears import Listener
 
 _ATTENTION, _STOPPED = 1, 4
+_MANY = 2000
+"""So many posts take longer than a process takes to start that writes the ledger for them."""
+_BYTES_OF_A_ROW = 25
+"""A row has hardly ever fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,7 @@ class _Run:
         self._folder = job.report or Path("reports", self._id)
         self._destination = destinations.make(job.destination) if job.destination else None
         self._ledger_is_new = False
+        self._clerk: Popen[bytes] | None = None
         self._workers: Workers | None = None
         self._notes: tuple[str, ...] = ()
         self._inbox = (
@@ -184,6 +193,7 @@ class _Run:
                     joined(self._job.cluster, scratch, self._world.interruption)
                 )
             surveyed, known = self._survey(terms, scratch, stack.enter_context(Behind()))
+            self._clerk = stack.enter_context(self._hired(surveyed))
             ledger = stack.enter_context(self._ledger())
             self._world.interruption.orderly = True  # from here on every row can be reported
             surveyed = self._once(surveyed, ledger)
@@ -389,18 +399,41 @@ class _Run:
             if (work := self._work(batch.grouping, send, ledger, rules, earlier)) and self._workers:
                 return self._workers.post(work, ears.told, self._world.interruption)
             queues, others = self._queues(batch.grouping, send, ledger, earlier, ears.told, rules)
-            return delivery.deliver(
-                queues,
-                settings,
-                ears.memory,
-                rules,
-                ears.told,
-                ears.says,
-                self._world.interruption,
-                earlier=earlier.tried,
-                others=others,
-                through=ears.through,
-            )
+            with self._heard(ledger, int(send.sum())) as hearing:
+                return delivery.deliver(
+                    queues,
+                    settings,
+                    ears.memory,
+                    rules,
+                    ears.told,
+                    ears.says,
+                    self._world.interruption,
+                    earlier=earlier.tried,
+                    others=others,
+                    through=ears.through,
+                    hearing=hearing,
+                )
+
+    def _hired(self, surveyed: Sequence[Manifest]) -> AbstractContextManager[Popen[bytes] | None]:
+        """What writes the ledger, where there may be much to post; a rate is slower than any ledger."""
+        to, size = self._job.destination, sum(manifest.encoded.size for manifest in surveyed)
+        if to is None or to.rate or self._job.command != "post" or size < _MANY * _BYTES_OF_A_ROW:
+            return nullcontext(None)
+        return hired() if isinstance(self._job.ledger, Path) else nullcontext(None)
+
+    @contextmanager
+    def _heard(self, ledger: Memory, posts: int) -> Iterator[Hearing]:
+        """How the ledger is heard, while a clerk writes it where that is worth it."""
+        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need no SQLAlchemy
+
+        process, self._clerk = self._clerk, None
+        if process is None or self._destination is None or not isinstance(ledger, Ledger) or posts < _MANY:
+            if process is not None:
+                process.kill()
+            yield nullcontext
+        else:
+            with ledger.with_clerk(self._destination.identity, process) as clerk:
+                yield clerk.heard_in
 
     def _work(
         self,

@@ -7,23 +7,26 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from subprocess import Popen
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
 from importer.errors import CannotGoOn, ImporterError, RunInProgress, SetupError
 from importer.ledger import checkup, copying, history, interchanges, leases, paces, pruning, store
+from importer.ledger.changes import End, Note, Settle, Start, keys_of
 from importer.ledger.checkup import Checkup
+from importer.ledger.clerk import Clerk
 from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.leases import Claim, Release
-from importer.ledger.lock import Patience, holder, no_run, only_run
+from importer.ledger.lock import Patience, clerk_lock, holder, no_run, only_run
 from importer.ledger.places import Address, Location, location
 from importer.ledger.postgresql import Server
 from importer.ledger.promise import Promise
-from importer.ledger.sqlite import File
+from importer.ledger.sqlite import File, Files
 from importer.ledger.states import NEXT
 from importer.ledger.tables import Key, text_of
-from importer.ledger.writer import End, Settle, Start, Writer, keys_of
+from importer.ledger.writer import Writer
 from importer.model import Entry, Happening, Intent, Outcome, State
 
 T = TypeVar("T")
@@ -86,6 +89,7 @@ class Ledger:
         self._now = now
         self._patience = Patience(clock, sleep)
         self._writer: Writer | None = None
+        self._clerk: Clerk | None = None
         if readonly:
             self._readers = self._place.open_for_reading()
         else:
@@ -125,6 +129,28 @@ class Ledger:
         if isinstance(self._place, File):
             return only_run(self._place, destination, self._now, wait, self._patience)
         return leases.held(writer, destination, run_id, lease) if run_id else nullcontext()
+
+    @contextmanager
+    def with_clerk(self, destination: str, hired: Popen[bytes]) -> Iterator[Clerk]:
+        """Have a ``hired`` process write what is intended, recorded and noted, as long as the context lasts.
+
+        That is worth its start for a run that posts much, with a ledger that is a file; the caller holds the
+        lock. Futures are kept only in an event loop that the clerk is ``heard_in``.
+
+        Raises:
+            CannotGoOn: the ledger is read-only, or is not a file.
+        """
+        writer, place = self._writing(), self._place
+        if not isinstance(place, File) or not isinstance(writer.guard, Files):
+            raise CannotGoOn(
+                f"ledger {place.name}: it is not a file, so no other process writes it for a run"
+            )
+        self._clerk = Clerk(hired, place, clerk_lock(place, destination), writer.guard, writer)
+        try:
+            yield self._clerk
+        finally:
+            clerk, self._clerk = self._clerk, None
+            clerk.close()
 
     def recover(self, destination: str) -> int:
         """Call in-doubt what dead runs were sending, and return how many orders' shares that were.
@@ -221,7 +247,7 @@ class Ledger:
             CannotGoOn: the ledger is read-only.
         """
         keys = keys_of(intent)
-        return self._writing().submit(Start(intent, keys, accept_doubt, self._now(), tuple(before), sent))
+        return self._changing().submit(Start(intent, keys, accept_doubt, self._now(), tuple(before), sent))
 
     def record(
         self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening] = ()
@@ -241,7 +267,7 @@ class Ledger:
         if State(outcome.status) not in NEXT[State.SENDING]:
             raise ValueError(outcome.status)
         at = outcome.at or self._now()
-        return self._writing().submit(End(intent, keys_of(intent), outcome, at, tuple(before)))
+        return self._changing().submit(End(intent, keys_of(intent), outcome, at, tuple(before)))
 
     def note(self, intent: Intent, happened: Sequence[Happening]) -> Promise[None]:
         """Write down what became known of ``intent`` that changes nothing; its history has it, once done.
@@ -251,8 +277,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger is read-only.
         """
-        noted = [(key, each) for key in keys_of(intent) for each in happened]
-        return self._writing().submit(partial(history.add, happened=noted))
+        return self._changing().submit(Note(keys_of(intent), tuple(happened)))
 
     def history(
         self, *, order_id: str | None = None, tracking_number: str | None = None
@@ -506,6 +531,9 @@ class Ledger:
     def _read(self, question: Callable[[Connection], T]) -> T:
         with self._place.plainly(), self._readers.connect() as connection:
             return question(connection)
+
+    def _changing(self) -> Writer | Clerk:
+        return self._clerk or self._writing()
 
     def _writing(self) -> Writer:
         if self._writer is None:

@@ -18,6 +18,8 @@ from importer.ledger.sqlite import File, locks
 
 POLL_SECONDS: Final = 0.5
 """How often a run that waits looks whether the other one has ended."""
+_CLERK_SECONDS: Final = 30.0
+_CLERK_POLL_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ def only_run(
                     "wait until it has ended"
                 )
             _sign(note, now())
+            _expect_no_clerk(clerk_lock(ledger, destination), patience)
         yield
     finally:
         if lock.is_locked:
@@ -88,6 +91,27 @@ def holder(ledger: File, destination: str) -> list[str]:
     return [words] if words and not _is_dead(note) else []
 
 
+def clerk_lock(ledger: File, destination: str) -> Path:
+    """Return the file whose lock a process has that writes for the run that posts to ``destination``."""
+    return _note(ledger, destination).with_suffix(".clerk")
+
+
+def _expect_no_clerk(path: Path, patience: Patience) -> None:
+    """Wait until that of a run that was killed has written what it was told; it takes milliseconds.
+
+    Raises:
+        RunInProgress: it goes on.
+    """
+    if path.exists():
+        lock = FileLock(path, mode=0o600, thread_local=False)
+        if not _had(lock, _CLERK_SECONDS, patience, _CLERK_POLL_SECONDS):
+            raise RunInProgress(
+                "a run was killed, and the process that writes this ledger for it is still at work; wait "
+                "until it has ended"
+            )
+        lock.release()
+
+
 def _is_dead(note: Path) -> bool:
     try:
         who = json.loads(note.read_text(encoding="utf-8"))
@@ -105,7 +129,7 @@ def _note(ledger: File, destination: str) -> Path:
     return ledger.path.with_name(f"{ledger.path.name}.{digest}.json")
 
 
-def _had(lock: FileLock, wait: float, patience: Patience) -> bool:
+def _had(lock: FileLock, wait: float, patience: Patience, poll: float = POLL_SECONDS) -> bool:
     """Say whether the lock could be had, at once or within ``wait`` seconds."""
     last = patience.clock() + wait
     while True:
@@ -115,7 +139,7 @@ def _had(lock: FileLock, wait: float, patience: Patience) -> bool:
         left = last - patience.clock()
         if left <= 0:
             return False
-        patience.sleep(min(left, POLL_SECONDS))
+        patience.sleep(min(left, poll))
 
 
 def _sign(note: Path, now: datetime) -> None:

@@ -43,6 +43,7 @@ class Process:
         self.output = output
         self._pid = pid
         self._status: int | None = None
+        self._orphans: set[str] = set()
 
     def poll(self) -> int | None:
         """Its exit status, minus the signal's number if one killed it; None while it runs."""
@@ -52,11 +53,13 @@ class Process:
     def wait(self, until: Callable[[], bool] = lambda: False) -> int | None:
         """Wait until it has ended, and return its status, or until something else is so: then None.
 
+        What it had started before it was killed has ended then, too: that writes down what it was told.
+
         Raises:
             TimeoutError: it hangs.
         """
         last = time.monotonic() + SECONDS
-        while self.poll() is None and not until():
+        while (self.poll() is None or any(map(_is_at_work, self._orphans))) and not until():
             if time.monotonic() > last:
                 raise TimeoutError(f"an importer hangs; it printed: {self.output.read_text()!r}")
             time.sleep(_GLANCE)
@@ -65,6 +68,8 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it has not ended."""
         if self.poll() is None:
+            if number == signal.SIGKILL:
+                self._orphans = _children(self._pid)
             os.kill(self._pid, number)
 
     @contextmanager
@@ -181,6 +186,20 @@ def plainly(folder: Path, arguments: Sequence[str]) -> tuple[int, str]:
         stdin=subprocess.DEVNULL,
     )
     return ended.returncode, ended.stdout + ended.stderr
+
+
+def _children(pid: int) -> set[str]:
+    """The processes that it has started and not yet waited for, where the system tells."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return {child for each in lists for child in each.read_text(encoding="ascii").split()}
+
+
+def _is_at_work(pid: str) -> bool:
+    try:
+        _, _, about = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")
+    except OSError:
+        return False
+    return about.split()[0] not in {"Z", "X"}  # dead, and nobody has asked for its status
 
 
 def _expect_one_thread() -> None:

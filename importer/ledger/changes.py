@@ -1,0 +1,134 @@
+"""What is asked of the ledger for a fulfillment, each a change of its entries or a line of its history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from importer.ledger import history
+from importer.ledger.states import ended, found_out, settled, started
+from importer.ledger.tables import Key
+from importer.model import Entry, Event, Happening, Intent, Outcome, State
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The fulfillment of ``intent`` is about to be sent, or, if it is not ``sent``, to end unsent.
+
+    ``keys`` are those of its entries; ``before`` became known since the last change of it.
+    """
+
+    intent: Intent
+    keys: Sequence[Key]
+    accept_doubt: bool
+    at: datetime
+    before: tuple[Happening, ...] = ()
+    sent: bool = True
+
+    def apply(self, entries: dict[Key, Entry]) -> None:
+        """Change ``entries``, all of them or none.
+
+        Raises:
+            TransitionRefused: one of them does not allow it.
+        """
+        entries |= {
+            key: started(entries.get(key), key[1], self.intent, self.at, accept_doubt=self.accept_doubt)
+            for key in self.keys
+        }
+
+    def happened(self, entry: Entry) -> tuple[Happening, ...]:
+        """What its history gets, where that of one order's share is ``entry`` now."""
+        if not self.sent:
+            return self.before
+        words = entry.message if entry.code else ""  # else there is nothing to say but that
+        return (*self.before, Happening(self.at, entry.run_id, Event.SENDING, 0, entry.code, words))
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The fulfillment of ``intent`` has come to ``outcome``; the rest is as for a ``Start``."""
+
+    intent: Intent
+    keys: Sequence[Key]
+    outcome: Outcome
+    at: datetime
+    before: tuple[Happening, ...] = ()
+
+    def apply(self, entries: dict[Key, Entry]) -> Outcome:
+        """Change ``entries``, all of them or none, and return the outcome that they have now.
+
+        Raises:
+            TransitionRefused: one of them does not allow it.
+        """
+        outcome = self.outcome
+        for key in self.keys:
+            outcome = settled(entries.get(key), outcome)
+        entries |= {key: ended(entries.get(key), key[1], self.intent, outcome, self.at) for key in self.keys}
+        return outcome
+
+    def happened(self, entry: Entry) -> tuple[Happening, ...]:
+        """What its history gets, where that of one order's share is ``entry`` now."""
+        return (*self.before, _as_happening(entry, _EVENTS[entry.state]))
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """A person, ``by``, has found out whether what stands under ``key`` was created."""
+
+    key: Key
+    created: bool
+    by: str
+    at: datetime
+
+    def apply(self, entries: dict[Key, Entry]) -> Entry:
+        """Change its one entry among ``entries``, and return it as it is now.
+
+        Raises:
+            TransitionRefused: it is not one whose outcome a person may settle.
+        """
+        _, order_id, tracking_number = self.key
+        before = entries.get(self.key)
+        entries[self.key] = found_out(
+            before, order_id, tracking_number, created=self.created, by=self.by, at=self.at
+        )
+        return entries[self.key]
+
+    def happened(self, entry: Entry) -> tuple[Happening, ...]:
+        """What its history gets, where ``entry`` is what the ledger has of it now."""
+        return (_as_happening(entry, Event.SETTLED_CREATED if self.created else Event.SETTLED_NOT_CREATED),)
+
+    @property
+    def keys(self) -> list[Key]:
+        """The key of its one entry."""
+        return [self.key]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What became known of what stands under ``keys`` that changes nothing; its history gets it."""
+
+    keys: Sequence[Key]
+    happened: Sequence[Happening]
+
+    def __call__(self, connection: Connection) -> None:
+        """Write it down."""
+        history.add(connection, [(key, each) for key in self.keys for each in self.happened])
+
+
+Change = Start | End | Settle
+
+
+_EVENTS: Final = {state: Event(state.value) for state in State}
+
+
+def _as_happening(entry: Entry, event: Event) -> Happening:
+    return Happening(
+        entry.at, entry.run_id, event, entry.attempts, entry.code, entry.message, entry.http_status
+    )
+
+
+def keys_of(intent: Intent) -> list[Key]:
+    """The keys of the entries of a parcel, one for each order in it."""
+    return [(intent.destination, order_id, intent.tracking_number) for order_id in intent.order_ids]
