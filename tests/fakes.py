@@ -274,6 +274,8 @@ class FakeLedger:
     history: list[Event] = field(default_factory=list)
     doubt_accepted: list[bool] = field(default_factory=list)
     in_flight_at_most: int = 0
+    committed: dict[str, float] = field(default_factory=dict)
+    """When, by the event loop's clock."""
 
     @property
     def states(self) -> dict[str, State]:
@@ -325,6 +327,7 @@ class FakeLedger:
             future.set_exception(refusal)
             return
         self.log.append(f"{what} {name} {self.entries[name].state}")
+        self.committed[f"{what} {name}"] = loop_clock()
         in_flight = sum(state is State.SENDING for state in self.states.values())
         self.in_flight_at_most = max(self.in_flight_at_most, in_flight)
         future.set_result(result)

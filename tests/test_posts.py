@@ -278,13 +278,16 @@ def test_a_worker_intends_its_next_fulfillment_while_its_last_success_is_recorde
         "send 2/B1",
         "answer 2/B1",
         "record 2/B1 created",
-        "intend 3/C1 sending",
         "told 2/B1",
+        "intend 3/C1 sending",
         "send 3/C1",
         "answer 3/C1",
         "record 3/C1 created",
         "told 3/C1",
     ]
+    when = run.ledger.committed
+    assert when["intend 3/C1"] == when["record 2/B1"], "it did not wait for that"
+    assert when["intend 2/B1"] > when["record 1/A1"], "the first goes alone"
 
 
 def test_a_told_wait_holds_all_posts_to_the_destination() -> None:

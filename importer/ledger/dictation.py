@@ -90,9 +90,9 @@ def results_of(reply: bytes) -> list[Outcome | ImporterError | None]:
 
     None is what was asked for, an ``ImporterError`` what it failed with.
     """
+    if reply.isdigit():
+        return [None] * int(reply)
     match json.loads(reply):
-        case int(number):
-            return [None] * number
         case [reason, int(number)]:
             return [_result(reason) for _ in range(number)]
         case said:

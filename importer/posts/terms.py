@@ -1,6 +1,7 @@
 """What the posting of a run goes by, what it needs of others, and what it tells."""
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -102,13 +103,14 @@ class Told:
 
 
 class Commits:
-    """Waits for the ledger's futures, which are done in a thread of its own, many with one commit.
+    """Waits for the ledger's futures, many of which are done with one commit.
 
-    That thread wakes the event loop once for all of them.
+    Where they are done in a thread of its own, that wakes the event loop once for all of them.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._done: deque[tuple[Promise[Any], Callable[[Any], None]]] = deque()
         self._under_way = 0
         self._idle: asyncio.Future[None] | None = None
@@ -133,6 +135,9 @@ class Commits:
             await self._idle
 
     def _end(self, call: Callable[[Any], None], future: Promise[Any]) -> None:
+        if threading.get_ident() == self._thread:
+            self._go_on_with(future, call)
+            return
         self._done.append((future, call))
         if len(self._done) == 1:
             with suppress(RuntimeError):  # the event loop has ended, and nobody waits any more
@@ -140,9 +145,11 @@ class Commits:
 
     def _wake(self) -> None:
         while self._done:
-            future, call = self._done.popleft()
-            call(future)
-            self._under_way -= 1
+            self._go_on_with(*self._done.popleft())
+
+    def _go_on_with(self, future: Promise[Any], call: Callable[[Any], None]) -> None:
+        call(future)
+        self._under_way -= 1
         if self._idle is not None and not self._under_way:
             _go_on(self._idle)
 
