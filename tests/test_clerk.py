@@ -24,6 +24,8 @@ from importer.ledger import Ledger, Promise, TransitionRefused
 from importer.ledger.changes import End, Note, Start, keys_of
 from importer.ledger.dictation import line_of, operation_of, reply_of, results_of, say, task_of
 from importer.ledger.hiring import hired
+from importer.ledger.statements import COLUMNS, HISTORY_COLUMNS
+from importer.ledger.tables import FULFILLMENTS, HISTORY
 from importer.model import Event, Happening, Intent, Outcome, State, Status
 from importer.posts.terms import Commits
 from tests.program import (
@@ -203,6 +205,11 @@ def test_what_came_of_operations_is_the_same_on_the_other_side() -> None:
     assert [(type(each), str(each)) for each in came[3:]] == [(TransitionRefused, "not now")]
     lost = results_of(reply_of(asked, [CannotGoOn("the disk is full")] * 4))
     assert [(type(each), str(each)) for each in lost] == [(CannotGoOn, "the disk is full")] * 4
+
+
+def test_the_columns_that_are_written_are_those_of_the_tables() -> None:
+    assert tuple(FULFILLMENTS.c.keys()) == COLUMNS
+    assert tuple(column.name for column in HISTORY.c if not column.primary_key) == HISTORY_COLUMNS
 
 
 def told(process: subprocess.Popen[bytes], folder: Path, *operations: Start | End | Note) -> None:

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
-
-from importer.ledger import history
+from importer.ledger.statements import Connection, Key, add
 from importer.ledger.states import ended, found_out, settled, started
-from importer.ledger.tables import Key
 from importer.model import Entry, Event, Happening, Intent, Outcome, State
 
 
@@ -114,7 +111,7 @@ class Note:
 
     def __call__(self, connection: Connection) -> None:
         """Write it down."""
-        history.add(connection, [(key, each) for key in self.keys for each in self.happened])
+        add(connection, [(key, each) for key in self.keys for each in self.happened])
 
 
 Change = Start | End | Settle

@@ -18,8 +18,9 @@ from sqlalchemy import Connection
 
 from importer.errors import CannotGoOn, ImporterError
 from importer.ledger.dictation import END, Dictated, as_asked_for, line_of, opened, results_of, say, task_of
+from importer.ledger.files import Files
 from importer.ledger.promise import Promise
-from importer.ledger.sqlite import File, Files
+from importer.ledger.sqlite import File
 from importer.ledger.writer import Writer
 
 Hearing: TypeAlias = Callable[[asyncio.AbstractEventLoop], AbstractContextManager[object]]
@@ -48,6 +49,8 @@ class Clerk:
         self._files = files
         self._writer = writer
         self._asked: deque[tuple[Promise[Any], Any]] = deque()
+        self._unsaid: list[bytes] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._begun = b""
         self.writes = False
         self._lost = ""
@@ -62,7 +65,11 @@ class Clerk:
             future.set_exception(CannotGoOn(self._lost))
         else:
             self._asked.append((future, as_asked_for(operation)))
-            self._say(line_of(operation))
+            self._unsaid.append(line_of(operation))
+            if self._loop is None:
+                self._tell()
+            elif len(self._unsaid) == 1:
+                self._loop.call_soon(self._tell)
         return future
 
     @contextmanager
@@ -74,10 +81,13 @@ class Clerk:
                 if not self._hear():
                     loop.remove_reader(self._ear)
 
+        self._loop = loop
         loop.add_reader(self._ear, hear)
         try:
             yield
         finally:
+            self._loop = None
+            self._tell()
             loop.remove_reader(self._ear)
             os.set_blocking(self._ear, True)  # uvloop has it not block
 
@@ -90,6 +100,12 @@ class Clerk:
         while self._hear():
             pass
         self._process.wait()
+
+    def _tell(self) -> None:
+        """Say all that was asked for since: one call of the system's wakes it for all of it."""
+        if self._unsaid:
+            lines, self._unsaid = self._unsaid, []
+            self._say(b"\n".join(lines))
 
     def _say(self, line: bytes) -> None:
         with suppress(BrokenPipeError):  # it has ended, as will be heard

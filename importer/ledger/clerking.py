@@ -5,22 +5,25 @@ have come with one commit, and says on its standard output what came of them. It
 also ends where the run is killed.
 """
 
+import fcntl
 import gc
 import os
 import select
 import signal
+import sqlite3
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-from filelock import FileLock
+from typing import Any, Final
 
 from importer.early import SIGNALS
+from importer.errors import CannotGoOn
 from importer.ledger.changes import Start
 from importer.ledger.dictation import END, Dictated, opened, operation_of, reply_of, say, task_in
-from importer.ledger.sqlite import File
-from importer.ledger.transactions import Transactions
+from importer.ledger.files import DURABLY, Files, connected, unusable
+from importer.ledger.transactions import Transactions, carry_out
 
 _CHUNK_BYTES: Final = 1 << 14
 """Some fifty changes: with a commit for each as many, those that came first need not wait for all."""
@@ -58,8 +61,8 @@ def main() -> None:
     """Write until there is nothing more to write.
 
     Raises:
-        Timeout: another process has the lock.
-        CannotGoOn: the ledger can't be opened.
+        BlockingIOError: another process has the lock.
+        sqlite3.Error: the ledger can't be opened.
     """
     for number in SIGNALS:  # the run takes them, and this ends with it
         signal.signal(number, signal.SIG_IGN)
@@ -72,10 +75,10 @@ def main() -> None:
 
 
 def _write(ledger: Path, lock: Path, ears: _Ears, mouth: int) -> None:
-    place = File(ledger)
-    with FileLock(lock, mode=0o600).acquire(blocking=False), place.plainly():
-        connection, files = place.open_for_writing()
-        transactions = Transactions(place, connection, files)
+    with _held(lock):
+        connection = _Connection(ledger)
+        files = Files.of(ledger)
+        transactions = Transactions(_Place(ledger), connection, files, carry_out)
         gc.freeze()
         say(mouth, opened(files))
         while operations := ears.next():
@@ -83,6 +86,64 @@ def _write(ledger: Path, lock: Path, ears: _Ears, mouth: int) -> None:
             with suppress(BrokenPipeError):  # the run was killed, and what it said last is written
                 say(mouth, reply)
         transactions.close()
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[None]:
+    """Hold the lock as ``FileLock`` does it, which takes as long to load as all the rest.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    path: Path
+
+    def unusable(self, error: BaseException) -> CannotGoOn:
+        return unusable(str(self.path), error)
+
+
+@dataclass
+class _Dialect:
+    paramstyle: str
+
+
+class _Connection:
+    """SQLite's own connection, asked as one of SQLAlchemy's, which takes long to load."""
+
+    dialect = _Dialect(sqlite3.paramstyle)
+
+    def __init__(self, path: Path) -> None:
+        self._sqlite = connected(path, "mode=rw")
+        for pragma in DURABLY:
+            self._sqlite.execute(pragma)
+        self._sqlite.execute("SELECT version FROM importer_ledger").fetchall()  # now the log is there
+
+    def exec_driver_sql(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401 - as SQLAlchemy's
+        if isinstance(parameters, list):
+            return self._sqlite.executemany(statement, parameters)
+        return self._sqlite.execute(statement, parameters)
+
+    @contextmanager
+    def begin(self) -> Iterator[None]:
+        self._sqlite.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._sqlite.commit()
+        except BaseException:
+            self._sqlite.rollback()
+            raise
+
+    def close(self) -> None:
+        self._sqlite.close()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from importer.errors import CannotGoOn, ImporterError
+from importer.jsontext import json_writer
 from importer.ledger.changes import End, Note, Start, keys_of
-from importer.ledger.sqlite import Files
+from importer.ledger.files import Files
 from importer.ledger.states import TransitionRefused
 from importer.model import Event, Happening, Intent, Outcome, Status
 
@@ -18,7 +19,7 @@ Dictated: TypeAlias = Start | End | Note
 END: Final = b"null"
 """The last line of a run that does not break off."""
 
-_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_encode: Final = json_writer(ensure_ascii=True)
 _KINDS: Final[dict[str, type[ImporterError]]] = {"refused": TransitionRefused, "unusable": CannotGoOn}
 
 

@@ -1,38 +1,17 @@
 """What became known of each fulfillment, and when; nothing of it is ever changed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, insert, literal, select
 
-from importer.ledger.tables import (
-    ANY_TRACKING_NUMBER,
-    FULFILLMENTS,
-    HISTORY,
-    LAST_KNOWN,
-    Key,
-    marked,
-    text_of,
-    version_of,
-    writable,
-)
+from importer.ledger.statements import HISTORY_COLUMNS, Key, marked
+from importer.ledger.tables import ANY_TRACKING_NUMBER, FULFILLMENTS, HISTORY, LAST_KNOWN, version_of
 from importer.model import Event, Happening
 
 _FIRST_VERSION: Final = 3
 _EVENTS: Final[Mapping[str, Event]] = {event.value: event for event in Event}
-_COLUMNS: Final = tuple(column.name for column in HISTORY.c if not column.primary_key)
-_LISTED: Final = ", ".join(_COLUMNS)
-# tens of thousands a minute: without what SQLAlchemy does for each
-_ADD: Final = f"INSERT INTO history ({_LISTED}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names alone
-
-
-def add(connection: Connection, happened: Sequence[tuple[Key, Happening]]) -> None:
-    """Write down what became known, in this order."""
-    if happened:
-        connection.exec_driver_sql(
-            marked(connection, _ADD), [(*key, *_parameters(each)) for key, each in happened]
-        )
 
 
 def found_in_doubt(connection: Connection, left: ColumnElement[bool], entry: Mapping[str, Any]) -> None:
@@ -81,21 +60,9 @@ def _found(
     connection: Connection, table: str, wanted: Mapping[str, str | None], order: str = ""
 ) -> Iterator[tuple[Key, Happening]]:
     where = " AND ".join(f"{name} = ?" for name in wanted)
-    statement = f"SELECT {_LISTED} FROM {table} WHERE {where}{order}"  # noqa: S608 - names and question marks alone
+    statement = f"SELECT {', '.join(HISTORY_COLUMNS)} FROM {table} WHERE {where}{order}"  # noqa: S608 - names and question marks alone
     for row in connection.exec_driver_sql(marked(connection, statement), tuple(wanted.values())):
         yield (row[0], row[1], row[2]), _happening(row[3:])
-
-
-def _parameters(each: Happening) -> tuple[object, ...]:
-    return (
-        text_of(each.at),
-        each.run_id,
-        str(each.event),
-        each.attempt,
-        writable(each.code),
-        writable(each.message),
-        each.http_status,
-    )
 
 
 def _happening(row: Iterable[Any]) -> Happening:

@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from importer.ledger.known import Interchange
-from importer.ledger.tables import CONTROL_NUMBERS, INTERCHANGES, insert_into, text_of, version_of, writable
+from importer.ledger.statements import text_of, writable
+from importer.ledger.tables import CONTROL_NUMBERS, INTERCHANGES, insert_into, version_of
 
 LAST_CONTROL_NUMBER: Final = 999_999_999
 """ISA13 has nine digits (X12.5); after it the numbers begin anew."""

@@ -52,10 +52,11 @@ from sqlalchemy import (
 )
 
 from importer.errors import CannotGoOn
-from importer.ledger import store
+from importer.ledger import statements, store
 from importer.ledger.known import Claimed
+from importer.ledger.statements import writable
 from importer.ledger.states import DONE
-from importer.ledger.tables import FULFILLMENTS, RUNS, TEXT, writable
+from importer.ledger.tables import FULFILLMENTS, RUNS, TEXT
 from importer.model import Entry, State
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def _standing(connection: Connection, claims: Sequence[Claim]) -> _Standing:
     keys = [key for each in claims for key in each.keys]
     entries = {
         (entry.order_id, entry.tracking_number): entry
-        for entry in store.entries(connection, destination, keys)
+        for entry in statements.entries(connection, destination, keys)
     }
     sending = {
         entry.order_id: entry.run_id

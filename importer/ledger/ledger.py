@@ -13,19 +13,20 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from importer.errors import CannotGoOn, ImporterError, RunInProgress, SetupError
-from importer.ledger import checkup, copying, history, interchanges, leases, paces, pruning, store
+from importer.ledger import checkup, copying, history, interchanges, leases, paces, pruning, statements, store
 from importer.ledger.changes import End, Note, Settle, Start, keys_of
 from importer.ledger.checkup import Checkup
 from importer.ledger.clerk import Clerk
+from importer.ledger.files import Files
 from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
 from importer.ledger.leases import Claim, Release
 from importer.ledger.lock import Patience, clerk_lock, holder, no_run, only_run
 from importer.ledger.places import Address, Location, location
 from importer.ledger.postgresql import Server
 from importer.ledger.promise import Promise
-from importer.ledger.sqlite import File, Files
+from importer.ledger.sqlite import File
+from importer.ledger.statements import Key, text_of
 from importer.ledger.states import NEXT
-from importer.ledger.tables import Key, text_of
 from importer.ledger.writer import Writer
 from importer.model import Entry, Happening, Intent, Outcome, State
 
@@ -215,7 +216,7 @@ class Ledger:
         return self._read(
             lambda connection: {
                 (entry.order_id, entry.tracking_number): entry
-                for entry in store.entries(connection, destination, keys)
+                for entry in statements.entries(connection, destination, keys)
             }
         )
 

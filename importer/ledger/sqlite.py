@@ -1,6 +1,5 @@
 """The ledger as a file of SQLite's: where it may be, how it is opened, what its errors mean."""
 
-import errno
 import glob
 import os
 import sqlite3
@@ -16,11 +15,9 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from importer.errors import CannotGoOn
 from importer.ledger import schema
+from importer.ledger.files import DURABLY, Files, connected, log_of, unusable
 from importer.ledger.presence import is_filled
 from importer.ledger.tables import version_of
-
-BUSY_SECONDS: Final = 30.0
-"""How long to wait for another process that is writing; a commit takes milliseconds."""
 
 _MUCH: Final = 0.05  # of a file; what is less is filled again by the next runs
 
@@ -59,10 +56,7 @@ class File:
             _expect_no_other_thing(path)
             _make_file(path)
             before = Files(path, Files.of(path).files[:1])
-            # FULL: a commit is on the disk when it returns; fullfsync: on macOS too
-            engine = _engine(
-                path, "mode=rw", "BEGIN IMMEDIATE", "PRAGMA synchronous=FULL", "PRAGMA fullfsync=ON"
-            )
+            engine = _engine(path, "mode=rw", "BEGIN IMMEDIATE", *DURABLY)
             connection = engine.connect()
             try:
                 with connection.begin():
@@ -104,13 +98,13 @@ class File:
 
         For as long as that takes it needs about twice the room.
         """
-        with self.plainly(), closing(_connect(self.path, "mode=rw")) as connection:
+        with self.plainly(), closing(connected(self.path, "mode=rw")) as connection:
             [(empty,)], [(pages,)] = (
                 connection.execute(f"PRAGMA {count}").fetchall() for count in ("freelist_count", "page_count")
             )
             if empty < pages * _MUCH:
                 return
-            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(DURABLY[0])
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -128,96 +122,7 @@ class File:
 
     def unusable(self, error: BaseException) -> CannotGoOn:
         """Say where, what and what to do."""
-        if isinstance(error, CannotGoOn):
-            return CannotGoOn(*error.args)
-        cause = getattr(error, "orig", None) or error
-        if isinstance(cause, OSError):
-            code = _AS_SQLITE_SAYS_IT.get(cause.errno, 0)
-        else:
-            code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # https://www.sqlite.org/rescode.html#pve
-        found, advice = _ADVICE.get(code, (f"{cause}", "mend that and run the same command again"))
-        return CannotGoOn(f"ledger {self.name}: {found}; {advice}")
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The files that are open, so that it can be told whether they still are where the next run looks.
-
-    ``files`` has their paths, and the device and inode that each had. SQLite goes on writing into a file that
-    was deleted or moved ("How To Corrupt An SQLite Database File", 4.4): what is committed there is lost.
-    """
-
-    path: Path
-    files: tuple[tuple[Path, int, int], ...]
-
-    @classmethod
-    def of(cls, path: Path) -> "Files":
-        """The files at ``path`` as they are now, with its write-ahead log if there is one."""
-        return cls(path, tuple(found for each in (path, _log(path)) if (found := _identity(each))))
-
-    def check(self) -> None:
-        """See that the files are the same.
-
-        Raises:
-            CannotGoOn: one of them is not.
-        """
-        if any(_identity(file[0]) != file for file in self.files):
-            raise CannotGoOn(
-                f"ledger {self.path}: its file was moved, deleted or replaced while it was in use; bring it "
-                "back, with the files beside it that begin with its name, and run the same command again: "
-                "without it everything would be sent again"
-            )
-
-
-def _identity(path: Path) -> tuple[Path, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return path, found.st_dev, found.st_ino
-
-
-def _log(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
-
-
-_AS_SQLITE_SAYS_IT: Final[Mapping[int | None, int]] = {
-    errno.EACCES: sqlite3.SQLITE_PERM,
-    errno.EPERM: sqlite3.SQLITE_PERM,
-    errno.ENOENT: sqlite3.SQLITE_CANTOPEN,
-    errno.ENOTDIR: sqlite3.SQLITE_CANTOPEN,
-    errno.EROFS: sqlite3.SQLITE_READONLY,
-    errno.ENOSPC: sqlite3.SQLITE_FULL,
-    errno.EDQUOT: sqlite3.SQLITE_FULL,
-    errno.EIO: sqlite3.SQLITE_IOERR,
-}
-_NO_ACCESS: Final = (
-    "it can't be opened or written here (a missing folder, no permission, or a read-only disk)",
-    "see to that and run the same command again; with another ledger everything would be sent again",
-)
-_ADVICE: Final[Mapping[int, tuple[str, str]]] = {
-    sqlite3.SQLITE_PERM: _NO_ACCESS,
-    sqlite3.SQLITE_READONLY: _NO_ACCESS,
-    sqlite3.SQLITE_CANTOPEN: _NO_ACCESS,
-    sqlite3.SQLITE_AUTH: _NO_ACCESS,
-    sqlite3.SQLITE_BUSY: (
-        f"another program kept it locked for {BUSY_SECONDS:.0f} seconds",
-        "end that program and run the same command again",
-    ),
-    sqlite3.SQLITE_FULL: ("the disk is full", "make room on it and run the same command again"),
-    sqlite3.SQLITE_IOERR: (
-        "the disk failed to read or write it, or a size limit was reached",
-        "see to the disk and run the same command again",
-    ),
-    sqlite3.SQLITE_CORRUPT: (
-        "it is damaged",
-        "bring it back from a backup; a new, empty ledger would send everything again",
-    ),
-    sqlite3.SQLITE_NOTADB: (
-        "found a file that is not a ledger, and left it as it is",
-        "bring back the one that was here, since a new one would send all again, or name another path",
-    ),
-}
+        return unusable(self.name, error)
 
 
 def _expect_no_other_thing(path: Path) -> None:
@@ -268,21 +173,11 @@ _ONE: Final[Mapping[str, Any]] = {"poolclass": QueuePool, "pool_size": 1, "max_o
 """As ``create_engine`` has it; a second connection might find another file at the path."""
 
 
-def _connect(path: Path, how: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{path.as_uri()}?{how}",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,  # sqlite3 begins no transactions of its own; an engine's event does
-        check_same_thread=False,
-    )
-
-
 def _engine(
     path: Path, how: str, begin: str, *pragmas: str, pool: Mapping[str, Any] = _NEW_EACH_TIME
 ) -> Engine:
     def connect() -> sqlite3.Connection:
-        connection = _connect(path, how)
+        connection = connected(path, how)
         try:
             for pragma in pragmas:
                 connection.execute(pragma)
@@ -304,7 +199,7 @@ def _reading(path: Path, how: str, pool: Mapping[str, Any] = _NEW_EACH_TIME) -> 
 
 
 def _has_log(path: Path) -> bool:
-    log = _log(path)
+    log = log_of(path)
     return log.exists() and log.stat().st_size > 0
 
 

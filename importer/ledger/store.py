@@ -1,9 +1,6 @@
 """How fulfillments and runs are read from the ledger and written to it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
-from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -21,56 +18,12 @@ from sqlalchemy import (
 
 from importer.ledger import history
 from importer.ledger.known import Run
+from importer.ledger.statements import entry_of, text_of, writable
 from importer.ledger.states import OUTCOME_UNKNOWN, SETTLED
-from importer.ledger.tables import (
-    FULFILLMENTS,
-    RUNS,
-    UNSETTLED,
-    Key,
-    marked,
-    text_of,
-    unsettled,
-    version_of,
-    writable,
-)
+from importer.ledger.tables import FULFILLMENTS, RUNS, UNSETTLED, unsettled, version_of
 from importer.model import Entry, State
 
-KEYS_AT_ONCE: Final = 400
-"""In one select: two parameters each, and older SQLite takes 999."""
-
-_STATES: Final[Mapping[str, State]] = {state.value: state for state in State}
-
-
 # Fulfillments -------------------------------------------------------------------------------------------
-
-
-def entries(connection: Connection, destination: str, keys: Iterable[tuple[str, str]]) -> Iterator[Entry]:
-    """Yield what is known of ``keys`` (order id, tracking number), in their order in the file."""
-    wanted = sorted(set(keys))
-    for start in range(0, len(wanted), KEYS_AT_ONCE):
-        some = wanted[start : start + KEYS_AT_ONCE]
-        parameters = (*chain.from_iterable(some), destination)
-        found = connection.exec_driver_sql(marked(connection, _select_wanted(len(some))), parameters)
-        yield from map(_entry, found)
-
-
-_COLUMNS: Final = [column.name for column in FULFILLMENTS.c]
-_OVERWRITTEN: Final = ", ".join(
-    f"{column.name} = excluded.{column.name}" for column in FULFILLMENTS.c if not column.primary_key
-)
-# tens of thousands a minute, as in ``history``
-_PUT: Final = (
-    f"INSERT INTO fulfillments ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608 - names alone
-    f"ON CONFLICT (destination, order_id, tracking_number) DO UPDATE SET {_OVERWRITTEN}"
-)
-
-
-def put(connection: Connection, changed: Mapping[Key, Entry]) -> None:
-    """Write the entries, over what is there under their keys."""
-    if changed:
-        connection.exec_driver_sql(
-            marked(connection, _PUT), [_parameters(key[0], entry) for key, entry in changed.items()]
-        )
 
 
 _KILLED: Final = "the run ended while sending it, so that it is not known whether it was created"
@@ -100,7 +53,7 @@ def doubts(connection: Connection, destination: str | None) -> list[tuple[str, E
     found = UNSETTLED if destination is None else unsettled(destination)
     order = (FULFILLMENTS.c.destination, FULFILLMENTS.c.at, FULFILLMENTS.c.order_id)
     rows = connection.execute(select(FULFILLMENTS).where(found).order_by(*order))
-    return [(row[0], _entry(row[1:])) for row in rows]
+    return [(row[0], entry_of(row[1:])) for row in rows]
 
 
 def destinations(connection: Connection) -> list[str]:
@@ -126,49 +79,6 @@ def outcomes(connection: Connection, run_id: str, *, settled: bool = True) -> di
     wanted = (FULFILLMENTS.c.run_id == run_id, true() if settled else FULFILLMENTS.c.code != SETTLED)
     counts = select(state, func.count()).where(*wanted).group_by(state)
     return {State(name): count for name, count in connection.execute(counts)}
-
-
-@lru_cache(maxsize=KEYS_AT_ONCE)
-def _select_wanted(count: int) -> str:
-    # a join in this order, since `(a, b) IN (VALUES …)` reads every entry of the destination
-    places = ", ".join(["(?, ?)"] * count)
-    return (
-        f"WITH wanted (o, t) AS (VALUES {places}) "  # noqa: S608 - question marks, no values
-        "SELECT order_id, tracking_number, state, content, run_id, code, message, http_status, attempts, at "
-        "FROM wanted CROSS JOIN fulfillments WHERE destination = ? AND order_id = o AND tracking_number = t"
-    )
-
-
-def _entry(row: Sequence[Any]) -> Entry:
-    order_id, tracking_number, state, content, run_id, code, message, http_status, attempts, at = row
-    return Entry(
-        order_id,
-        tracking_number,
-        _STATES[state],
-        content,
-        run_id,
-        code,
-        message,
-        http_status,
-        attempts,
-        datetime.fromisoformat(at),
-    )
-
-
-def _parameters(destination: str, entry: Entry) -> tuple[object, ...]:
-    return (
-        destination,
-        entry.order_id,
-        entry.tracking_number,
-        str(entry.state),
-        entry.content,
-        entry.run_id,
-        writable(entry.code),
-        writable(entry.message),
-        entry.http_status,
-        entry.attempts,
-        text_of(entry.at),
-    )
 
 
 # Runs ---------------------------------------------------------------------------------------------------

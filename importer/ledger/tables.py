@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 
 VERSION: Final = 5
 """Of the tables below; a ledger of a later one is not touched, one of an earlier one is brought to this."""
-
-Key = tuple[str, str, str]
-"""Destination, order id, tracking number."""
 
 TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
 """Sorted by its bytes, in whatever database: as SQLite does it."""
@@ -173,11 +169,6 @@ def unsettled(destination: str) -> ColumnElement[bool]:
     return and_(UNSETTLED, FULFILLMENTS.c.destination + "" == destination)
 
 
-def marked(connection: Connection, statement: str) -> str:
-    """Return the statement with its question marks as the database's driver has them."""
-    return statement if connection.dialect.paramstyle == "qmark" else statement.replace("?", "%s")
-
-
 def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an insert that can say what is to be done where the key is there already."""
     if dialect == "sqlite":
@@ -187,16 +178,3 @@ def insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - the other one needs none of it
 
     return postgresql.insert(table)
-
-
-def writable(words: str) -> str:
-    """Return the words without lone surrogates and NULs, which JSON can carry and no database takes."""
-    if not words:
-        return words
-    words = words.replace("\0", "\\x00")
-    return words if words.isascii() else words.encode("utf-8", "backslashreplace").decode()
-
-
-def text_of(at: datetime) -> str:
-    """Return the time as the tables have it: UTC, in a form that sorts by time."""
-    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="microseconds")

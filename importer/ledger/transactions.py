@@ -1,43 +1,57 @@
 """Whatever is asked for at one time goes into one transaction, with one commit, which is where it counts."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
-
-from importer.errors import CannotGoOn
-from importer.ledger import history, leases, store
 from importer.ledger.changes import Change
-from importer.ledger.leases import Claim, Release
-from importer.ledger.places import Guard, Place
+from importer.ledger.statements import Connection, add, entries, put
 from importer.ledger.states import TransitionRefused
-from importer.ledger.tables import Key
-from importer.model import Entry, Happening, Outcome
 
-Statement = Callable[[Connection], Any]
-"""What a transaction does besides; it returns what its future is to hold."""
-Operation = Change | Claim | Release | Statement
+if TYPE_CHECKING:
+    from importer.errors import CannotGoOn
+    from importer.ledger.places import Guard
+    from importer.ledger.statements import Key
+    from importer.model import Entry, Happening, Outcome
+
+Statement: TypeAlias = Callable[[Any], Any]
+"""What a transaction does besides, with its connection; it returns what its future is to hold."""
+
+_C = TypeVar("_C", bound=Connection)
+_O = TypeVar("_O")
 
 
-class Transactions:
+class Explaining(Protocol):
+    """Who can say what an error means."""
+
+    def unusable(self, error: BaseException) -> CannotGoOn:
+        """Say where, what and what to do."""
+
+
+class Transactions(Generic[_C, _O]):
     """All that is written by ``connection``, which was opened at ``place``, and is closed in the end.
 
-    Once a commit has failed, or was made where ``guard`` says that the next run does not look, everything
-    later fails with the same words: what is on the disk then is for the next run to read.
-    ``fence`` is asked at the beginning of each transaction whether anything may still be written.
+    ``apply`` does operations and returns what came of each. Once a commit has failed, or was made where
+    ``guard`` says that the next run does not look, everything later fails with the same words: what is on the
+    disk then is for the next run to read.
     """
 
-    fence: Callable[[Connection], None] | None = None
-
-    def __init__(self, place: Place, connection: Connection, guard: Guard) -> None:
+    def __init__(
+        self,
+        place: Explaining,
+        connection: _C,
+        guard: Guard,
+        apply: Callable[[_C, Sequence[_O]], list[Any]],
+    ) -> None:
         self._place = place
         self._connection = connection
         self._guard = guard
+        self._apply = apply
         self._broken: BaseException | None = None
 
-    def write(self, operations: Sequence[Operation]) -> list[Any]:
+    def write(self, operations: Sequence[_O]) -> list[Any]:
         """Do ``operations`` and return what came of each, now that it is on the disk.
 
         That is a ``TransitionRefused`` if the entries do not allow the change (nothing else is touched by
@@ -47,9 +61,7 @@ class Transactions:
         if self._broken is None:
             try:
                 with self._connection.begin():
-                    if self.fence is not None:
-                        self.fence(self._connection)
-                    results = _apply(self._connection, operations)
+                    results = self._apply(self._connection, operations)
                     self._guard.check()  # undone, an outcome leaves its entry as being sent
                 self._guard.check()
             except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
@@ -58,7 +70,7 @@ class Transactions:
 
     def close(self) -> None:
         """Let go; the last connection to close puts everything into the one file."""
-        with suppress(SQLAlchemyError):  # all that was promised is on the disk already
+        with suppress(Exception):  # all that was promised is on the disk already
             self._connection.close()
 
     def _failure(self, error: BaseException) -> CannotGoOn:
@@ -67,21 +79,8 @@ class Transactions:
         return failure
 
 
-def _apply(connection: Connection, operations: Sequence[Operation]) -> list[Any]:
-    """Do them in their order, but for what concerns other runs: that comes last, and all at once."""
-    claims = [each for each in operations if isinstance(each, Claim)]
-    releases = [each for each in operations if isinstance(each, Release)]
-    own = [each for each in operations if not isinstance(each, Claim | Release)]
-    results = iter(_apply_own(connection, own))
-    leases.release(connection, releases)
-    claimed = iter(leases.claim(connection, claims))
-    return [
-        next(claimed) if isinstance(each, Claim) else None if isinstance(each, Release) else next(results)
-        for each in operations
-    ]
-
-
-def _apply_own(connection: Connection, operations: Iterable[Change | Statement]) -> list[Any]:
+def carry_out(connection: Connection, operations: Iterable[Change | Statement]) -> list[Any]:
+    """Do them in their order, and return what came of each: a ``TransitionRefused`` if it may not be."""
     results: list[Any] = []
     changes: list[Change] = []
     for operation in operations:
@@ -98,8 +97,8 @@ def _change(connection: Connection, changes: Sequence[Change]) -> list[Any]:
     after = dict(before)
     happened: list[tuple[Key, Happening]] = []
     results = [_attempt(change, after, happened) for change in changes]
-    store.put(connection, {key: entry for key, entry in after.items() if before.get(key) is not entry})
-    history.add(connection, happened)
+    put(connection, {key: entry for key, entry in after.items() if before.get(key) is not entry})
+    add(connection, happened)
     return results
 
 
@@ -111,16 +110,16 @@ def _known(connection: Connection, changes: Sequence[Change]) -> dict[Key, Entry
     return {
         (destination, entry.order_id, entry.tracking_number): entry
         for destination, wanted in keys.items()
-        for entry in store.entries(connection, destination, wanted)
+        for entry in entries(connection, destination, wanted)
     }
 
 
 def _attempt(
-    change: Change, entries: dict[Key, Entry], happened: list[tuple[Key, Happening]]
+    change: Change, known: dict[Key, Entry], happened: list[tuple[Key, Happening]]
 ) -> Outcome | Entry | TransitionRefused | None:
     try:
-        result = change.apply(entries)
+        result = change.apply(known)
     except TransitionRefused as refusal:
         return refusal
-    happened += [(key, each) for key in change.keys for each in change.happened(entries[key])]
+    happened += [(key, each) for key in change.keys for each in change.happened(known[key])]
     return result

@@ -7,18 +7,28 @@ from typing import Any
 from sqlalchemy import Connection
 
 from importer.errors import CannotGoOn, ImporterError
+from importer.ledger import leases
+from importer.ledger.changes import Change
+from importer.ledger.leases import Claim, Release
 from importer.ledger.places import Guard, Place
 from importer.ledger.promise import Promise
-from importer.ledger.transactions import Operation, Transactions
+from importer.ledger.transactions import Statement, Transactions, carry_out
+
+Operation = Change | Claim | Release | Statement
 
 
 class Writer:
-    """The thread and its queue; it closes ``connection``, which was opened at ``place``, in the end."""
+    """The thread and its queue; it closes ``connection``, which was opened at ``place``, in the end.
+
+    ``fence`` is asked at the beginning of each transaction whether anything may still be written.
+    """
+
+    fence: Callable[[Connection], None] | None = None
 
     def __init__(self, place: Place, connection: Connection, guard: Guard) -> None:
         self.guard = guard
         self._place = place
-        self._transactions = Transactions(place, connection, guard)
+        self._transactions = Transactions(place, connection, guard, self._apply)
         self._queued: list[tuple[Operation, Promise[Any]]] = []
         self._waking = threading.Condition()
         self._closing = False
@@ -29,15 +39,6 @@ class Writer:
     def name(self) -> str:
         """What messages call the ledger."""
         return self._place.name
-
-    @property
-    def fence(self) -> Callable[[Connection], None] | None:
-        """What is asked at the beginning of each transaction whether anything may still be written."""
-        return self._transactions.fence
-
-    @fence.setter
-    def fence(self, fence: Callable[[Connection], None] | None) -> None:
-        self._transactions.fence = fence
 
     def submit(self, operation: Operation) -> Promise[Any]:
         """Queue ``operation``; the future holds what it returned, once that is on the disk.
@@ -79,3 +80,18 @@ class Writer:
                 self._waking.wait()
             group, self._queued = self._queued, []
             return group
+
+    def _apply(self, connection: Connection, operations: Sequence[Operation]) -> list[Any]:
+        """Do them in their order, but for what concerns other runs: that comes last, and all at once."""
+        if self.fence is not None:
+            self.fence(connection)
+        claims = [each for each in operations if isinstance(each, Claim)]
+        releases = [each for each in operations if isinstance(each, Release)]
+        own = [each for each in operations if not isinstance(each, Claim | Release)]
+        results = iter(carry_out(connection, own))
+        leases.release(connection, releases)
+        claimed = iter(leases.claim(connection, claims))
+        return [
+            next(claimed) if isinstance(each, Claim) else None if isinstance(each, Release) else next(results)
+            for each in operations
+        ]
