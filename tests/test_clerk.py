@@ -9,13 +9,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,12 +92,6 @@ async def beginning(ledger: Ledger, process: subprocess.Popen[bytes]) -> AsyncIt
     with ledger.with_clerk(ADM, process) as its_clerk, its_clerk.heard_in(asyncio.get_running_loop()):
         await until(lambda: its_clerk.writes)
         yield Commits()
-
-
-def is_held(lock: Path) -> bool:
-    with suppress(Timeout), FileLock(lock).acquire(blocking=False):
-        return False
-    return True
 
 
 async def what_comes_of(ledger: Ledger, commits: Commits) -> list[object]:
@@ -356,8 +350,9 @@ def _settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADM_TOKEN", "a-token")
 
 
-def posting(*more: str) -> subprocess.Popen[str]:
-    return start("post", "manifest.csv", "--ledger", "ledger.db", "--report", "report", *more)
+def posting() -> subprocess.Popen[str]:
+    command = ("post", "manifest.csv", "--ledger", "ledger.db", "--report", "report")
+    return start(*command, start_new_session=True)
 
 
 def children(pid: int) -> list[int]:
@@ -372,7 +367,7 @@ def states(folder: Path) -> dict[str, int]:
 
 def has_clerk(folder: Path) -> bool:
     """Whether one is at work, or has been."""
-    return any(map(is_held, folder.glob("*.clerk")))
+    return any(folder.glob("*.clerk"))
 
 
 class Slowly:
@@ -388,6 +383,18 @@ class Slowly:
         if self.seen > self._after:
             wait_until(lambda: self.go_on)
         return created(seen)
+
+
+@contextmanager
+def held_up() -> Iterator[tuple[subprocess.Popen[str], Platform, Slowly]]:
+    """A run in the midst of its posts, with a clerk, and the platform that it waits for."""
+    parcels(Path("manifest.csv"), MANY)
+    slowly = Slowly(after=1500)
+    with Platform(slowly) as platform:
+        configuration(Path("importer.toml"), platform.url, concurrency=16)
+        run = posting()
+        wait_until(lambda: slowly.seen > 1500, run)
+        yield run, platform, slowly
 
 
 def test_a_run_that_posts_much_has_a_clerk_and_ends_as_any_other(tmp_path: Path) -> None:
@@ -415,12 +422,7 @@ def test_a_run_that_posts_little_has_none(tmp_path: Path) -> None:
 
 
 def test_when_the_clerk_is_killed_the_run_says_so_and_the_next_one_finishes(tmp_path: Path) -> None:
-    parcels(tmp_path / "manifest.csv", MANY)
-    slowly = Slowly(after=1500)
-    with Platform(slowly) as platform:
-        configuration(tmp_path / "importer.toml", platform.url, concurrency=16)
-        run = posting()
-        wait_until(lambda: slowly.seen > 1500, run)
+    with held_up() as (run, platform, slowly):
         [process] = children(run.pid)
         os.kill(process, signal.SIGKILL)
         slowly.go_on = True
@@ -441,12 +443,7 @@ def test_when_the_clerk_is_killed_the_run_says_so_and_the_next_one_finishes(tmp_
 def test_when_the_run_is_killed_its_clerk_saves_what_it_heard_and_the_next_run_finishes(
     tmp_path: Path,
 ) -> None:
-    parcels(tmp_path / "manifest.csv", MANY)
-    slowly = Slowly(after=1500)
-    with Platform(slowly) as platform:
-        configuration(tmp_path / "importer.toml", platform.url, concurrency=16)
-        run = posting()
-        wait_until(lambda: slowly.seen > 1500, run)
+    with held_up() as (run, platform, slowly):
         run.kill()
         run.wait()
         slowly.go_on = True
@@ -463,13 +460,7 @@ def test_when_the_run_is_killed_its_clerk_saves_what_it_heard_and_the_next_run_f
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_leaves_nothing_in_doubt(tmp_path: Path, number: signal.Signals) -> None:
-    parcels(tmp_path / "manifest.csv", MANY)
-    slowly = Slowly(after=1500)
-    with Platform(slowly) as platform:
-        configuration(tmp_path / "importer.toml", platform.url, concurrency=16)
-        command = ("post", "manifest.csv", "--ledger", "ledger.db", "--report", "report")
-        run = start(*command, start_new_session=True)
-        wait_until(lambda: slowly.seen > 1500, run)
+    with held_up() as (run, platform, slowly):
         os.killpg(run.pid, number)
         for child in children(run.pid):
             os.kill(child, number)  # as systemd does it to all that belongs to a service

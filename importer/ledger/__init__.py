@@ -2,14 +2,15 @@
 
 ``states`` says which state may follow which, as a table; ``tables`` are those of the database, and ``schema``
 makes them. ``store`` keeps fulfillments and runs in them, ``history`` what became known of each fulfillment,
-``interchanges`` what EDI needs to have remembered; ``statements`` are those that every post needs. ``changes``
-become durable in ``transactions``, many with one commit, each a ``promise`` until then: by the thread of a
-``writer``, or for a run that posts much by a process of its own, the ``clerk``, which ``hiring`` starts and
-``clerking`` is, and which is spoken to in lines of ``dictation``. A ledger is at one of the ``places``: a
-file (``sqlite``, ``files``), where a ``lock`` lets one run at a time post to a destination, or a server
-(``postgresql``), where runs share the work, each with a lease (``leases``), at one rate (``paces``).
-``copying`` is for moving from one to the other, ``pruning`` for what need not be remembered for ever, and
-``ledger`` is what callers see of it all, with the values in ``known``.
+``interchanges`` what EDI needs to have remembered; ``statements`` are those that every post needs.
+``changes`` become durable in ``transactions``, many with one commit, each a ``promise`` until then: by the
+thread of a ``writer``, or for a run that posts much by a process of its own, the ``clerk``, which ``hiring``
+starts and ``clerking`` is, and which is spoken to in lines of ``dictation``.
+
+A ledger is at one of the ``places``: a file (``sqlite``, ``files``), where a ``lock`` lets one run at a time
+post to a destination, or a server (``postgresql``), where runs share the work, each with a lease
+(``leases``), at one rate (``paces``). ``copying`` is for moving from one to the other, ``pruning`` for what
+need not be remembered for ever, and ``ledger`` is what callers see of it all, with the values in ``known``.
 """
 
 from typing import TYPE_CHECKING
