@@ -22,8 +22,11 @@ from hypothesis import strategies as st
 from importer.errors import CannotGoOn, RunInProgress
 from importer.ledger import Ledger, Promise, TransitionRefused
 from importer.ledger.changes import End, Note, Start, keys_of
+from importer.ledger.clerk import Clerk
 from importer.ledger.dictation import line_of, operation_of, reply_of, results_of, say, task_of
+from importer.ledger.files import Files
 from importer.ledger.hiring import hired
+from importer.ledger.sqlite import File
 from importer.ledger.statements import COLUMNS, HISTORY_COLUMNS
 from importer.ledger.tables import FULFILLMENTS, HISTORY
 from importer.model import Event, Happening, Intent, Outcome, State, Status
@@ -50,6 +53,8 @@ DOUBTED = Outcome(Status.IN_DOUBT, "destination-502", "bad gateway", 502, 1, Non
 TRIED = Happening(NOW, "run-1", Event.TRIED, 1, "destination-500", "once more", 500)
 MANY = 2500
 """More than it takes for a run to have a clerk."""
+FEW = 200
+"""So many posts may be over before it writes."""
 IN_DOUBT = 6
 """The exit status of a run that leaves something to be settled by a person."""
 
@@ -252,7 +257,7 @@ def test_no_signal_that_a_run_obeys_ends_it_before_the_run(tmp_path: Path, numbe
         say(process.stdin.fileno(), line_of(Start(intent(), keys_of(intent()), False, NOW)))  # noqa: FBT003 - as it has it
         assert process.stdout.readline() == b"1\n"
         assert [entry.state for _, entry in ledger.doubts()] == [State.SENDING]
-    assert os.getsid(0) != process.pid
+        assert os.getsid(process.pid) == process.pid, "what a terminal sends does not reach it"
 
 
 def test_the_run_after_a_killed_one_waits_until_its_clerk_has_written(tmp_path: Path) -> None:
@@ -320,6 +325,62 @@ def test_a_clerk_that_is_killed_ends_what_waits_for_it_and_the_ledger_can_still_
     assert asyncio.run(run()) == [expected, expected]
 
 
+def test_a_clerk_that_stands_still_holds_up_nothing_but_its_answers(tmp_path: Path) -> None:
+    """Both pipes are full then: of what was asked for, and of outcomes that are not what was asked for."""
+    long = Outcome(Status.REJECTED, "destination-422", "no such SKU " * 150, 422, 1, NOW)
+    numbers = range(400)
+
+    async def run() -> list[Outcome]:
+        with opened(tmp_path) as ledger, ledger.lock(ADM), clerk() as process:
+            for number in numbers:
+                ledger.intend(intent(number))
+                ledger.record(intent(number), DOUBTED)
+                ledger.intend(intent(number, run_id="run-2"), accept_doubt=True)
+            async with beginning(ledger, process) as commits:
+                os.kill(process.pid, signal.SIGSTOP)
+                asked = [ledger.record(intent(number, run_id="run-2"), long) for number in numbers]
+                await asyncio.sleep(0.01)
+                assert not any(each.done() for each in asked)
+                os.kill(process.pid, signal.SIGCONT)
+                async with asyncio.timeout(SECONDS):
+                    return [await commits.wait(each) for each in asked]
+
+    assert {outcome.status for outcome in asyncio.run(run())} == {Status.IN_DOUBT}
+
+
+def test_what_is_asked_for_last_is_written_when_nobody_listens_any_more(tmp_path: Path) -> None:
+    long = Happening(NOW, "run-1", Event.TRIED, 1, "destination-500", "once more " * 1000, 500)
+
+    async def run() -> None:
+        with opened(tmp_path) as ledger, ledger.lock(ADM), clerk() as process:
+            async with beginning(ledger, process):
+                for number in range(100):
+                    ledger.intend(intent(number), before=(long,))
+
+    asyncio.run(run())
+    assert states(tmp_path) == {"sending": 100}
+
+
+def test_an_answer_that_makes_no_sense_ends_what_waits_for_it(tmp_path: Path) -> None:
+    class Odd(Clerk):
+        def _keep(self, reply: bytes) -> None:
+            super()._keep(reply + b'["odd"]')
+
+    async def run() -> None:
+        with opened(tmp_path) as ledger, ledger.lock(ADM), clerk() as process:
+            place, writer = File(tmp_path / "ledger.db"), ledger._writing()  # noqa: SLF001 - what a ledger gives its clerk
+            odd = Odd(process, place, tmp_path / "its.clerk", Files.of(place.path), writer)
+            with odd.heard_in(asyncio.get_running_loop()):
+                await until(lambda: odd.writes)
+                asked = odd.submit(Start(intent(), keys_of(intent()), accept_doubt=False, at=NOW))
+                async with asyncio.timeout(SECONDS):
+                    with pytest.raises(CannotGoOn, match="the process that writes it has ended"):
+                        await Commits().wait(asked)
+            odd.close()
+
+    asyncio.run(run())
+
+
 def test_where_the_clerk_finds_another_file_the_thread_goes_on_and_says_so(tmp_path: Path) -> None:
     def replace() -> None:
         (tmp_path / "ledger.db").rename(tmp_path / "moved.db")
@@ -380,6 +441,8 @@ class Slowly:
 
     def __call__(self, seen: Any) -> Reply:  # noqa: ANN401 - Seen, which a test need not name
         self.seen += 1
+        if self.seen == FEW:
+            wait_until(lambda: has_clerk(Path()))
         if self.seen > self._after:
             wait_until(lambda: self.go_on)
         return created(seen)

@@ -7,6 +7,7 @@ future is kept once its commit is on the disk.
 
 import asyncio
 import os
+import select
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -49,12 +50,15 @@ class Clerk:
         self._files = files
         self._writer = writer
         self._asked: deque[tuple[Promise[Any], Any]] = deque()
-        self._unsaid: list[bytes] = []
+        self._untold = bytearray()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_to_tell = self._waits_for_room = False
         self._begun = b""
         self.writes = False
         self._lost = ""
-        self._say(task_of(place.path, lock))
+        with suppress(BrokenPipeError):  # it has ended, as will be heard
+            say(self._mouth, task_of(place.path, lock))
+        os.set_blocking(self._mouth, False)  # else a disk that stands still would hold up the event loop
 
     def submit(self, operation: Dictated) -> Promise[Any]:
         """Ask for ``operation``; the future is as that of a ``Writer``."""
@@ -63,13 +67,12 @@ class Clerk:
         future: Promise[Any] = Promise()
         if self._lost:
             future.set_exception(CannotGoOn(self._lost))
-        else:
-            self._asked.append((future, as_asked_for(operation)))
-            self._unsaid.append(line_of(operation))
-            if self._loop is None:
-                self._tell()
-            elif len(self._unsaid) == 1:
-                self._loop.call_soon(self._tell)
+            return future
+        self._asked.append((future, as_asked_for(operation)))
+        self._untold += line_of(operation) + b"\n"
+        if self._loop is not None and not self._is_to_tell:
+            self._is_to_tell = True
+            self._loop.call_soon(self._tell)
         return future
 
     @contextmanager
@@ -87,39 +90,62 @@ class Clerk:
             yield
         finally:
             self._loop = None
-            self._tell()
             loop.remove_reader(self._ear)
-            os.set_blocking(self._ear, True)  # uvloop has it not block
+            loop.remove_writer(self._mouth)
 
     def close(self) -> None:
         """Wait until all that was asked for is written, and the process has ended."""
         if self.writes:
-            self._say(END)
+            self._untold += END + b"\n"
+            self._finish()
         else:
             self._process.kill()
-        while self._hear():
-            pass
         self._process.wait()
 
-    def _tell(self) -> None:
-        """Say all that was asked for since: one call of the system's wakes it for all of it."""
-        if self._unsaid:
-            lines, self._unsaid = self._unsaid, []
-            self._say(b"\n".join(lines))
+    def _finish(self) -> None:
+        pipes = select.poll()
+        pipes.register(self._ear, select.POLLIN)
+        while True:
+            pipes.register(self._mouth, select.POLLOUT if self._untold else 0)
+            for pipe, _ in pipes.poll():
+                if pipe == self._mouth:
+                    self._write()
+                elif not self._hear():
+                    return
 
-    def _say(self, line: bytes) -> None:
-        with suppress(BrokenPipeError):  # it has ended, as will be heard
-            say(self._mouth, line)
+    def _tell(self) -> None:
+        """Say what was asked for since, all of it at once: as much as there is room for, then the rest."""
+        if self._loop is None:
+            return  # what is left is said in the end
+        self._write()
+        if self._untold and not self._waits_for_room:
+            self._loop.add_writer(self._mouth, self._tell)
+        elif self._waits_for_room and not self._untold:
+            self._loop.remove_writer(self._mouth)
+        self._waits_for_room = self._is_to_tell = bool(self._untold)
+
+    def _write(self) -> None:
+        try:
+            said = os.write(self._mouth, self._untold)
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it has ended, as will be heard
+            said = len(self._untold)
+        del self._untold[:said]
 
     def _hear(self) -> bool:
         """Hear what has come, or wait for it; False where no more comes."""
         heard = os.read(self._ear, _CHUNK_BYTES)
-        *lines, self._begun = (self._begun + heard).split(b"\n")
-        for line in lines:
-            if self.writes:
-                self._keep(line)
-            else:
-                self._begin(line)
+        try:
+            *lines, self._begun = (self._begun + heard).split(b"\n")
+            for line in lines:
+                if self.writes:
+                    self._keep(line)
+                else:
+                    self._begin(line)
+        except Exception:  # noqa: BLE001 - what can't be understood is no answer, and those who wait must hear of it
+            self._process.kill()
+            heard = b""
         if not heard:
             self._end()
         return bool(heard)

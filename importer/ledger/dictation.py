@@ -77,8 +77,7 @@ def operation_of(line: bytes) -> Dictated:
 def reply_of(operations: Sequence[Dictated], results: Sequence[Any]) -> bytes:
     """Return what came of them as a line: their number, where all came to what was asked for.
 
-    A ledger that can't be written fails all of them for one reason, which is said once: the line finds room
-    in a pipe while nobody reads, as what was asked for did.
+    A ledger that can't be written fails all of them for one reason, which is said once.
     """
     said = [_said(operation, result) for operation, result in zip(operations, results, strict=True)]
     if said and said[0] and said[0][0] == "unusable":

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_SECONDS: Final = 5.0
 
 
 @contextmanager
@@ -17,6 +19,9 @@ def hired() -> Iterator[subprocess.Popen[bytes] | None]:
 
     It is in a session of its own, so that what a terminal sends reaches the run alone.
     """
+    if not sys.executable:  # Python is part of another program
+        yield None
+        return
     try:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "importer.ledger.clerking"],
@@ -33,4 +38,14 @@ def hired() -> Iterator[subprocess.Popen[bytes] | None]:
         try:
             yield process
         finally:
-            process.kill()  # if it has not ended already: then it had nothing to do
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Have it end, after it has written what it was told, if it has not ended already."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -522,7 +522,7 @@ class Ledger:
             for destination in known:
                 stack.enter_context(self.lock(destination))
             if isinstance(self._place, File):  # the destination of a first run is in no table yet
-                stack.enter_context(no_run(self._place, known))
+                stack.enter_context(no_run(self._place, known, self._patience))
             yield
 
     def _expect_nobody(self) -> None:

@@ -60,7 +60,7 @@ def only_run(
 
 
 @contextmanager
-def no_run(ledger: File, held: Sequence[str]) -> Iterator[None]:
+def no_run(ledger: File, held: Sequence[str], patience: Patience) -> Iterator[None]:
     """Hold every lock that there is beside ``ledger``, but those of the destinations ``held`` already.
 
     Raises:
@@ -78,6 +78,7 @@ def no_run(ledger: File, held: Sequence[str]) -> Iterator[None]:
                     words = f"another run is posting with this ledger{_holder(path.with_suffix('.json'))}"
                     raise RunInProgress(f"{words}; wait until it has ended") from error
             stack.callback(lock.release)
+            _expect_no_clerk(path.with_suffix(".clerk"), patience)
         yield
 
 
@@ -106,8 +107,8 @@ def _expect_no_clerk(path: Path, patience: Patience) -> None:
         lock = FileLock(path, mode=0o600, thread_local=False)
         if not _had(lock, _CLERK_SECONDS, patience, _CLERK_POLL_SECONDS):
             raise RunInProgress(
-                "a run was killed, and the process that writes this ledger for it is still at work; wait "
-                "until it has ended"
+                "a run was killed, and the process that writes this ledger for it (python -P -m "
+                "importer.ledger.clerking) is still at work; wait until it has ended"
             )
         lock.release()
 
