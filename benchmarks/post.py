@@ -9,9 +9,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 _CONCURRENCY: Final = 64
 _SLOW_MILLISECONDS: Final = 20
@@ -28,8 +29,7 @@ _WITHOUT_FAST: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Speed:
+class Speed(Struct, frozen=True):
     """Posts a second, and MiB of memory at the peak."""
 
     rate: float

@@ -5,16 +5,16 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 MIB = 1024 * 1024
 _COSTING = Path(__file__).with_name("costing.py")
 _FINISHED = frozenset({0, 1})  # 1: some rows need attention, as they are meant to
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What one process cost: seconds of wall time and of the processor, and MiB of memory at its peak."""
 
     seconds: float

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer import answering, batches, delivery, report
 from importer.batches import Facts
@@ -39,8 +40,7 @@ KILLED: Final = "the run ended without a report (killed, or the machine went dow
 _STOPPED = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(Struct, frozen=True):
     """A report that was written later.
 
     ``exit_status`` says how the rows ended; the summary has that of the run itself. ``again`` is the command

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow.compute as pc
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.errors import CannotGoOn
 from importer.ledger import Interchange
@@ -122,8 +123,7 @@ def _again(unit: Unit, where: str) -> Fault:
     return Fault("interchange-again", message, unit.place, unit.control)
 
 
-@dataclass(slots=True)
-class Answers:
+class Answers(Struct):
     """A sink of the report that writes what each EDI partner is answered into its folder ``acks``.
 
     ``number`` gives the next control number of a series. A ``preview`` is marked as a test.

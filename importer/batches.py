@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer import fulfillments, manifests, reading, report
 from importer.errors import ManifestError
@@ -43,8 +44,7 @@ _ORDER_ID_WORDS = {
 _FINISHED, _ATTENTION, _DOUBT = 0, 1, 6
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """Under which rules manifests are read and grouped.
 
     ``destination`` is None where only the rules count that all destinations share.
@@ -77,8 +77,7 @@ class Terms:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """All rows of the manifests, and the fulfillments that they make."""
 
     terms: Terms
@@ -87,8 +86,7 @@ class Batch:
     grouping: Grouping
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What a report says of its run beside the rows; fields as in ``report.Summary``."""
 
     run_id: str
@@ -103,8 +101,7 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """The tables as they were written, and in ``rows`` and ``fulfillments`` how many ended how.
 
     ``by_manifest`` has the rows of each manifest by status.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import zlib
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
+from msgspec import Struct, field
 
 from importer import destinations, posts
 from importer.errors import CannotGoOn
@@ -39,8 +39,7 @@ _LOOKED_UP = 5000
 _PASSED = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(Struct, frozen=True):
     """What earlier runs mean for this one: which fulfillments are to be sent, which they spoil.
 
     ``send`` is a mask over the fulfillments; ``faulty`` says whether one can't be imported as it is
@@ -67,8 +66,7 @@ class Earlier:
         return mask
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """Which fulfillments a run has come to an end with, as masks.
 
     ``recorded`` are those that the ledger has as the run's doing, ``mailed`` those whose customer was mailed.
@@ -384,8 +382,7 @@ def client(settings: DestinationSettings, *, anonymous: bool = False, timeout: f
     return Client(auth, seconds, env_proxy=settings.env_proxy, stock=stock)
 
 
-@dataclass(frozen=True, slots=True)
-class _Claims:
+class _Claims(Struct, frozen=True):
     """The claims of a run in a ledger that others post with, too."""
 
     ledger: Ledger
@@ -399,8 +396,7 @@ class _Claims:
         return self.ledger.release(self.destination, self.run_id, _keys(order))
 
 
-@dataclass(frozen=True, slots=True)
-class _CommonRate:
+class _CommonRate(Struct, frozen=True):
     """The turns to post to a destination, of all who post with the ledger."""
 
     ledger: Ledger

@@ -13,13 +13,14 @@ import socket
 import ssl
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from importer import delivery, destinations, settings
 from importer.destinations import probing
@@ -63,8 +64,7 @@ class Verdict(StrEnum):
     UNCHECKED = "not-checked"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """What was checked, what was found, and what is to be done about it."""
 
     what: str
@@ -73,8 +73,7 @@ class Check:
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What is to be checked.
 
     ``to`` is the only destination to look at, None for those that the ``plan`` uses, or all that are
@@ -99,8 +98,7 @@ class Trust(Protocol):
         """Return it, which may depend on whether the environment's variables are obeyed."""
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """What is around: the environment's variables, the wall clock in UTC, and whom TLS trusts."""
 
     environment: Mapping[str, str]

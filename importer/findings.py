@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct
 
 from schemas.codes import CODES
 from schemas.manifest import COLUMNS
@@ -22,8 +22,7 @@ _NAMES = tuple(CODES)
 _NUMBERS = {name: number for number, name in enumerate(_NAMES)}
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """Findings side by side, one per position of the four arrays.
 
     ``rows`` (int64) counts the data rows of the run from 0; ``columns`` (int8) is a place in
@@ -87,8 +86,7 @@ class Findings:
         return Findings(self.rows[keep], self.columns[keep], self.codes[keep], self.details[keep])
 
 
-@dataclass(frozen=True, slots=True)
-class Mentions:
+class Mentions(Struct, frozen=True):
     """What stands in the cells of rows that can't be told apart, side by side.
 
     ``rows`` (int64) counts data rows from 0; ``texts`` are cells of theirs (strings, no nulls).

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
+
+from msgspec import Struct, to_builtins
 
 from importer import destinations
 from importer.batches import Terms
@@ -31,8 +32,7 @@ _OF_DESTINATION: Final = (
 """What rules, identity and content depend on; not the token, nor ``extra``, which may have anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """A manifest as it was read; ``path`` is absolute, and "" where it came through a pipe.
 
     ``given`` is how the command named it, where that is not its name.
@@ -44,8 +44,7 @@ class Known:
     given: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What a run was told.
 
     ``again`` is the command that posts in the same way to the same place; ``{}`` stands for the manifests.
@@ -70,10 +69,10 @@ class Given:
     def as_json(self) -> dict[str, Any]:
         """A JSON object that ``from_json`` takes."""
         return {
-            "manifests": [asdict(manifest) for manifest in self.manifests],
+            "manifests": [to_builtins(manifest) for manifest in self.manifests],
             "destination": {name: getattr(self.destination, name) for name in _OF_DESTINATION},
-            "layout": asdict(self.layout),
-            "options": {**asdict(self.options), "duplicates": str(self.options.duplicates)},
+            "layout": to_builtins(self.layout),
+            "options": {**to_builtins(self.options), "duplicates": str(self.options.duplicates)},
             "encoding": self.encoding,
             "sheet": self.sheet,
             "strict_tracking": self.strict_tracking,

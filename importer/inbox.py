@@ -6,8 +6,10 @@ import os
 import re
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer import batches, manifests
 from importer.errors import ManifestError, SetupError
@@ -41,8 +43,7 @@ _STILL_TO_BE_SENT: Final = (Status.NOT_SENT, Status.FAILED)
 _Stamp = tuple[int, int, int]
 
 
-@dataclass(slots=True)
-class _Taken:
+class _Taken(Struct):
     """A file that was taken, and how many manifests were found in it; ``fault`` says why it is none."""
 
     name: str
@@ -52,8 +53,7 @@ class _Taken:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Inbox:
+class Inbox(Struct, frozen=True):
     """Takes what is ready, and files it.
 
     What is fine goes to ``archive``, what needs attention to ``quarantine``; without the folder it stays

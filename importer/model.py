@@ -1,10 +1,11 @@
-"""The nouns that every stage may use: frozen values, standard library only."""
+"""The nouns that every stage may use: frozen values."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 
 class Status(StrEnum):
@@ -39,24 +40,21 @@ class Duplicates(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class LineItem:
+class LineItem(Struct, frozen=True):
     """So many units of one SKU."""
 
     sku: str
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
-class OrderPart:
+class OrderPart(Struct, frozen=True):
     """What one order gets in a parcel; ``lines`` is never empty and names each SKU once."""
 
     order_id: str
     lines: tuple[LineItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fulfillment:
+class Fulfillment(Struct, frozen=True):
     """One parcel, told to the destination in one request.
 
     ``index`` is its place in the run. ``parts`` has one entry for the usual fulfillment, several only where
@@ -93,8 +91,7 @@ def fulfillment_name(order_ids: Iterable[str], tracking_number: str) -> str:
     return f"{'+'.join(order_ids)}/{tracking_number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What goes over the wire: ``url`` is absolute, ``body`` is encoded already.
 
     The token is not among ``headers``; the client adds it.
@@ -106,8 +103,7 @@ class Request:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came back, read to the end or to the limit (then ``whole`` is false)."""
 
     status: int
@@ -123,8 +119,7 @@ class Reach(StrEnum):
     SENT = "sent"
 
 
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoAnswer(Struct, frozen=True):
     """No (whole) answer came; ``reach`` says whether the destination may have acted.
 
     ``begun`` is the part of an answer that had come, from its head on; it is not ``whole``.
@@ -150,8 +145,7 @@ class Meaning(StrEnum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """An answer as its destination understands it.
 
     ``code`` and ``message`` are what the report says; ``wait_seconds`` is set with ``WAIT`` when the
@@ -167,8 +161,7 @@ class Reading:
     formed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """A request that only reads, to find out what is to be written.
 
     ``lasting`` says that its answer holds for the whole run, and not for the order alone.
@@ -178,8 +171,7 @@ class Look:
     lasting: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """The request that makes the fulfillment, and what its reply means.
 
     ``takes`` is what it uses up on the platform, by the platform's ids: units of a line item, or a
@@ -196,8 +188,7 @@ Plan = Write | Generator[Look, Answer | NoAnswer, Write | Reading]
 """How a fulfillment is written: at once, or after looking, which may also tell all there is to say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, array_like=True):
     """How a fulfillment ended in this run; times are UTC."""
 
     status: Status
@@ -237,8 +228,7 @@ class Event(StrEnum):
     SETTLED_NOT_CREATED = "settled-not-created"
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(Struct, frozen=True, array_like=True):
     """Something that became known of a fulfillment, by run ``run_id`` or of what it did; ``at`` is UTC.
 
     ``attempt`` counts those of the run from 1, 0 where it is about none or not about one.
@@ -257,8 +247,7 @@ PARTIAL: Final = " partial"
 """What the content of a partial fulfillment ends in: what was left out of it was not sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True, array_like=True):
     """What the ledger is told before a request leaves.
 
     ``content`` is the SHA-256 (hex) of what the fulfillment says, without what depends on the time or the
@@ -272,8 +261,7 @@ class Intent:
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What the ledger has of one order's share in a parcel; ``at`` is UTC."""
 
     order_id: str

@@ -7,11 +7,12 @@ import secrets
 import shlex
 import time
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from rich.console import Console
 from rich.text import Text
 
@@ -73,8 +74,7 @@ _BYTES_OF_A_ROW = 25
 """A row has hardly ever fewer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What the user has asked for. ``destination`` is None for a dry run for any destination.
 
     ``stop_at`` is in the system's time zone; ``max_time``, ``give_up``, ``drain``, ``wait_lock`` and
@@ -115,8 +115,7 @@ class Job:
     cluster: Cluster | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """What a run needs of its surroundings; ``standard_input`` is read for the manifest ``-``.
 
     ``clock`` is seconds that only grow; ``now`` is the wall clock, in UTC. The ledger

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from importlib import import_module
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer import manifests, tracking
 from importer.ahead import ahead
@@ -42,8 +43,7 @@ _BYTES_KEPT = 192 * 1024 * 1024
 _SURELY_ODD = 4 * 1024 * 1024  # bytes: so many have some cell that is to be judged
 
 
-@dataclass(slots=True)
-class Read:
+class Read(Struct):
     """What is kept of the manifests.
 
     ``rows`` has the canonical columns of all rows, and what was found in them, in memory or in files. Rows of
@@ -66,8 +66,7 @@ class Read:
     blocks: Sequence[Sequence[Block]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
+class Checks(Struct, frozen=True):
     """By which rules the rows of all manifests are checked; the fields are as for a ``Checker``."""
 
     order_id: str
@@ -76,8 +75,7 @@ class Checks:
     optional: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What came of one block of a manifest; what counts rows counts them from the block's start.
 
     ``rows`` are the row numbers that a spreadsheet program shows, ``transactions`` says in which transaction
@@ -96,8 +94,7 @@ class Part:
     block: Block | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """What came of a stretch of a manifest that was read alone; ``above`` is what its last rows name.
 
     It also says how many of its first rows do not say what they are of.
@@ -148,8 +145,7 @@ class _Here:
 HERE: Final[Reader] = _Here()
 
 
-@dataclass(slots=True)
-class _Gathered:
+class _Gathered(Struct):
     """The rows so far: all in memory, or where these are too many, all but the last of them in files."""
 
     takes: tuple[str, ...]
@@ -228,8 +224,7 @@ class _Gathered:
         return rows
 
 
-@dataclass(slots=True)
-class _Blocks:
+class _Blocks(Struct):
     """The blocks so far, of each manifest, as long as they take little memory; then none."""
 
     of: list[list[Block]] | None = field(default_factory=list)
@@ -251,8 +246,7 @@ class _Blocks:
             self.of[-1].append(block)
 
 
-@dataclass(slots=True)
-class _InFiles:
+class _InFiles(Struct):
     """Rows that are kept in files, and where they stand."""
 
     rows: Partitions

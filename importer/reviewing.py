@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 
 from importer import cells as columns
 from importer.cells import cleaned, unspaced, whole_number
@@ -42,8 +42,7 @@ _BETWEEN: Final = "\x1f"
 _FINE: Final = pa.array(sorted(map(str, FINE)))
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which rows are asked for: those that have one of each that is named at all."""
 
     codes: tuple[str, ...] = ()
@@ -121,8 +120,7 @@ def compare(reports: Sequence[Finished], limit: int) -> Changes:
     )
 
 
-@dataclass(slots=True)
-class _Lacking:
+class _Lacking(Struct):
     """A code whose first rows are looked for."""
 
     code: str
@@ -195,8 +193,7 @@ def _refuse_same_run(reports: Sequence[Finished]) -> None:
             )
 
 
-@dataclass(slots=True)
-class _Failure:
+class _Failure(Struct):
     """A row that needed attention: since which report, and where it stands in the last that has it so.
 
     ``at`` counts the rows of that report from 0. ``ended`` says in which report it was fine, and how.
@@ -216,8 +213,7 @@ class _Failure:
         return Change(row, self.since, self.last, before, mended, now)
 
 
-@dataclass(slots=True)
-class _Alike:
+class _Alike(Struct):
     """The rows of one identity: failures not mended, how many of them this report has, and what is fine."""
 
     open: list[_Failure]

@@ -12,12 +12,12 @@ import ipaddress
 import json
 import re
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import unquote
 
 import platformdirs
+from msgspec import Struct, field
 
 from importer.errors import SetupError
 
@@ -53,22 +53,20 @@ class Secret:
         return "***"
 
     def __deepcopy__(self, _: dict[int, Any]) -> Secret:
-        return self  # dataclasses.asdict copies deeply, which would otherwise go through __reduce__
+        return self  # else it would go through __reduce__
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled")
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """At most so many requests a second on average, ``burst`` of them at once."""
 
     per_second: float
     burst: int
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationSettings:
+class DestinationSettings(Struct, frozen=True):
     """One ``[destinations.NAME]`` with every value resolved.
 
     ``base_url`` is tidy: lower-case host, no default port, no trailing slash; it is empty only where nothing
@@ -108,8 +106,7 @@ class DestinationSettings:
     check_carriers: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What the configuration file says; ``path`` is None when there is none.
 
     The tables of ``destinations`` are checked, but no token has been read yet.
@@ -456,8 +453,7 @@ _TOKEN_READERS: Final[Mapping[str, Callable[[Settings, str, Mapping[str, str], s
 # --- what the keys may be ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(Struct, frozen=True):
     """``keep`` gives the value as it is kept, or ValueError when it is not as ``expected`` says."""
 
     keep: Callable[[object], object]

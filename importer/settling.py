@@ -7,11 +7,11 @@ entries of the ledger it means is looked up there.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 import pyarrow as pa
+from msgspec import Struct
 
 from importer import manifests
 from importer.errors import ManifestError, SetupError
@@ -40,8 +40,7 @@ Share: TypeAlias = tuple[tuple[str, str], ...]
 """One order's share in a parcel: order id and tracking number, in each way that the ledger may write them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """Somebody says of a fulfillment whether it is at the destination.
 
     ``readings`` are what its name can mean, the likeliest first: the shares of its orders. ``if_doubted``
@@ -53,8 +52,7 @@ class Claim:
     if_doubted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """What became of a claim about one order's share; ``destination`` is "" if it is not clear which."""
 
     fulfillment: str
@@ -142,8 +140,7 @@ def _name(share: Share) -> str:
     return fulfillment_name([order_id], tracking_number)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     number: int
     share: Share
     says: str
@@ -218,8 +215,7 @@ def _fault(row: _Row, first: _Row) -> str:
 # --- what they mean ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(Struct, frozen=True):
     """The entry that a claim is about."""
 
     destination: str

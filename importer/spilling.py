@@ -12,12 +12,12 @@ import mmap
 import os
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct, field
 
 from importer.errors import CannotGoOn
 
@@ -31,8 +31,7 @@ ROWS_IN_MEMORY: Final = 2_000_000
 _ZEROS: Final = bytes(1 << 20)
 
 
-@dataclass(slots=True)
-class Room:
+class Room(Struct):
     """The folder for what memory has no room for, and how many rows that has room for; a context."""
 
     folder: Path
@@ -121,15 +120,13 @@ def _allocate(file: IO[bytes], size: int) -> None:
 class Memory(Room):
     """Room in memory for pieces that are handed on."""
 
-    def __init__(self) -> None:
-        super().__init__(Path())
+    folder: Path = Path()
 
     def _file(self) -> IO[bytes]:
         return io.BytesIO()
 
 
-@dataclass(slots=True)
-class Pieces:
+class Pieces(Struct):
     """Pieces of tables in one file, each in a bucket, which is a number."""
 
     room: Room
@@ -184,8 +181,7 @@ def _array(column: Any) -> Any:  # noqa: ANN401 - pyarrow is untyped here
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-@dataclass(slots=True)
-class Appended:
+class Appended(Struct):
     """A column that grows at its end, in one file."""
 
     room: Room

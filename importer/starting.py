@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from importer import settings
 from importer.errors import CannotGoOn, SetupError
@@ -23,8 +24,7 @@ _KEY: Final = re.compile(r"""(\s*)["']?([A-Za-z0-9_-]+)["']?\s*=\s*""")
 _TEXT: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """The text of a configuration with a destination in it, and what of that one is changed, in words."""
 
     text: str

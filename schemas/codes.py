@@ -7,12 +7,12 @@ README's table is compared with this one by a test.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Example:
+
+class Example(Struct, frozen=True):
     """A case of a code: what was ``found`` and what to put ``instead``, in words.
 
     ``rows`` are the cells by canonical column that the words speak of, one mapping for each row of a
@@ -28,8 +28,7 @@ class Example:
         return f"{self.found} → {self.instead}"
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """One thing that can be said of a row."""
 
     name: str

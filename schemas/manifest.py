@@ -11,12 +11,12 @@ Fulfillment; 5 to 50 letters, digits and ``-`` for a tracking number is Shoplazz
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from schemas.formulas import MARKS
 
@@ -160,8 +160,7 @@ class Test(Protocol):
         """The same as plain data; patterns are RE2's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
+class Matches(Struct, frozen=True):
     """The whole cell is of the form."""
 
     pattern: str
@@ -176,8 +175,7 @@ class Matches:
         return {"matches": f"^(?:{self.pattern})$", "any_case": self.any_case}
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(Struct, frozen=True):
     """The whole cell is of the form, which is told from its bytes, many times faster than by the pattern.
 
     It has ``fewest`` to ``most`` of these ``characters`` (ASCII), and no zero at its end past the 15th place;
@@ -221,8 +219,7 @@ def _others_than(characters: str) -> bytes:
 _ZERO, _PLACES_KEPT = ord("0"), 15
 
 
-@dataclass(frozen=True, slots=True)
-class Lacks:
+class Lacks(Struct, frozen=True):
     """The cell is not of the form, or with ``anywhere`` has nothing of it.
 
     Cells that have nothing of ``telling`` are surely not, which saves looking.
@@ -252,8 +249,7 @@ class Lacks:
         return self.pattern if self.anywhere else f"^(?:{self.pattern})$"
 
 
-@dataclass(frozen=True, slots=True)
-class AtMost:
+class AtMost(Struct, frozen=True):
     """The cell has at most so many characters."""
 
     characters: int
@@ -267,8 +263,7 @@ class AtMost:
         return {"at_most": self.characters}
 
 
-@dataclass(frozen=True, slots=True)
-class NotBlank:
+class NotBlank(Struct, frozen=True):
     """There is something in the cell."""
 
     def __call__(self, cells: pa.Array[Any]) -> pa.Array[Any]:

@@ -3,11 +3,12 @@
 import asyncio
 import hashlib
 import selectors
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from importer.errors import CannotGoOn
 from importer.ledger import Promise, Taken, TransitionRefused
@@ -179,8 +180,7 @@ STATUS_OF = {
 """What ``FakePlatform`` answers with; "never reached" and "unknown" are no answers."""
 
 
-@dataclass
-class FakePlatform:
+class FakePlatform(Struct):
     """What the connections lead to; it answers after ``seconds`` and writes down what it sees.
 
     ``script`` gives the answers for a fulfillment's attempts, by its name; without one, or after the last, it
@@ -198,6 +198,7 @@ class FakePlatform:
     sent_at: list[float] = field(default_factory=list)
     reach: Reach = Reach.SENT
     down: tuple[float, float] = (0.0, 0.0)
+    _answers: dict[str, Iterator[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._answers = {name: iter(answers) for name, answers in self.script.items()}
@@ -233,8 +234,7 @@ def _reply(words: str) -> Answer | NoAnswer:
     return Answer(STATUS_OF[words.partition(" for ")[0]], {}, words.encode())
 
 
-@dataclass
-class FakeConnection:
+class FakeConnection(Struct):
     """One way to the platform; it carries one request at a time."""
 
     platform: FakePlatform
@@ -260,8 +260,7 @@ class FakeConnection:
         self.platform.open_connections -= 1
 
 
-@dataclass
-class FakeLedger:
+class FakeLedger(Struct):
     """A dict that commits a moment later, and follows the ledger's own table of states.
 
     ``full_for`` names the fulfillments for which the disk is full, as ``intend NAME`` or ``record NAME``.

@@ -12,9 +12,10 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
+
+from msgspec import Struct, field
 
 from importer import cli
 from importer.sandbox import Store
@@ -39,8 +40,7 @@ def settle_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a run of the program ended."""
 
     status: int
@@ -157,8 +157,7 @@ def statuses(path: Path) -> dict[str, str]:
     return {row["import_fulfillment"]: row["import_status"] for row in table(path)}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A request as the platform got it; without a body, that is None."""
 
     path: str
@@ -167,8 +166,7 @@ class Seen:
     method: str = "POST"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What the platform answers; ``body`` is sent as it is."""
 
     status: int

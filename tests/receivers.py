@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import socket
 import threading
-from dataclasses import dataclass
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 from aiosmtpd.controller import Controller
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from email.message import EmailMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """A request as it came."""
 
     method: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import to_builtins
 
 from importer import manifests
 from importer.cli import run
@@ -394,7 +394,7 @@ def test_a_layout_file_that_says_what_it_may_not_is_refused(tmp_path: Path, text
 def test_a_layout_that_was_kept_as_json_is_the_same(name: str | None) -> None:
     kept = layouts.load(name)
 
-    assert layouts.from_json(json.loads(json.dumps(asdict(kept)))) == kept
+    assert layouts.from_json(json.loads(json.dumps(to_builtins(kept)))) == kept
 
 
 def test_a_layout_kept_by_an_earlier_version_is_read_as_it_was() -> None:

@@ -10,11 +10,11 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import pytest
+from msgspec import Struct
 
 from tests.program import SECONDS, Ended, configuration, here, manifest, settle_in, table
 
@@ -153,8 +153,7 @@ def shown(text: str = HALF_MASKED, content_type: str = "application/json") -> st
     return f"({content_type}: '{text}')"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A broken reply, and what is told of it; ``N`` stands for a number of bytes that depends on chance."""
 
     parts: Parts

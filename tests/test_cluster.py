@@ -20,7 +20,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +28,8 @@ from typing import TYPE_CHECKING
 
 import distributed
 import pytest
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer import batches, delivery, destinations, manifests, pipeline, settings
 from importer.batches import Terms
@@ -255,8 +256,7 @@ def test_a_worker_that_sees_another_file_or_none_says_so() -> None:
         errand.run(lambda: True)
 
 
-@dataclass
-class Elsewhere:
+class Elsewhere(Struct):
     """A client whose worker is there at once; ``asked`` has the paths that it was to read."""
 
     asked: list[Path] = field(default_factory=list)
@@ -272,8 +272,7 @@ class Elsewhere:
     def nthreads(self, **_: object) -> dict[str, int]:
         return {"tcp://there:1": 1}
 
-    @dataclass
-    class Done:
+    class Done(Struct):
         """What has come of it."""
 
         found: Stretch
@@ -712,8 +711,7 @@ def test_a_run_that_is_to_stop_stops_its_workers_in_order(address: Address, plat
     assert platform.made == Counter(NAMES)
 
 
-@dataclass
-class OneRun:
+class OneRun(Struct):
     """A run in this process that has the ledger, and posts with the workers that it is given."""
 
     ledger: Ledger

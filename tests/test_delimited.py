@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from importer.errors import ManifestError
 from importer.manifests import delimited, layouts
@@ -35,8 +35,7 @@ LINE_ENDS = st.sampled_from(["\r\n", "\n", "\r"])
 CUTS = st.lists(st.integers(0, 2000), max_size=8)
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(Struct, frozen=True):
     """All that was read: the rows by number, and the misfits by row number."""
 
     rows: dict[int, tuple[str, ...]]
@@ -250,7 +249,7 @@ def test_any_text_is_read_the_same_when_stretches_of_it_are_read_alone(
 def test_the_delimiter_is_found_together_with_the_header_row(delimiter: str) -> None:
     text = f"{delimiter.join(HEADER)}\n{delimiter.join(('7001', 'MUG', '2', '1Z999'))}\n"
 
-    assert detect(text) == Form(delimiter, HEADER, 1, 0)
+    assert detect(text) == Form(delimiter, HEADER, 1, 0, is_closed=True)
 
 
 @pytest.mark.parametrize("delimiter", delimited.DELIMITERS)
@@ -259,7 +258,7 @@ def test_delimiters_inside_the_cells_of_a_file_do_not_deceive(delimiter: str) ->
     header = (*HEADER[:3], f"Tracking # {others}")
     text = written(header, delimiter, csv.QUOTE_MINIMAL, "\n") + delimiter.join([f'"{others}"'] * 4)
 
-    assert detect(text) == Form(delimiter, header, 1, 0)
+    assert detect(text) == Form(delimiter, header, 1, 0, is_closed=True)
 
 
 def test_delimiters_in_quotes_do_not_count() -> None:
@@ -283,7 +282,7 @@ def test_what_stands_above_the_header_is_looked_over_and_counted(above: str, hea
     text = f"{above}{','.join(HEADER)}\n1,A,2,1Z\n"
     form = detect(text)
 
-    assert form == Form(",", HEADER, header_row, 0)
+    assert form == Form(",", HEADER, header_row, 0, is_closed=True)
     assert read([text.encode()], form) == Read({header_row + 1: ("1", "A", "2", "1Z")}, {})
 
 
@@ -291,7 +290,7 @@ def test_a_header_with_quotes_line_breaks_and_its_delimiter_is_one_row() -> None
     text = '"Order\n#","Item ""SKU""","Qty, Shipped",Tracking #\n1,A,2,1Z\n'
     form = detect(text)
 
-    assert form == Form(",", ("Order\n#", 'Item "SKU"', "Qty, Shipped", "Tracking #"), 1, 0)
+    assert form == Form(",", ("Order\n#", 'Item "SKU"', "Qty, Shipped", "Tracking #"), 1, 0, is_closed=True)
     assert read([text.encode()], form) == Read({2: ("1", "A", "2", "1Z")}, {})
 
 
@@ -300,7 +299,7 @@ def test_a_line_that_names_the_separator_is_honoured_and_not_counted(first: str)
     text = f"{first}{';'.join(HEADER)}\n1;A;2;1Z\n"
     form = detect(text)
 
-    assert form == Form(";", HEADER, 1, 1)
+    assert form == Form(";", HEADER, 1, 1, is_closed=True)
     assert read(cut(text.encode(), range(2000)), form) == Read({2: ("1", "A", "2", "1Z")}, {})
 
 

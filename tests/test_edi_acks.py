@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from importer.manifests.edi import despatch_advices, envelopes, segments, ship_notices, warehouse_advices
 from importer.manifests.edi.acks import Acknowledgment, Answered, Rejection, acknowledge

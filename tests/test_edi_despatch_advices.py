@@ -1,10 +1,9 @@
 """EDIFACT DESADV → lines."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from importer.manifests.edi.despatch_advices import lines
 from importer.manifests.edi.lines import Line

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import asdict, replace
 
 from importer.errors import SetupError
 from importer.manifests import layouts
@@ -103,7 +104,7 @@ def test_partners_that_were_kept_as_json_are_the_same(tmp_path: Path) -> None:
     path.write_text(TWO, encoding="utf-8")
     kept = layouts.load(str(path))
 
-    assert layouts.from_json(json.loads(json.dumps(asdict(kept)))) == kept
+    assert layouts.from_json(json.loads(json.dumps(to_builtins(kept)))) == kept
 
 
 @pytest.mark.parametrize(

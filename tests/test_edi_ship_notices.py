@@ -1,12 +1,12 @@
 """X12 856 → lines."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from importer.manifests.edi.lines import Line
 from importer.manifests.edi.partners import DEFAULT, PIECES, Partner, Places

@@ -1,8 +1,7 @@
 """Values of EDI segments: pieces, order ids, carriers, packages, and where they sit."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from importer.manifests.edi import values
 from importer.manifests.edi.partners import DEFAULT, PIECES

@@ -1,10 +1,9 @@
 """X12 945 → lines."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from importer.manifests.edi.lines import Line
 from importer.manifests.edi.partners import DEFAULT, PIECES, Partner, Places

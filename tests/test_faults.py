@@ -7,13 +7,13 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from msgspec import Struct
 
 from importer.errors import SetupError
 from importer.sandbox import REHEARSALS, Faults, Sandbox, Store, rehearsal
@@ -269,8 +269,7 @@ def test_a_busy_platform_stops_being_busy() -> None:
 # --- what goes over the wire ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """What came back; ``status`` 0 when no answer did, ``end`` how the connection ended."""
 
     status: int

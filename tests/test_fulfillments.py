@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.findings import NOTHING_MORE, Findings, Mentions, name_of
 from importer.fulfillments import NOBODY, SCOPES, Grouped, Grouping, Options, Rows, Scope, group
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A checked row; ``order`` or ``number`` is None where unknown, and then it is bad.
 
     ``cells`` are those of a row whose cells can't be told apart; it knows neither.

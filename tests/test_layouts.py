@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import tomllib
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from importer.errors import ManifestError, SetupError
 from importer.manifests import layouts

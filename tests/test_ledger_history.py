@@ -4,11 +4,11 @@ import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from importer.errors import CannotGoOn
 from importer.ledger import Interchange, Ledger, Promise, TransitionRefused

@@ -6,13 +6,14 @@ import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.errors import CannotGoOn, RunInProgress, SetupError
 from importer.ledger import Address, Claimed, Ledger, TransitionRefused, exists, obstacle
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.postgresql
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A schema of a server's, and what a test says to it itself."""
 
     server: Server

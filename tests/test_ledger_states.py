@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec import Struct
 
 from importer.errors import RunInProgress
 from importer.ledger import Ledger, TransitionRefused
@@ -44,8 +44,7 @@ Key = tuple[str, str]
 KEYS: tuple[Key, ...] = (("1001", "TRACK00001"), ("1001", "TRACK00002"), ("1002", "TRACK00001"))
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What the destination does with a request, and what the run makes of its answer."""
 
     effect: bool

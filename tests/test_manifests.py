@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from importer import manifests
 from importer.cells import unguarded
@@ -52,8 +52,7 @@ LETTERS = st.sampled_from([*'",;\t|\n\r\x0b\x85\u2028\ufeff aZ07=é中😀'])
 LATIN_LETTERS = st.sampled_from([*'",;\t|\n\r\x0b\xa0 aZ07=éß€'])
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(Struct, frozen=True):
     """All rows of a manifest by number, its misfits by row number, and the numbers of its rows of totals."""
 
     rows: dict[int, tuple[str, ...]]
@@ -135,7 +134,9 @@ def test_a_survey_says_how_a_manifest_is_written_and_which_columns_it_has(tmp_pa
     manifest = survey(source)
 
     assert (manifest.name, manifest.layout, manifest.encoded.encoding) == ("march.csv", "generic", "utf-8")
-    assert manifest.form == delimited.Form(";", ("SKU", "Colour", "Qty", "Tracking #", "Order #"), 3, 0)
+    assert manifest.form == delimited.Form(
+        ";", ("SKU", "Colour", "Qty", "Tracking #", "Order #"), 3, 0, is_closed=True
+    )
     assert manifest.headers == manifest.form.headers
     assert manifest.columns == {"sku": 0, "quantity": 2, "tracking_number": 3, "order_id": 4}
     assert read(manifest) == Read({4: ("MUG", "red", "2", "1Z", "7001")}, {}, ())

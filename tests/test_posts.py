@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct, field
 
 from importer.errors import CannotGoOn
 from importer.ledger import Promise
@@ -44,8 +44,7 @@ from tests.fakes import (
 )
 
 
-@dataclass
-class Run:
+class Run(Struct):
     """Posting with fakes, and what it left; the platform's and the ledger's log is one."""
 
     platform: FakePlatform
@@ -66,10 +65,12 @@ class Run:
     stopped_because: str | None = None
     told: dict[str, Outcome] = field(default_factory=dict)
     error: Exception | None = None
+    log: list[str] = field(default_factory=list)
+    halt: Halt | None = None
+    parcels: Mapping[int, Fulfillment] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.log = self.ledger.log = self.platform.log
-        self.halt: Halt | None = None
 
     def of(self, orders: Iterable[Sequence[Fulfillment]]) -> "Run":
         run_jumping(self.main(orders))
@@ -492,7 +493,6 @@ def test_a_destination_that_asks_to_wait_gets_fewer_posts_at_once() -> None:
     assert run.said[-1] == ""
 
 
-@dataclass
 class Crowd(FakePlatform):
     """Bears four posts at once and asks others to wait."""
 
@@ -637,13 +637,15 @@ def test_an_error_of_the_source_of_orders_comes_out_after_what_is_in_flight() ->
 class _LedgerThatIsGone(FakeLedger):
     """Takes intents and never commits them."""
 
+    future: Promise[None] = field(default_factory=Promise)
+
     def intend(
         self, intent: Intent, *, accept_doubt: bool, before: Sequence[Happening], sent: bool
     ) -> Promise[None]:
         del before, sent
         self.intents.append(intent)
         self.doubt_accepted.append(accept_doubt)
-        self.future: Promise[None] = Promise()
+        self.future = Promise()
         return self.future
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import openpyxl
 import pytest
+from msgspec import Struct
 
 from importer import fulfillments, manifests, reading
 from importer.errors import ManifestError
@@ -170,8 +170,7 @@ def test_a_manifest_with_every_line_in_quotes_as_a_whole_is_told_so(tmp_path: Pa
     )
 
 
-@dataclass
-class Read:
+class Read(Struct):
     """What has been read of one manifest."""
 
     found: Iterator[reading.Part]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import sys
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import openpyxl
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 from openpyxl.utils.escape import unescape
 
 from importer.errors import CannotGoOn

@@ -1,8 +1,7 @@
 """What follows from an attempt's answer and those before it."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from importer.model import Meaning, Reading, Status
 from importer.posts.retries import (

@@ -7,10 +7,10 @@ import os
 import re
 import shlex
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
 
 from importer.report.finished import Row
 from schemas.codes import CODES
@@ -285,9 +285,9 @@ def test_as_json_there_are_the_run_its_groups_and_the_rows_asked_for(capsys: Out
         "meaning": CODES["parcel-held"].meaning,
         "hint": CODES["parcel-held"].hint,
         "example": str(CODES["parcel-held"].example),
-        "first": [asdict(held)],
+        "first": [to_builtins(held)],
     }
-    assert asked == {**whole, "matching": 1, "rows": [asdict(held)]}
+    assert asked == {**whole, "matching": 1, "rows": [to_builtins(held)]}
 
 
 def test_a_report_may_be_named_by_any_of_its_files(capsys: Output, report: Path) -> None:

@@ -8,11 +8,11 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import chdir
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from importer.cli import run
 from importer.model import FINE
@@ -82,8 +82,7 @@ def commands() -> dict[str, list[str]]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a run has left: its exit status and its three files; ``text`` is rows.csv without times."""
 
     exit_status: int
@@ -93,8 +92,7 @@ class Report:
     summary: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A sample's folder, and a folder for what its runs write."""
 
     folder: Path

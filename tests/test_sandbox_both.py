@@ -5,13 +5,13 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from msgspec import Struct
 
 from importer.errors import SetupError
 from importer.model import LineItem
@@ -96,8 +96,7 @@ def sandbox() -> Iterator[Sandbox]:
 ORDER_NUMBERS = itertools.count()
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Somebody who asks about an order that is theirs alone."""
 
     client: httpx.Client

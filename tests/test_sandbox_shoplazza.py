@@ -6,7 +6,6 @@ The examples are those of its page "Update Fulfillment".
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Scope
@@ -140,8 +140,7 @@ class Clock:
         return self.seconds
 
 
-@dataclass
-class Api:
+class Api(Struct):
     """A shop behind its endpoints, the store that remembers what came, and somebody who asks."""
 
     shop: Shop

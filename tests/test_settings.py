@@ -5,13 +5,13 @@ import copy
 import json
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from importer.errors import SetupError
 from importer.settings import (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from importer.destinations.shoplazza.remote import Line, Order, Remote, Shipped
 from importer.destinations.shoplazza.units import TooMuchError, UnknownSkuError, allot

@@ -1,13 +1,13 @@
 """A Shoplazza shop's orders, fulfillments, e-mails and bucket, without HTTP."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from importer.errors import SetupError
 from importer.sandbox.shops import (

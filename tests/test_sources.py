@@ -11,7 +11,6 @@ import sys
 import threading
 import urllib.request
 from contextlib import chdir
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 import pytest
 from moto.server import ThreadedMotoServer
+from msgspec import Struct
 
 import importer
 from importer.errors import ManifestError, SetupError
@@ -446,8 +446,7 @@ def test_a_manifest_on_the_web_is_checked_like_any_other(
 # --- SFTP ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Station:
+class Station(Struct, frozen=True):
     """An SFTP server: its port, its host key as known_hosts has it, the folder it serves."""
 
     port: int

@@ -1,11 +1,11 @@
 """A run in figures: summary.json, and the same object for ``--json``."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from importer.errors import CannotGoOn
 from importer.model import Status

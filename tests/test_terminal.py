@@ -1,7 +1,6 @@
 """What a person sees: whole screens, compared as text."""
 
 import errno
-from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -9,6 +8,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from importer.ledger import Run

@@ -8,7 +8,6 @@ import struct
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ import httpx
 import pytest
 import trustme
 import uvloop
+from msgspec.structs import replace
 
 from importer.model import Answer, NoAnswer, Reach, Request
 from importer.posts.client import Client

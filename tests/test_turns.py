@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from importer.ledger import Claimed, Promise
 from importer.model import Entry, Fulfillment, State
@@ -18,8 +19,7 @@ def key_of(parcel: Fulfillment) -> Key:
     return (parcel.parts[0].order_id, parcel.tracking_number)
 
 
-@dataclass
-class FakeClaims:
+class FakeClaims(Struct):
     """What another run has of the orders, and until when; and what it has done."""
 
     until: dict[str, float] = field(default_factory=dict)
@@ -46,8 +46,7 @@ def entry(order_id: str, tracking_number: str) -> Entry:
     return Entry(order_id, tracking_number, State.CREATED, "c1", "other", "", "", 200, 1, EPOCH)
 
 
-@dataclass
-class Worker:
+class Worker(Struct):
     """Takes turns until there are none, and posts what is left of each."""
 
     claims: FakeClaims = field(default_factory=FakeClaims)

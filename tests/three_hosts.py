@@ -20,9 +20,11 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tests.kill_loop.ledgers import Database
 from tests.kill_loop.verdict import SHOWN, Evidence, report_faults
@@ -48,8 +50,7 @@ _TRUTH = "truth.csv"
 _SHARES = "SELECT count(*) FROM fulfillments JOIN runs USING (run_id) WHERE report = %s AND state = 'created'"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What came of it.
 
     ``shares`` has how many fulfillments each host created; ``in_flight`` is how many the killed host was
@@ -68,8 +69,7 @@ class Result:
     faults: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """Where it is played: a folder with the inbox, the ledger, and what the platform writes down."""
 
     folder: Path

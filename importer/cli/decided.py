@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer import starting
 from importer.manifests import layouts
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 _CODES_SHOWN: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How the sample's columns are known.
 
     ``path`` is the file of a layout, None where none is needed; ``text`` is what is to be written there, ""
@@ -39,8 +40,7 @@ class Layout:
     is_other: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """What the conversation has come to.
 
     ``values`` is what was said of the destination, and ``revision`` the configuration with it; where they

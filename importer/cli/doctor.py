@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from importer.cli.common import LEDGER, Common, default_ledger, printing
 
@@ -84,7 +85,7 @@ def doctor(
             if not as_json:
                 checklist.show(common.out, check)
         if as_json:
-            click.echo(json.dumps([asdict(check) for check in made], indent=2))
+            click.echo(json.dumps([to_builtins(check) for check in made], indent=2))
     return checks.exit_status(made)
 
 

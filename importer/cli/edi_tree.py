@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
+from msgspec.structs import replace
 from rich.text import Text
 
 from importer.errors import SetupError

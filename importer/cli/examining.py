@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import time as TimeOfDay  # noqa: N812 - it is no module
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
+from msgspec import Struct
 
 from importer.errors import ImporterError, SetupError
 from importer.plans import places
@@ -40,8 +40,7 @@ class Judge(Protocol):
         """Where it posts to, None if that can't be told or needs no telling, and what is wrong with that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """A plan with the options of each job by its name, and where it posts to; and all that is wrong."""
 
     plan: Plan
@@ -105,8 +104,7 @@ def _text(value: object) -> str:
     return f"{value:f}" if isinstance(value, float) else str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Examination:
+class _Examination(Struct, frozen=True):
     """What a job comes to, as far as it can be understood."""
 
     options: Options

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.cli.watching import (
     is_over,
@@ -39,8 +41,7 @@ if TYPE_CHECKING:
     from importer.watching.unreported import Note
 
 
-@dataclass(slots=True)
-class PlanWatch:
+class PlanWatch(Struct):
     """A run of a plan that is watched, as far as it has come.
 
     ``jobs`` are those of the plan by name, as far as they are known: where each posts to.
@@ -55,7 +56,7 @@ class PlanWatch:
     summary: PlanEnded | None = None
     exit_status: int = 0
     trouble: str = ""
-    pings: Pings | None = field(init=False)
+    pings: Pings | None = None
 
     def __post_init__(self) -> None:
         self.pings = pings_to(self.options["ping"])

@@ -9,12 +9,12 @@ import secrets
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
+from msgspec.structs import replace
 from rich.text import Text
 
 from importer import destinations, limits, report

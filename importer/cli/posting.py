@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer import destinations, limits, settings
 from importer.cli import watching
@@ -326,8 +327,7 @@ def _planned(common: Common, command: str, options: dict[str, Any]) -> int:
     return planned.run(common, command, options, Judge(common, command))
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """Judges what a run of the command would be told to do; nothing is read or sent."""
 
     common: Common
@@ -518,6 +518,9 @@ def _run(
     options: dict[str, Any],
     watch: Watch,
 ) -> int:
+    from importer import arrow  # noqa: PLC0415 - --help needs none of it
+
+    arrow.keep_from_pandas()
     from importer import pipeline  # noqa: PLC0415 - --help needs none of it, and it takes a while
 
     interruption = Interruption()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+from msgspec import to_builtins
 
 from importer.cli.common import LEDGER, Common, complain, default_ledger, printing
 from importer.errors import SetupError
@@ -139,7 +139,7 @@ def _prune(location: Location, age: timedelta, *, dry_run: bool, as_json: bool) 
         pruned = memory.prunable(before) if dry_run else memory.prune(before)
     with printing():
         if as_json:
-            told = {"before": runs_report.iso(before), "dry_run": dry_run, **asdict(pruned)}
+            told = {"before": runs_report.iso(before), "dry_run": dry_run, **to_builtins(pruned)}
             click.echo(json.dumps(told, indent=2))
         else:
             what = "would be forgotten" if dry_run else "forgotten"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import to_builtins
 
 from importer import destinations, settings
 from importer.cli.common import LEDGER, Common, default_ledger, printing, user
@@ -148,7 +148,7 @@ def _tell(common: Common, settled: Sequence[Settled], *, as_json: bool) -> None:
 
     with printing():
         if as_json:
-            click.echo(json.dumps([asdict(each) for each in settled], indent=2))
+            click.echo(json.dumps([to_builtins(each) for each in settled], indent=2))
         else:
             doubts.show_settled(
                 common.out, [each.message for each in settled], sum(each.settled for each in settled)

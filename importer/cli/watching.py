@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
+from msgspec import Struct
 
 from importer import destinations
 from importer.cli.common import complain, default_ledger, status_of
@@ -125,8 +125,7 @@ OPTIONS: Final = (
 )
 
 
-@dataclass(slots=True)
-class Watch:
+class Watch(Struct):
     """A run that is watched, as far as it has come."""
 
     command: str
@@ -139,7 +138,7 @@ class Watch:
     summary: Summary | None = None
     exit_status: int = 0
     trouble: str = ""
-    pings: Pings | None = field(init=False)
+    pings: Pings | None = None
 
     def __post_init__(self) -> None:
         self.pings = pings_to(self.options["ping"])

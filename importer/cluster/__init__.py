@@ -5,8 +5,9 @@ them to those that group them; ``workers`` hands errands out and waits for what 
 or starts the cluster. None of them is imported where no cluster is wanted.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
 
 BLOCK_BYTES: Final = 16 * 1024 * 1024
 
@@ -14,8 +15,7 @@ OfDask: TypeAlias = Any
 """Something of Dask's, which may not be installed, and has no types."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Struct, frozen=True):
     """What the user wants: the ``scheduler`` at an address, or so many ``workers`` on this machine.
 
     None is as many as it has cores. Manifests of several times ``block_bytes`` are parted into blocks of that

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer import delivery, destinations, reading
 from importer.delivery import Earlier
@@ -49,8 +50,7 @@ class Sealed:
         return "***"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A manifest, or a ``span`` of it, to be read and checked; ``sha256`` is that of its bytes.
 
     With "" the worker has the very file; else it may have another view of the same file, through a disk that
@@ -99,16 +99,14 @@ def _as_seen_here(manifest: Manifest, sha256: str, span: Span | None) -> Manifes
     return replace(manifest, encoded=replace(manifest.encoded, stamp=here.stamp))
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(Struct, frozen=True):
     """How fulfillments ended, by index, and why that stopped early, "" if it did not."""
 
     told: Sequence[tuple[int, Told]]
     stopped: str
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(Struct, frozen=True):
     """Orders to be posted to a destination for a run, with the ledger at an address.
 
     ``tried`` has, by the index of a fulfillment, what an earlier run left that may have done it,

@@ -6,11 +6,12 @@ What a run has of them is what it needs for its report and to compare orders wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer import reading
 from importer.findings import NO_MENTIONS, Mentions
@@ -46,8 +47,7 @@ class Place(NamedTuple):
     documents: int
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What a worker has of a stretch: the texts of its rows by bucket, of which ``taken`` are there.
 
     The rest is for the run.
@@ -62,8 +62,7 @@ class Shared:
         return sum(len(message) for share in self.shares.values() for some in share for message in some)
 
 
-@dataclass(frozen=True, slots=True)
-class Sharing:
+class Sharing(Struct, frozen=True):
     """A stretch of a manifest to be read and checked, and its rows to be put into ``buckets``."""
 
     reading: Reading

@@ -7,10 +7,12 @@ import importlib
 import time
 from collections import deque
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer import destinations, manifests, reading
 from importer.cluster import BLOCK_BYTES, errands, versions
@@ -77,8 +79,7 @@ def run(errand: Errand) -> object:
         raise CannotGoOn(f"{error} (on the worker at {worker.address})") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """What a run has to post: so many orders, in ``queues``, for which the ledger at ``address`` has claims.
 
     ``tried`` has, by the index of a fulfillment, what an earlier run left that may have done it,

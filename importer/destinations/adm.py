@@ -6,10 +6,12 @@ wrong. It has no way to ask whether a fulfillment exists, so that whatever is no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.destinations import replies, requests
 from importer.destinations.replies import LONG, SHORT, cut
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from importer.settings import DestinationSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Adm:
+class Adm(Struct, frozen=True):
     """One account at one ADM address."""
 
     settings: DestinationSettings

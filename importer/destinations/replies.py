@@ -8,11 +8,12 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from importer.destinations.masking import masked
 

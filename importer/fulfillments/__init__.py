@@ -8,7 +8,6 @@ tracking URL per fulfillment", ADM, Create a Fulfillment). Everything is columns
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 
 from importer.findings import NO_FINDINGS, NO_MENTIONS, Findings, Mentions
 from importer.fulfillments.said import NOTHING_SAID, Said, conflicts
@@ -48,8 +48,7 @@ class Scope(StrEnum):
 SCOPES: Final = tuple(Scope)
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """All checked rows of a run as columns of one length, in the order of the manifests.
 
     ``order_id`` and ``tracking_number`` (string) are null where unknown; ``sku`` (string) and ``quantity``
@@ -75,8 +74,7 @@ class Rows:
     warnings: Findings = NO_FINDINGS
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How to group.
 
     ``several_orders``: the destination takes one fulfillment for several orders. ``notify``: customers are
@@ -92,8 +90,7 @@ class Options:
     fill_carrier: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
+class _Lines(Struct, frozen=True):
     """Line items of all parts, those of a part together; ``start`` says where, and at last where they end."""
 
     start: Codes
@@ -101,8 +98,7 @@ class _Lines:
     quantity: Codes
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(Struct, frozen=True):
     """Orders' shares in parcels: (order, tracking number) pairs, numbered by first appearance.
 
     ``fulfillment`` is the one that each goes into, numbered likewise.
@@ -118,8 +114,7 @@ class _Parts:
         return int(self.fulfillment.max(initial=-1)) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Keys:
+class _Keys(Struct, frozen=True):
     """Per row the codes of its order, tracking number and part, NOBODY where unknown.
 
     ``orders`` and ``numbers`` are the rows that may be of an order or number besides, and its code.
@@ -213,8 +208,7 @@ class Grouping(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Grouped:
+class Grouped(Struct, frozen=True):
     """A ``Grouping`` in memory.
 
     ``parts_start`` says where the parts of each fulfillment begin in ``parts_sorted``, and at last where they

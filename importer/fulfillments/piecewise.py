@@ -11,13 +11,14 @@ is put in order, stretch by stretch of the rows.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.findings import Findings, number_of
 from importer.fulfillments import NOBODY, SCOPES, Scope, group
@@ -73,8 +74,7 @@ def group_piecewise(partitions: Partitions, options: Options) -> Spilled:
     return _joined(partitions, options, alone, parcels, rows, links)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
+class _Judged(Struct, frozen=True):
     """What is found bucket by bucket: of ``rows``, parcels and findings, by the stretch of a row.
 
     A parcel's is the row that it begins with, which is also how it is known. ``numbers`` are the parcels'
@@ -105,8 +105,7 @@ class _Judged:
         self.warnings.drop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Bucket:
+class _Bucket(Struct, frozen=True):
     """What is found in a bucket: columns of its rows, of its parcels and their numbers, and findings.
 
     Where parcels may be of several orders, there is nothing of parcels, and ``numbers`` has their shares.

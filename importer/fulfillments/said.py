@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 
 from importer import tracking
 from importer.findings import Findings
@@ -30,8 +30,7 @@ MANY_SAID: Final = (*_CARRIER, "fulfillment_id", MAIL_ALONE)
 """The columns of which texts are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What is said of each part, by its number.
 
     ``texts`` has for a canonical column the texts (string) and for each part a place there (-1: nothing is

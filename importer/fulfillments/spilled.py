@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.fulfillments import NOBODY, group
 from importer.fulfillments.partitions import codes_of
@@ -40,8 +41,7 @@ _BODIES: Final = [
 ]
 
 
-@dataclass(slots=True)
-class Spilled:
+class Spilled(Struct):
     """A ``Grouping`` whose columns are in files; those of rows and those of fulfillments, as there.
 
     ``notify`` says of each fulfillment whether its customer is to be mailed, ``carriers`` how many of those

@@ -1,28 +1,31 @@
 """What is asked of the ledger for a fulfillment, each a change of its entries or a line of its history."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from importer.ledger.statements import Connection, Key, add
 from importer.ledger.states import ended, found_out, settled, started
 from importer.model import Entry, Event, Happening, Intent, Outcome, State
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True, array_like=True, tag=True):
     """The fulfillment of ``intent`` is about to be sent, or, if it is not ``sent``, to end unsent.
 
-    ``keys`` are those of its entries; ``before`` became known since the last change of it.
+    ``before`` became known since the last change of it.
     """
 
     intent: Intent
-    keys: Sequence[Key]
     accept_doubt: bool
     at: datetime
     before: tuple[Happening, ...] = ()
     sent: bool = True
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of its entries, one for each order in it."""
+        return keys_of(self.intent)
 
     def apply(self, entries: dict[Key, Entry]) -> None:
         """Change ``entries``, all of them or none.
@@ -43,15 +46,18 @@ class Start:
         return (*self.before, Happening(self.at, entry.run_id, Event.SENDING, 0, entry.code, words))
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True, array_like=True, tag=True):
     """The fulfillment of ``intent`` has come to ``outcome``; the rest is as for a ``Start``."""
 
     intent: Intent
-    keys: Sequence[Key]
     outcome: Outcome
     at: datetime
     before: tuple[Happening, ...] = ()
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of its entries, one for each order in it."""
+        return keys_of(self.intent)
 
     def apply(self, entries: dict[Key, Entry]) -> Outcome:
         """Change ``entries``, all of them or none, and return the outcome that they have now.
@@ -70,8 +76,7 @@ class End:
         return (*self.before, _as_happening(entry, _EVENTS[entry.state]))
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Struct, frozen=True):
     """A person, ``by``, has found out whether what stands under ``key`` was created."""
 
     key: Key
@@ -102,16 +107,15 @@ class Settle:
         return [self.key]
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What became known of what stands under ``keys`` that changes nothing; its history gets it."""
+class Note(Struct, frozen=True, array_like=True, tag=True):
+    """What became known of the fulfillment of ``intent`` that changes nothing; its history gets it."""
 
-    keys: Sequence[Key]
-    happened: Sequence[Happening]
+    intent: Intent
+    happened: tuple[Happening, ...]
 
     def __call__(self, connection: Connection) -> None:
         """Write it down."""
-        add(connection, [(key, each) for key in self.keys for each in self.happened])
+        add(connection, [(key, each) for key in keys_of(self.intent) for each in self.happened])
 
 
 Change = Start | End | Settle

@@ -1,8 +1,8 @@
 """Whether a ledger is well: its version, and whether the database finds its own pages in order."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from importer.ledger.tables import VERSION, version_of
@@ -11,8 +11,7 @@ _WELL: Final = "ok"
 _MOST_FAULTS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Checkup:
+class Checkup(Struct, frozen=True):
     """What was found: ``version`` of the tables, of which ``newest`` is what this program makes.
 
     ``faults`` are what SQLite finds wrong with its file; a server sees to its own.

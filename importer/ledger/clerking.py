@@ -14,9 +14,10 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from importer.early import SIGNALS
 from importer.errors import CannotGoOn
@@ -103,16 +104,14 @@ def _held(lock: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     path: Path
 
     def unusable(self, error: BaseException) -> CannotGoOn:
         return unusable(str(self.path), error)
 
 
-@dataclass
-class _Dialect:
+class _Dialect(Struct):
     paramstyle: str
 
 

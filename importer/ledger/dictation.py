@@ -3,24 +3,48 @@
 import json
 import os
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
+
+from msgspec import DecodeError, Struct, convert, to_builtins
+from msgspec.json import Decoder, Encoder
 
 from importer.errors import CannotGoOn, ImporterError
-from importer.jsontext import json_writer
-from importer.ledger.changes import End, Note, Start, keys_of
+from importer.ledger.changes import End, Note, Start
 from importer.ledger.files import Files
 from importer.ledger.states import TransitionRefused
-from importer.model import Event, Happening, Intent, Outcome, Status
+from importer.model import Outcome
+
+_T = TypeVar("_T")
 
 Dictated: TypeAlias = Start | End | Note
 
 END: Final = b"null"
 """The last line of a run that does not break off."""
 
-_encode: Final = json_writer(ensure_ascii=True)
-_KINDS: Final[dict[str, type[ImporterError]]] = {"refused": TransitionRefused, "unusable": CannotGoOn}
+_REFUSED, _UNUSABLE = "refused", "unusable"
+_KINDS: Final[dict[str, type[ImporterError]]] = {_REFUSED: TransitionRefused, _UNUSABLE: CannotGoOn}
+
+
+class _Came(Struct, frozen=True, array_like=True):
+    """What came of an operation: what was asked for, another ``outcome``, or an error of that ``kind``."""
+
+    outcome: Outcome | None = None
+    kind: str = ""
+    words: str = ""
+
+
+class _Reply(Struct, frozen=True, array_like=True):
+    """What came of so many operations: what was asked for, one thing of all of them, or of each its own."""
+
+    number: int
+    came: tuple[_Came, ...] = ()
+
+
+_encode: Final = Encoder().encode
+_operations: Final[Decoder[Dictated]] = Decoder(Dictated)
+_replies: Final = Decoder(_Reply)
+_AS_ASKED_FOR: Final = _Came()
 
 
 def say(pipe: int, line: bytes) -> None:
@@ -36,7 +60,7 @@ def say(pipe: int, line: bytes) -> None:
 
 def task_of(ledger: Path, lock: Path) -> bytes:
     """Return which ledger is to be written, and which lock to be held for that, as a line: the first one."""
-    return _encode([str(ledger), str(lock)]).encode()
+    return json.dumps([str(ledger), str(lock)]).encode()
 
 
 def task_in(line: bytes) -> tuple[Path, Path]:
@@ -45,44 +69,32 @@ def task_in(line: bytes) -> tuple[Path, Path]:
     return Path(ledger), Path(lock)
 
 
+def opened(files: Files) -> bytes:
+    """Return which files are written, as a line; it is the first one that a run hears."""
+    return json.dumps([[str(path), device, inode] for path, device, inode in files.files]).encode()
+
+
 def line_of(operation: Dictated) -> bytes:
     """Return the operation as a line, without its end."""
-    words: list[object]
-    if isinstance(operation, Note):  # no ``match``, which takes as long as all the rest: there are two a post
-        return _encode(["note", operation.keys, _of_happenings(operation.happened)]).encode()
-    intent, at, before = operation.intent, operation.at.isoformat(), _of_happenings(operation.before)
-    if isinstance(operation, Start):
-        words = ["start", _of_intent(intent), operation.accept_doubt, at, before, operation.sent]
-    else:
-        words = ["end", _of_intent(intent), _of_outcome(operation.outcome), at, before]
-    return _encode(words).encode()
+    return _line_of(operation)
 
 
 def operation_of(line: bytes) -> Dictated:
     """Return the operation that ``line_of`` has made into ``line``."""
-    match json.loads(line):
-        case ["start", said, accept, at, before, sent]:
-            intent = _intent(said)
-            since = datetime.fromisoformat(at)
-            return Start(intent, keys_of(intent), accept, since, _happenings(before), sent)
-        case ["end", said, outcome, at, before]:
-            intent = _intent(said)
-            since = datetime.fromisoformat(at)
-            return End(intent, keys_of(intent), _outcome(outcome), since, _happenings(before))
-        case ["note", keys, happened]:
-            return Note([(key[0], key[1], key[2]) for key in keys], _happenings(happened))
-    raise ValueError(line)
+    return _value_of(line, _operations)
 
 
 def reply_of(operations: Sequence[Dictated], results: Sequence[Any]) -> bytes:
-    """Return what came of them as a line: their number, where all came to what was asked for.
+    """Return what came of them as a line.
 
     A ledger that can't be written fails all of them for one reason, which is said once.
     """
-    said = [_said(operation, result) for operation, result in zip(operations, results, strict=True)]
-    if said and said[0] and said[0][0] == "unusable":
-        return _encode([said[0], len(said)]).encode()
-    return _encode(said if any(said) else len(said)).encode()
+    came = tuple(_came(operation, result) for operation, result in zip(operations, results, strict=True))
+    if all(each is _AS_ASKED_FOR for each in came):
+        came = ()
+    elif came[0].kind == _UNUSABLE:
+        came = came[:1]
+    return _line_of(_Reply(len(results), came))
 
 
 def results_of(reply: bytes) -> list[Outcome | ImporterError | None]:
@@ -90,18 +102,11 @@ def results_of(reply: bytes) -> list[Outcome | ImporterError | None]:
 
     None is what was asked for, an ``ImporterError`` what it failed with.
     """
-    if reply.isdigit():
-        return [None] * int(reply)
-    match json.loads(reply):
-        case [reason, int(number)]:
-            return [_result(reason) for _ in range(number)]
-        case said:
-            return [_result(each) for each in said]
-
-
-def opened(files: Files) -> bytes:
-    """Return which files are written, as a line; it is the first one that a run hears."""
-    return _encode([[str(path), device, inode] for path, device, inode in files.files]).encode()
+    said = _value_of(reply, _replies)
+    came = said.came or (_AS_ASKED_FOR,)
+    if len(came) == 1:
+        return [_result(came[0]) for _ in range(said.number)]
+    return [_result(each) for each in came]
 
 
 def as_asked_for(operation: Dictated) -> Outcome | None:
@@ -109,64 +114,30 @@ def as_asked_for(operation: Dictated) -> Outcome | None:
     return operation.outcome if isinstance(operation, End) else None
 
 
-def _said(operation: Dictated, result: object) -> list[Any] | None:
+def _came(operation: Dictated, result: object) -> _Came:
     if isinstance(result, TransitionRefused):
-        return ["refused", str(result)]
+        return _Came(kind=_REFUSED, words=str(result))
     if isinstance(result, ImporterError):
-        return ["unusable", str(result)]
+        return _Came(kind=_UNUSABLE, words=str(result))
     if isinstance(result, Outcome) and result is not as_asked_for(operation):
-        return ["outcome", _of_outcome(result)]
-    return None
+        return _Came(result)
+    return _AS_ASKED_FOR
 
 
-def _result(said: list[Any] | None) -> Outcome | ImporterError | None:
-    match said:
-        case None:
-            return None
-        case ["outcome", outcome]:
-            return _outcome(outcome)
-        case [kind, words]:
-            return _KINDS[kind](words)
-    raise ValueError(said)
+def _result(came: _Came) -> Outcome | ImporterError | None:
+    return _KINDS[came.kind](came.words) if came.kind else came.outcome
 
 
-def _of_intent(intent: Intent) -> list[object]:
-    return [intent.destination, intent.order_ids, intent.tracking_number, intent.content, intent.run_id]
+def _line_of(value: Struct) -> bytes:
+    """Return the value as JSON; what has half a surrogate pair in it takes Python's own, which is slower."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(to_builtins(value)).encode()
 
 
-def _intent(said: list[Any]) -> Intent:
-    destination, order_ids, tracking_number, content, run_id = said
-    return Intent(destination, tuple(order_ids), tracking_number, content, run_id)
-
-
-def _of_outcome(outcome: Outcome) -> list[object]:
-    at = outcome.at.isoformat() if outcome.at else None
-    return [outcome.status, outcome.code, outcome.message, outcome.http_status, outcome.attempts, at]
-
-
-def _outcome(said: list[Any]) -> Outcome:
-    status, code, message, http_status, attempts, at = said
-    since = datetime.fromisoformat(at) if at else None
-    return Outcome(Status(status), code, message, http_status, attempts, since)
-
-
-def _of_happenings(happened: Sequence[Happening]) -> list[list[object]]:
-    return [
-        [
-            each.at.isoformat(),
-            each.run_id,
-            each.event,
-            each.attempt,
-            each.code,
-            each.message,
-            each.http_status,
-        ]
-        for each in happened
-    ]
-
-
-def _happenings(said: list[list[Any]]) -> tuple[Happening, ...]:
-    return tuple(
-        Happening(datetime.fromisoformat(at), run_id, Event(event), *rest)
-        for at, run_id, event, *rest in said
-    )
+def _value_of(line: bytes, decoder: Decoder[_T]) -> _T:
+    try:
+        return decoder.decode(line)
+    except DecodeError:
+        return convert(json.loads(line), decoder.type)

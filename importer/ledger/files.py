@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from importer.errors import CannotGoOn
 
@@ -31,8 +32,7 @@ def connected(path: Path, how: str) -> sqlite3.Connection:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Struct, frozen=True):
     """The files that are open, so that it can be told whether they still are where the next run looks.
 
     ``files`` has their paths, and the device and inode that each had. SQLite goes on writing into a file that

@@ -1,9 +1,10 @@
 """What a ledger tells, as values, for those who never open one, too."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from importer.model import Entry
 
@@ -11,8 +12,7 @@ LEASE_SECONDS: Final = 60.0
 """How long a run may say nothing before the others take it for dead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run as the ledger remembers it; times are UTC, ``summary`` is JSON text.
 
     ``given`` is what the run was told, as JSON has it; empty for runs from before version 2. ``who`` started
@@ -33,8 +33,7 @@ class Run:
     who: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Interchange:
+class Interchange(Struct, frozen=True):
     """An interchange that a run has read; ``at`` is UTC.
 
     ``content`` tells whether another one of the same control number is the same document. ``source`` is the
@@ -51,8 +50,7 @@ class Interchange:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """What became of a claim: ``by`` names the other run that has an order of it, "" if there is none.
 
     Then ``entries`` is what is known of the fulfillments, and the run that asked has the orders, unless all
@@ -64,8 +62,7 @@ class Claimed:
     held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """Turns that nobody else has: the ``first`` comes in so many seconds, after a rest; others follow.
 
     Before ``paused`` seconds are over nothing may be sent, whoever's turn it is.
@@ -75,8 +72,7 @@ class Taken:
     paused: float
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
+class Pruned(Struct, frozen=True):
     """How many runs and events are gone, or would be."""
 
     runs: int

@@ -28,11 +28,11 @@ import socket
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -85,8 +85,7 @@ _CLAIMS: Final = Table(
 _NOW: Final = func.clock_timestamp()  # now() is when the transaction began, which may have had to wait
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A run wants the orders of a queue; ``keys`` are their fulfillments, by order and tracking number."""
 
     destination: str
@@ -100,8 +99,7 @@ class Claim:
         return tuple(dict.fromkeys(order_id for order_id, _ in self.keys))
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """A run is through with orders that it has claimed."""
 
     destination: str
@@ -242,8 +240,7 @@ def _end(connection: Connection, run_id: str) -> None:
     connection.execute(delete(_LEASES).where(_LEASES.c.run_id == run_id))
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
+class _Standing(Struct, frozen=True):
     """What is known of orders: which other ``runs`` have them, and the ``entries`` of their fulfillments."""
 
     runs: Mapping[str, str]

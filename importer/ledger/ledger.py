@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from importer.errors import CannotGoOn, ImporterError, RunInProgress, SetupError
 from importer.ledger import checkup, copying, history, interchanges, leases, paces, pruning, statements, store
-from importer.ledger.changes import End, Note, Settle, Start, keys_of
+from importer.ledger.changes import End, Note, Settle, Start
 from importer.ledger.checkup import Checkup
 from importer.ledger.clerk import Clerk
 from importer.ledger.files import Files
@@ -247,8 +247,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger is read-only.
         """
-        keys = keys_of(intent)
-        return self._changing().submit(Start(intent, keys, accept_doubt, self._now(), tuple(before), sent))
+        return self._changing().submit(Start(intent, accept_doubt, self._now(), tuple(before), sent))
 
     def record(
         self, intent: Intent, outcome: Outcome, *, before: Sequence[Happening] = ()
@@ -268,7 +267,7 @@ class Ledger:
         if State(outcome.status) not in NEXT[State.SENDING]:
             raise ValueError(outcome.status)
         at = outcome.at or self._now()
-        return self._changing().submit(End(intent, keys_of(intent), outcome, at, tuple(before)))
+        return self._changing().submit(End(intent, outcome, at, tuple(before)))
 
     def note(self, intent: Intent, happened: Sequence[Happening]) -> Promise[None]:
         """Write down what became known of ``intent`` that changes nothing; its history has it, once done.
@@ -278,7 +277,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger is read-only.
         """
-        return self._changing().submit(Note(keys_of(intent), tuple(happened)))
+        return self._changing().submit(Note(intent, tuple(happened)))
 
     def history(
         self, *, order_id: str | None = None, tracking_number: str | None = None

@@ -6,12 +6,12 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
+from msgspec import Struct
 
 from importer.errors import RunInProgress
 from importer.ledger.sqlite import File, locks
@@ -22,8 +22,7 @@ _CLERK_SECONDS: Final = 30.0
 _CLERK_POLL_SECONDS: Final = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How to wait; both are in seconds."""
 
     clock: Callable[[], float]

@@ -9,9 +9,9 @@ import importlib
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
@@ -51,8 +51,7 @@ _ANY: Final = (
 _READING: Final = "SET default_transaction_read_only = on"
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """A ledger in the database at ``address``, in the schema that its search path begins with."""
 
     address: Address

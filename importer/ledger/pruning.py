@@ -7,9 +7,9 @@ the runs that were sending it, until it is settled.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 
 from importer.ledger.known import Pruned
@@ -19,8 +19,7 @@ _AT_ONCE: Final = 20_000
 """Events in one transaction, so that whoever else writes waits for a moment only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(Struct, frozen=True):
     """The events of one transaction: the number of the ``last``, and how many ``old`` ones there were."""
 
     last: int

@@ -5,10 +5,10 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
@@ -22,8 +22,7 @@ from importer.ledger.tables import version_of
 _MUCH: Final = 0.05  # of a file; what is less is filled again by the next runs
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """A ledger at ``path``; its real path, so that a link and its target have one lock."""
 
     path: Path

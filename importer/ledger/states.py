@@ -13,10 +13,11 @@ found out leaves no such doubt: sent again after that, it is what the answer say
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from msgspec.structs import replace
 
 from importer.errors import CannotGoOn
 from importer.model import Entry, Intent, Outcome, State, Status, fulfillment_name

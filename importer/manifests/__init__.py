@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.cells import unguarded
 from importer.errors import ManifestError
@@ -34,8 +35,7 @@ _CHUNKS = 8  # of a span, so that it is hardly larger than wished for
 _PACKED = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # zip, and what Microsoft had before it
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One manifest file, surveyed: what it is called, how it is written, which columns it has.
 
     ``headers`` are the texts of the columns that are read, in order, without those of our own reports;
@@ -95,8 +95,7 @@ class Manifest:
         return tuple(self.form.headers[position] for position in self.kept)
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Some data rows of a manifest, in order.
 
     ``cells`` has one string array (no nulls, '' for a blank) per header of the manifest; ``rows`` the row
@@ -121,8 +120,7 @@ class Block:
         return len(self.rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
+class _Opened(Struct, frozen=True):
     """What is known of a file before its columns are: ``above`` is the text above its header."""
 
     encoded: encodings.Encoded

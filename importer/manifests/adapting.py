@@ -10,12 +10,12 @@ is that of all rows but EDI's, which it says nothing of: the run that the report
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 
 from importer.manifests import layouts
 from importer.manifests.nodata import is_blank
@@ -37,8 +37,7 @@ _OF_EDI: Final = "edi_path"
 _IDENTITY: Final = ("order_id", "tracking_number")
 
 
-@dataclass(slots=True)
-class Adapter:
+class Adapter(Struct):
     """Reads the canonical columns of one manifest, block after block.
 
     ``headers`` are all of the file's, ``columns`` says at which position each canonical column stands,
@@ -207,8 +206,7 @@ class Adapter:
         return _where(goes_on & is_blank(column), taken, column)
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(Struct, frozen=True):
     """The cells of a block with what was filled down, and in how many rows that was."""
 
     cells: list[Text]

@@ -15,11 +15,12 @@ import tempfile
 import zipfile
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import zstandard
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.errors import CannotGoOn, ManifestError
 
@@ -67,8 +68,7 @@ _BEGINS_A_WORKBOOK: Final = re.compile(
 _BROKEN: Final = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, zstandard.ZstdError)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How much may come out of one archive.
 
     ``expanded`` is bytes in all, ``ratio`` how many times its own size once that is more than ``free`` bytes,

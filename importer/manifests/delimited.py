@@ -11,13 +11,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.errors import ManifestError
 from importer.longest import LONGEST, LONGEST_REPORTED, cells_up_to
@@ -51,8 +52,7 @@ RAGGED = "ragged-row"
 BAD_QUOTING = "bad-quoting"
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """How a file is delimited: the header's cells, its row number, and what stands above the header.
 
     ``offset`` is 1 where the file begins with a ``sep=;`` line, which no spreadsheet program shows. With
@@ -65,7 +65,7 @@ class Form:
     headers: tuple[str, ...]
     header_row: int
     offset: int
-    is_closed: bool = field(default=False, compare=False)
+    is_closed: bool = False
 
     @property
     def named(self) -> int:
@@ -83,16 +83,14 @@ class Form:
         return LONGEST_REPORTED if layouts.is_report(self.headers) else _RECORD_LIMIT
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(Struct, frozen=True):
     """A row whose cells can't be told apart for sure; ``cells`` are as many as were found."""
 
     code: str
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(Struct, frozen=True):
     """Some records in order: one text array per column of the header, the first one's row number.
 
     ``misfits`` are by position. Blank records are among them, so that row numbers follow from positions.
@@ -107,8 +105,7 @@ class Records:
         return len(self.columns[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A stretch of a file's text, of whole records below the header.
 
     ``start`` and ``stop`` are bytes of the text as UTF-8; ``row`` is the number of the first record there,
@@ -491,8 +488,7 @@ class _Lines:
         return line
 
 
-@dataclass(frozen=True, slots=True)
-class _Culprit:
+class _Culprit(Struct, frozen=True):
     """The cell for which the csv module gave up on a record, and how many lines below its first it begins."""
 
     line: int

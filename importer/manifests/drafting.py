@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import PurePath
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from importer import tracking
 from importer.errors import ManifestError
@@ -41,8 +41,7 @@ _WHOLE: Final = r"^\s*[1-9]\d{0,3}(?:[.,]00?)?\s*$"
 _WITH_COMMA: Final = r"^\s*\d+,00?\s*$"
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(Struct, frozen=True):
     """A column: the header, the cells that are not blank, and whether the canonical columns have it."""
 
     header: str
@@ -54,8 +53,7 @@ class _Column:
         return (pc.sum(judge(self.cells)).as_py() or 0) / len(self.cells) if len(self.cells) else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Carrier:
+class Carrier(Struct, frozen=True):
     """The carrier whose are ``count`` of a column's ``total`` tracking numbers: all, or nearly all."""
 
     name: str
@@ -68,8 +66,7 @@ class Carrier:
         return f"no column names the carrier, and {self.count:,} of {self.total:,} numbers are {self.name}'s"
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """What can be told of a file's columns.
 
     ``asked`` are the canonical columns that it has to have. ``found`` has the header of each one that is

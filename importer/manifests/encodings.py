@@ -8,11 +8,11 @@ import io
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from importer.errors import ManifestError
 
@@ -80,8 +80,7 @@ _LINE_ENDS, _LINE_END_BYTES = (b"\n", b"\r", b"\x1a"), 4  # in UTF-32; DOS ends 
 _ESCAPED = (0xDC80, 0xDCFF)  # what surrogateescape makes of a byte that can't be decoded
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(Struct, frozen=True):
     """What the survey of a whole file found; ``mark`` is the length of its byte order mark.
 
     ``is_guessed`` says that nothing in the file tells its encoding for sure, ``is_cut`` that its last line

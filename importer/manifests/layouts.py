@@ -11,12 +11,14 @@ import difflib
 import re
 import tomllib
 import unicodedata
-from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.errors import ManifestError, SetupError
 from importer.manifests.edi import partners
@@ -64,8 +66,7 @@ _STROKES = str.maketrans("łøđı", "lodi")  # letters that NFKD does not take 
 _CANONICAL = {fold(name): name for name in COLUMNS}
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How one tool or carrier names its columns; keys are folded headers, values canonical columns.
 
     ``weak`` gives way to ``columns``; a canonical name is stronger than both, unless the layout is that of
@@ -106,8 +107,7 @@ class Layout:
         return frozenset(map(fold, (*self.must, *self.may)))
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """Which header stands for which canonical column; ``doubled`` names those that several stand for.
 
     ``others`` are the headers that could have stood for a column too and gave way to a stronger one;

@@ -5,10 +5,11 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from importer.manifests.remote import is_url
 from importer.manifests.sources import STANDARD_INPUT
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 _ANY_DEPTH: Final = "**"
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """A name, and where the files lie that it stands for: in ``folder``, which is absolute and without links.
 
     ``pattern`` is which files of it, "" for all that lie directly in it; that of a glob may go through other

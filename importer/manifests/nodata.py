@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from importer.cells import last_bytes, made_of
 from importer.manifests import layouts
@@ -47,8 +47,7 @@ _PAGE: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Struct, frozen=True):
     """The columns of a file: all its ``headers``, and by canonical column where it stands (``places``)."""
 
     headers: Sequence[str]
@@ -56,8 +55,7 @@ class Columns:
     layout: Layout
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(Struct, frozen=True):
     """The rows that say the header again, and the first, by position, that is another header; -1 for none."""
 
     again: Mask

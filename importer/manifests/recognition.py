@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.errors import ManifestError
 from importer.manifests import layouts
@@ -25,8 +27,7 @@ _ALIKE: Final = 0.6  # "Order No" and "Order Number"; a rename keeps a word
 _COMPARED: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Struct, frozen=True):
     """A layout, and how many of the headers that it knows the file has; ``of`` is 0 where it knows none.
 
     ``is_named`` says that somebody named the layout, so that it was not told from the headers.

@@ -7,9 +7,10 @@ import importlib
 import os
 import re
 import string
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from msgspec import Struct, field
 
 from importer.destinations.masking import masked
 from importer.errors import ManifestError, SetupError
@@ -29,8 +30,7 @@ _CONNECT_SECONDS: Final = 5.0  # S3 is there at once, or nowhere
 _KNOWN_HOSTS: Final = "~/.ssh/known_hosts"
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Struct, frozen=True):
     """Fetches what a URL names.
 
     ``environment`` has the password of a user that the URL names (in ``PASSWORD``) and where S3 is and with
@@ -140,8 +140,7 @@ class _TooMuch(Exception):  # noqa: N818 - it ends a copy, and is told in words 
     """More came than a manifest may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class _There:
+class _There(Struct, frozen=True):
     """A file of an fsspec file system that works asynchronously, and how to let go of its connection."""
 
     files: Any

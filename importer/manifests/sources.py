@@ -8,9 +8,11 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.errors import CannotGoOn, ManifestError
 from importer.manifests import archives
@@ -23,8 +25,7 @@ STANDARD_INPUT = "-"
 STILL_BEING_WRITTEN = (".part", ".partial", ".filepart", ".tmp", ".crdownload")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One manifest file: ``name`` as the user knows it, ``path`` where its bytes are.
 
     ``origin`` is the file that the user has of it, which may be an archive with others; None where there is

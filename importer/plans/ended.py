@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
@@ -24,8 +25,7 @@ RAN_TO_ITS_END: Final = frozenset({0, 1, 6})
 """The exit statuses of a job that looked at all of its rows, whatever came of them; it left a report."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobEnded:
+class JobEnded(Struct, frozen=True):
     """How a job ended; times are UTC.
 
     ``destination`` is the name in the configuration. ``summary`` is None where there is no report, and
@@ -60,8 +60,7 @@ class JobEnded:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class JobOpen:
+class JobOpen(Struct, frozen=True):
     """A job that has not ended; ``started_at``, in UTC, is None and ``report`` "" while it is not begun."""
 
     name: str
@@ -86,8 +85,7 @@ class JobOpen:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class PlanUnderway:
+class PlanUnderway(Struct, frozen=True):
     """A run of a plan that has not come to its end; its fields are as those of ``PlanEnded``."""
 
     plan_id: str
@@ -112,8 +110,7 @@ class PlanUnderway:
         return PlanEnded(*beginning, finished_at, exit_status, self.report)
 
 
-@dataclass(frozen=True, slots=True)
-class PlanEnded:
+class PlanEnded(Struct, frozen=True):
     """A whole run of a plan; times are UTC. ``report`` is its folder, in which each job has its own."""
 
     plan_id: str

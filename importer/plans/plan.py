@@ -11,10 +11,12 @@ import json
 import re
 import tomllib
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from datetime import time as TimeOfDay  # noqa: N812 - it is no module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.errors import SetupError
 from importer.ledger import location
@@ -43,8 +45,7 @@ AT_ONCE: Final = 8
 STANDARD_INPUT: Final = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What is wrong in a plan: ``line`` is 0 where that can't be told, ``where`` the job and the key.
 
     ``jobs`` are the names of those that can't be begun for it, none where it is no job's. What ``may_pass``
@@ -61,8 +62,7 @@ class Fault:
         return ": ".join(filter(None, (f"line {self.line}" if self.line else "", self.where, self.words)))
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One ``[[job]]``: which manifests go where, and the options for that, as texts, true and false.
 
     What of it could not be read is empty, and left out of the options. ``lines`` says where each key stands,
@@ -81,8 +81,7 @@ class Job:
         return Fault(line, f"job {self.name}" + (f", {key}" if key else ""), words, (self.name,))
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A plan as it stands in ``path``, with what is wrong in it; its jobs are those with a name.
 
     ``nameless`` are the others, called by their number, so that all that is wrong in them can be told.

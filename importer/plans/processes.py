@@ -12,8 +12,9 @@ import os
 import signal
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from importer.early import SIGNALS, exit_status_after
 
@@ -32,16 +33,14 @@ _LINES_KEPT: Final = 20
 _CHUNK_BYTES: Final = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Unstarted:
+class Unstarted(Struct, frozen=True):
     """Why a job is not begun at all, and the exit status that it counts with."""
 
     why: str
     exit_status: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """A job to be run: those of one ``queue`` go one after the other.
 
     ``command`` is asked when its turn has come: the command, or why there is none.
@@ -52,8 +51,7 @@ class Task:
     command: Callable[[], Sequence[str] | Unstarted]
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """How a job ended.
 
     ``said`` is the end of its standard error, ``unstarted`` why it was not begun, and ``killed`` by which

@@ -10,7 +10,6 @@ import ssl
 import urllib.request
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -261,16 +260,16 @@ class _Exchange:
         return True
 
 
-@dataclass(frozen=True, slots=True)
 class _Body(httpx.AsyncByteStream):
     """A body whose ``begins`` is called when the headers are out; without it nobody can act on them."""
 
-    begins: Callable[[], None]
-    content: bytes
+    def __init__(self, begins: Callable[[], None], content: bytes) -> None:
+        self._begins = begins
+        self._content = content
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.begins()
-        yield self.content
+        self._begins()
+        yield self._content
 
 
 async def _note(response: httpx.Response) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+
+from msgspec import Struct
 
 
 class Halted(Exception):  # noqa: N818 - a wish, not a mistake
@@ -15,8 +16,7 @@ class CutShort(Exception):  # noqa: N818 - a wish, too, not a mistake
     """What was in flight is waited for no longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """When a run is to stop: ``at`` is seconds of a monotonic clock, ``words`` is the reason to be given."""
 
     at: float

@@ -1,8 +1,10 @@
 """What is known of an order, and of a parcel of it, while they are posted."""
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.model import (
     Answer,
@@ -25,8 +27,7 @@ _SUCCESSES: Final = frozenset({Meaning.CREATED, Meaning.UPDATED, Meaning.READY})
 _UNCLEAR: Final = frozenset({Meaning.UNKNOWN, Meaning.TRY_AGAIN})
 
 
-@dataclass(slots=True)
-class Order:
+class Order(Struct):
     """What is known of an order while its fulfillments are posted, one after the other.
 
     ``answers`` are those of look-ups, by URL; ``writes`` have been made since. ``requests`` counts all.
@@ -50,8 +51,7 @@ class Order:
         self.writes.clear()
 
 
-@dataclass(slots=True)
-class Parcel:
+class Parcel(Struct):
     """A fulfillment that is being posted.
 
     ``outcome`` is what may be said of it so far, None before any request. ``sending`` says that the ledger

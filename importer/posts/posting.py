@@ -5,11 +5,12 @@ import random as chance
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from importer.destinations import Destination
 from importer.ledger import Promise

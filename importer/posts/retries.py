@@ -1,8 +1,10 @@
 """Pure: what an attempt's reading, after those before it, means for the fulfillment."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.model import Meaning, Reading, Status
 
@@ -17,8 +19,7 @@ _FIRST_BACKOFF_SECONDS: Final = 0.5
 _LONGEST_BACKOFF_SECONDS: Final = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """Send it again, after the backoff and after ``at_least`` seconds.
 
     ``everyone`` says that all posts to the destination wait, not this one alone. ``cost`` is what it takes of
@@ -30,8 +31,7 @@ class Again:
     cost: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """The fulfillment is done with in this run."""
 
     status: Status
@@ -40,8 +40,7 @@ class End:
     http_status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StopRun:
+class StopRun(Struct, frozen=True):
     """No other fulfillment would fare better; this one ends as ``end``."""
 
     reason: str
@@ -168,8 +167,7 @@ def _at(cost: int) -> Callable[[Reading], Again]:
     return lambda _: Again(cost=cost)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(Struct, frozen=True):
     """What a reading leads to: another attempt, or how it ends if there is to be none.
 
     ``repeatable`` says that it surely did not happen, or that the destination says so; another attempt after

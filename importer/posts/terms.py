@@ -5,9 +5,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
+
+from msgspec import Struct
 
 from importer.ledger import Claimed, Promise, Taken
 from importer.model import Answer, Fulfillment, Happening, Intent, NoAnswer, Outcome, Reach, Request
@@ -19,8 +20,7 @@ GIVE_UP_SECONDS: Final = 300.0
 DRAIN_SECONDS: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """How a run posts.
 
     ``timeout`` is seconds for one attempt, ``rate`` requests per second and burst. ``accept_doubt`` sends
@@ -90,8 +90,7 @@ class Connection(Protocol):
         """Drop the connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """How a fulfillment ended; ``recorded`` says that the ledger has it as this run's doing.
 
     ``mailed`` says that the customer was asked to be mailed.

@@ -3,9 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
+
+from msgspec import Struct
 
 from importer.model import Entry, Fulfillment
 from importer.posts.halt import Halt, Halted
@@ -21,8 +22,7 @@ Judge = Callable[[Fulfillment, Mapping[tuple[str, str], Entry]], bool]
 """Says whether a fulfillment is yet to be posted, after what the ledger has; else how it ended was told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Others:
+class Others(Struct, frozen=True):
     """What a run needs to post beside others: its ``claims``, and who can ``judge`` what they have done.
 
     Where the destination has a rate, they keep it together with their common ``rate``.
@@ -33,8 +33,7 @@ class Others:
     rate: CommonRate
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """An order that a worker has, and what is ``left`` to be posted of it."""
 
     order: Sequence[Fulfillment]

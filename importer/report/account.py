@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct, field
 
 from importer.model import STATUSES, Outcome, Status
 
@@ -78,8 +78,7 @@ def _microseconds(at: datetime) -> int:
     return round(at.timestamp() * _MICROSECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """Where a block's rows stand: the run's row it starts with, its manifest, its rows' numbers there."""
 
     start: int
@@ -87,8 +86,7 @@ class Position:
     rows: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)  # without slots, so that what takes a look at all rows is found once
-class Account:
+class Account(Struct, frozen=True, dict=True):
     """Everything that the report is made of, beside the manifests themselves.
 
     Per row: ``of_row`` (the fulfillment, -1: unknown), ``bad``, and ``repeats`` (an earlier manifest of the
@@ -188,8 +186,7 @@ class Account:
         return bisect_right(self.positions, row, key=lambda position: position.start) - 1
 
 
-@dataclass(slots=True)
-class Examples:
+class Examples(Struct):
     """How often a code was given, and the first rows that have it: (manifest, row, message)."""
 
     count: int = 0

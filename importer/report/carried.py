@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from importer.longest import LONGEST_REPORTED, cells_up_to
 from importer.model import FINE
@@ -34,8 +34,7 @@ _DELIMITED: Final = "delimited"
 _BYTES: Final = 16  # of what is told of a row: a report has millions, and their messages are long
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What the lines of a mended table say that needed attention: as ``of_block`` has it, by row number.
 
     ``folder`` (resolved) is where the table stands.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct, to_builtins
 from rich.text import Text
 
 from importer.printing import printable
@@ -32,8 +32,7 @@ class Kind(StrEnum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A row that fails, or failed: as the last report has it in which it did.
 
     ``since`` is the place (among the reports, oldest first) of the report from which on it failed, ``last``
@@ -49,8 +48,7 @@ class Change:
     now: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What changed over ``reports``, oldest first: how many rows of each kind, and the first of them."""
 
     reports: Sequence[Finished]
@@ -142,7 +140,7 @@ def _began(reports: Sequence[Finished], at: int) -> str:
 def _change_as_json(changes: Changes, change: Change) -> dict[str, Any]:
     mended = change.mended
     return {
-        **asdict(change.row),
+        **to_builtins(change.row),
         "report": str(changes.reports[change.last].folder),
         "since": changes.reports[change.since].document["started_at"],
         "before": change.before or None,

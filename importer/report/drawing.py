@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -55,8 +55,7 @@ class _TimeLeft(ProgressColumn):
         return Text(f"{timedelta(seconds=math.ceil(seconds))} left", style="progress.remaining")
 
 
-@dataclass(slots=True)
-class Drawn:
+class Drawn(Struct):
     """What is shown while something goes on; how far it has come, at most ten times a second."""
 
     _progress: Progress

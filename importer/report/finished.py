@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
+from msgspec import Struct
 
 from importer.errors import SetupError
 from importer.longest import LONGEST_REPORTED
@@ -35,8 +35,7 @@ _BLOCK_BYTES: Final = 4 * 1024 * 1024
 _EXPECTED: Final = f"the folder of a report, or its {ROWS}, {ERRORS} or {SUMMARY}"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A row as a report has it: what it is known by, and what was said of it; all as text, "" for none."""
 
     order_id: str
@@ -55,8 +54,7 @@ class Row:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """A report as it stands in ``folder``.
 
     ``document`` is its summary.json as it is, and ``summary`` the same without examples. ``places`` says at
@@ -235,5 +233,5 @@ def _counts(told: Mapping[str, Any]) -> dict[str, int]:
 def _manifest(told: Mapping[str, Any]) -> ManifestRead:
     others = {column: tuple(headers) for column, headers in told.get("other_columns", {}).items()}
     lists = {name: tuple(told.get(name, ())) for name in ("passed_over", "header_rows", "notes")}
-    known = {each.name: told[each.name] for each in fields(ManifestRead) if each.name in told}
+    known = {name: told[name] for name in ManifestRead.__struct_fields__ if name in told}
     return ManifestRead(**{**known, **lists, "other_columns": others})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from itertools import repeat
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,8 +28,7 @@ _AT_ONCE: Final = 10_000
 _POWERS_OF_TEN: Final = 10 ** np.arange(1, 19)
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Rows side by side: string ``columns``, which of them are ``torn``, and what is said of their cells.
 
     ``marked`` has for each of ``marks`` its row, counted from 0; they are sorted by it.
@@ -116,8 +115,7 @@ class Kept:
         return min(count + 1, len(rows))
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """Texts of a column: where each would stand, and the bytes that it takes there.
 
     ``new`` are those that are not in the column yet, ``encoded`` the same in JSON, and ``first`` where each
@@ -131,8 +129,7 @@ class _Seen:
     first: Places
 
 
-@dataclass(slots=True)
-class _Texts:
+class _Texts(Struct):
     """A column: each text once, encoded, and for each row which it has."""
 
     encoded: list[str] = field(default_factory=list)

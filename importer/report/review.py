@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct, to_builtins
 from rich.text import Text
 
 from importer.printing import printable, quoted
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from importer.report.finished import Finished, Row
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """The rows that have one ``code``, a fault or a warning: how many, and the first of them."""
 
     code: str
@@ -32,8 +31,7 @@ class Group:
     first: Sequence[Row]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The rows that were asked for: how many there are, and the first of them."""
 
     count: int
@@ -90,12 +88,12 @@ def as_json(report: Finished, groups: Sequence[Group], found: Found | None) -> d
                 "meaning": phrases.cause(group.code),
                 "hint": phrases.hint(group.code),
                 "example": phrases.example(group.code),
-                "first": [asdict(row) for row in group.first],
+                "first": [to_builtins(row) for row in group.first],
             }
             for group in groups
         ],
         "matching": None if found is None else found.count,
-        "rows": None if found is None else [asdict(row) for row in found.first],
+        "rows": None if found is None else [to_builtins(row) for row in found.first],
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     Text: TypeAlias = pa.Array[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """What is wrong with a cell, or only odd: ``row`` counts within a block, ``column`` in the report."""
 
     row: int
@@ -29,8 +29,7 @@ class Mark:
     faulty: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(Struct, frozen=True):
     """What a report will have.
 
     ``headers`` are those of rows.csv, ``canonical`` says which of them (by position) is which canonical
@@ -44,8 +43,7 @@ class Outline:
     account: Account
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Some rows of one manifest, in order, as rows.csv has them.
 
     ``columns`` are string arrays, one for each header; ``new`` are rows that no earlier manifest of the run

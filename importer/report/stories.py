@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct, to_builtins
 from rich.text import Text
 
 from importer.model import Event, State, Status, fulfillment_name
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from importer.model import Entry, Happening
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(Struct, frozen=True):
     """What the ledger has of one order's share in a parcel.
 
     ``entry`` is what it is now, None where nothing was ever sent; ``happened`` what became known, from first
@@ -43,8 +42,7 @@ class Story:
         return fulfillment_name([self.order_id], self.tracking_number)
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedRow:
+class ReportedRow(Struct, frozen=True):
     """A row as a report has it, in the report's own words."""
 
     report: str
@@ -72,7 +70,7 @@ def show(console: Console, row: ReportedRow | None, stories: Sequence[Story], se
 def as_json(row: ReportedRow | None, stories: Sequence[Story], settle: str) -> dict[str, Any]:
     """The same as a JSON object; times are UTC."""
     return {
-        "row": None if row is None else asdict(row),
+        "row": None if row is None else to_builtins(row),
         "fulfillments": [_story_as_json(story, _next(story, row, settle)) for story in stories],
     }
 

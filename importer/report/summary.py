@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
 
 from importer.errors import CannotGoOn
 from importer.model import STATUSES
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 SUMMARY = "summary.json"
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestRead:
+class ManifestRead(Struct, frozen=True):
     """One manifest as it was read.
 
     ``columns`` says under which header each canonical column stands, ``other_columns`` which headers could
@@ -56,8 +56,7 @@ LEFT_ALONE: Final = "left alone: "
 """What is said first of a file that was not taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filed:
+class Filed(Struct, frozen=True):
     """Where a file of an inbox went, ``to`` is "" where it stayed, and why.
 
     ``is_fault`` says that it should have been moved and could not be, ``is_manifest`` that it was read.
@@ -75,8 +74,7 @@ class Filed:
         return self.why.startswith(LEFT_ALONE)
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """A whole run in figures; times are UTC, ``seconds`` is wall time.
 
     ``to_mend`` is how many rows errors.csv has. ``mails`` is how many customers the destination was, or would

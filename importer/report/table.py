@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 
 from importer.ahead import Behind, ahead
 from importer.errors import CannotGoOn
@@ -45,8 +45,7 @@ _BAD_QUOTING = "bad-quoting"
 _FINE = np.array([status in FINE for status in STATUSES])
 
 
-@dataclass(slots=True)
-class Written:
+class Written(Struct):
     """What was written: rows by status, how many of them to errors.csv, and examples by code.
 
     ``attention`` is the same for runs in which the same needs attention.
@@ -109,8 +108,7 @@ def _mismatch(found: str) -> CannotGoOn:
     return CannotGoOn(f"the report does not add up ({found}), so it is not published")
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """One of the two tables, and the thread that writes lines to it."""
 
     file: BinaryIO
@@ -128,8 +126,7 @@ class _File:
             self._on_disk = self.file.tell()
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
+class _Files(Struct, frozen=True):
     """rows.csv and errors.csv, and the thread that joins cells to lines."""
 
     rows: _File

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from msgspec import Struct
 
 from importer.model import STATUSES, Status
 
@@ -25,8 +25,7 @@ _MOST_PAUSES: Final = 20
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A part of the time: the rows that were done in it, well or otherwise, and attempts beyond a first."""
 
     good: int
@@ -34,16 +33,14 @@ class Step:
     retries: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """A time without an outcome; ``start`` is seconds since the first one."""
 
     start: float
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     """The time from the first outcome to the last, in equal steps, and the longest pauses, in order."""
 
     begin: datetime

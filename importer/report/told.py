@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from importer.findings import NOTHING_MORE, WHOLE_ROW, name_of, number_of
 from importer.model import STATUSES
@@ -55,8 +55,7 @@ class Stories:
         self.names = pa.array([*CODES])
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """Findings in words, one after the other, sorted by row: ``at`` are the rows' positions."""
 
     at: Places

@@ -7,8 +7,9 @@ taken: the flat body of its example and the ``line_items_by_fulfillment_order`` 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from importer.model import fulfillment_name
 from importer.sandbox.bodies import Body, BodyError, json_body
@@ -74,8 +75,7 @@ class _RefusedError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class _Post:
+class _Post(Struct, frozen=True):
     """A request for a fulfillment; ``refused`` is why its body is not even looked at."""
 
     store: Store

@@ -6,10 +6,10 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
 from starlette.requests import ClientDisconnect
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ class BodyError(ValueError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """A JSON ``value``, and what is ``kept`` of it: no value of many bytes."""
 
     value: object = None

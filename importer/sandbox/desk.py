@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
 from starlette.requests import Request
 
 from importer.sandbox.kinds import whole
@@ -50,8 +50,7 @@ class Platform(Protocol):
         """Read the request, and write nothing yet."""
 
 
-@dataclass(slots=True)
-class Shared:
+class Shared(Struct):
     """What all platforms of a sandbox have in common.
 
     ``store`` remembers every request, ``faults`` are those in force, and ``hang_up`` ends connections.

@@ -12,8 +12,9 @@ import difflib
 import hashlib
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from importer.errors import SetupError
 from importer.model import fulfillment_name
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from importer.sandbox.kinds import Plan, Usual
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """What goes wrong with a request; ``effect`` says whether its fulfillment is created all the same."""
 
     kind: str
@@ -146,8 +146,7 @@ def rehearsal(name: str) -> Faults:
     return Faults(parsed(shipped(name), name), f"rehearsal {name}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """What a request is for; ``name`` is ORDER/TRACKING."""
 
     order_ids: frozenset[str]
@@ -155,8 +154,7 @@ class _Asked:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """A fault and the requests that get it."""
 
     fault: Fault

@@ -9,9 +9,11 @@ import functools
 import json
 import math
 import zlib
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.sandbox.keys import Key, number, one_of, text, whole_number
 
@@ -27,8 +29,7 @@ class End(StrEnum):
     RESET = "reset"
 
 
-@dataclass(frozen=True, slots=True)
-class Usual:
+class Usual(Struct, frozen=True):
     """What would be answered if nothing were wrong.
 
     A text as ``content`` is sent as it is, anything else as JSON. ``errors`` gives what the platform answers
@@ -54,8 +55,7 @@ class Usual:
         return "text/plain; charset=utf-8" if isinstance(self.content, str) else _JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What goes over the wire: after ``wait`` seconds the head, then the pieces of the body.
 
     ``status`` 0 is no answer at all. ``pause`` seconds pass before every piece. Without a Content-Length the
@@ -72,8 +72,7 @@ class Plan:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """How a kind answers, given its own keys and the usual answer; ``effect`` is its default."""
 
     plan: Callable[[Mapping[str, Any], Usual], Plan]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from importer.errors import SetupError
 from importer.model import LineItem
@@ -22,16 +23,14 @@ REMEMBERED_REQUESTS = 10_000
 REMEMBERED_REFUSALS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What one order is asked to give; no lines means all that is left."""
 
     order_id: str
     lines: tuple[LineItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(Struct, frozen=True):
     """A fulfillment that the sandbox created for one order; ``at`` is UTC."""
 
     order_id: str
@@ -40,8 +39,7 @@ class Created:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A request and how it was answered; ``at`` is UTC.
 
     ``body`` is the parsed JSON, None when there was none. ``error`` and ``message`` are the words answered,
@@ -63,8 +61,7 @@ class Received:
     fulfillment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
+class Newest(Struct, frozen=True):
     """The end of what was received, newest first."""
 
     counts: Mapping[str, int]
@@ -208,8 +205,7 @@ class Store:
             )
 
 
-@dataclass(slots=True)
-class Order:
+class Order(Struct):
     """An order: what is left to ship of each SKU, and how many posts are still to fail."""
 
     order_id: str

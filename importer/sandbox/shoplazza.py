@@ -12,10 +12,12 @@ import hmac
 import itertools
 import math
 import re
-from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from importer.model import fulfillment_name
 from importer.sandbox.bodies import Body, BodyError, json_body
@@ -116,8 +118,7 @@ class _TroubleError(Exception):
         self.headers = headers or {}
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(Struct):
     """A request, as far as it is understood; what answers it is an endpoint, or the trouble with it.
 
     ``ids`` are those of its path, and ``effect`` says whether it writes what it asks for. Where it names no
@@ -127,7 +128,9 @@ class _Call:
     shop: Shop
     request: Request
     request_id: str
-    served_by: _Endpoint | _TroubleError = field(init=False)
+    served_by: _Endpoint | _TroubleError = field(
+        default_factory=lambda: _TroubleError(404, "NotFound", "nothing is served there")
+    )
     version: _Version = field(default_factory=lambda: _VERSIONS["2022-01"])
     ids: tuple[str, ...] = ()
     body: Body = field(default_factory=Body)
@@ -243,16 +246,14 @@ def _tracking_number(body: object) -> str:
 # --- what a body says, in each version -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Parcel:
+class _Parcel(Struct, frozen=True):
     """What is to be created."""
 
     units: tuple[Units, ...]
     trackings: tuple[Tracking, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(Struct, frozen=True):
     """What is to be changed: these ``fields`` of the first tracking, or all trackings to ``trackings``."""
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -268,7 +269,7 @@ _FILLED: Final = text("a string that is not empty", r"(?s:.+)")
 _FLAG: Final = Key(lambda value: isinstance(value, bool), "true or false")
 _OBJECT: Final = Key(lambda value: isinstance(value, dict), "an object")
 _OBJECTS: Final = list_of(_OBJECT, "an array of at least one object")
-_TRACKING: Final = tuple(Tracking.__dataclass_fields__)
+_TRACKING: Final = Tracking.__struct_fields__
 _FLAT: Final[Mapping[str, Key]] = dict.fromkeys(_TRACKING, _TEXT)
 _FLAT_FILLED: Final[Mapping[str, Key]] = {**_FLAT, "tracking_number": _FILLED}
 
@@ -366,8 +367,7 @@ def _tracking_items(asked: Mapping[str, Any]) -> tuple[Tracking, ...]:
 # --- what an answer says, in each version --------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
+class _Version(Struct, frozen=True):
     """How a version speaks.
 
     ``enveloped`` answers are ``code``, ``message`` and ``data``. ``bare`` ones have the fulfillment that was
@@ -527,8 +527,7 @@ def _list_carriers(shop: Shop, _: _Version, __: _Call) -> Mapping[str, object]:
     return {"tracking_carriers": [asdict(carrier) for carrier in shop.carriers]}
 
 
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
+class _Endpoint(Struct, frozen=True):
     """What answers a method on a path, in the versions from ``since`` to ``until``."""
 
     method: str

@@ -8,9 +8,11 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.errors import SetupError
 from importer.sandbox.keys import Key, list_of, one_of, text, whole_number
@@ -27,8 +29,7 @@ UPDATED: Final = "updated"
 CANCELLED: Final = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Carrier:
+class Carrier(Struct, frozen=True):
     """A tracking company that the shop knows."""
 
     code: str
@@ -36,8 +37,7 @@ class Carrier:
     cn_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tracking:
+class Tracking(Struct, frozen=True):
     """One tracking number with its company, named as the API names them; empty where nothing is known."""
 
     tracking_number: str = ""
@@ -46,8 +46,7 @@ class Tracking:
     tracking_url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of an order; ``details`` are the rest of its fields, named as the API names them."""
 
     line_id: str
@@ -58,16 +57,14 @@ class Line:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
+class Units(Struct, frozen=True):
     """So many units of a line; where they are asked for, 0 is all that remains of it."""
 
     line_id: str
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fulfillment:
+class Fulfillment(Struct, frozen=True):
     """One shipment of an order; it has one tracking or more, and its times are UTC."""
 
     fulfillment_id: str
@@ -79,8 +76,7 @@ class Fulfillment:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """An order as it is at one instant; its number is another key than its id."""
 
     order_id: str
@@ -135,8 +131,7 @@ class Order:
         return line.cancelled or self.status == CANCELLED
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(Struct, frozen=True):
     """An e-mail to the customer of an order about a fulfillment; ``at`` is UTC."""
 
     order_id: str
@@ -145,8 +140,7 @@ class Mail:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """A fulfillment as a request left it, in its order; ``done`` is created, updated or cancelled."""
 
     done: str
@@ -154,8 +148,7 @@ class Written:
     fulfillment: Fulfillment
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
+class Newest(Struct, frozen=True):
     """The end of what a shop did, newest first; ``counts`` is of all of it."""
 
     counts: Mapping[str, int]
@@ -506,7 +499,7 @@ _OF_A_LINE: Final[Mapping[str, Key]] = {
     "title": _ANY_TEXT,
     **_DETAILS,
 }
-_TRACKING: Final = tuple(Tracking.__dataclass_fields__)
+_TRACKING: Final = Tracking.__struct_fields__
 _OF_A_FULFILLMENT: Final[Mapping[str, Key]] = {
     "id": _ID,
     "status": one_of("shipped", "pending", "finished", CANCELLED),

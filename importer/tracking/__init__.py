@@ -10,12 +10,12 @@ tried, and one that is right is enough; carriers that hand parcels to a post are
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from importer.tracking import lengths
 from importer.tracking.carriers import CARRIERS, CODES, NO_COMPANY, STRANGER, named, one_array
@@ -49,8 +49,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(Struct, frozen=True):
     """What is said of each tracking number, in the order of the numbers; without nulls.
 
     ``wrong_check_digit``: the number has the form of a carrier and fails its check digit.

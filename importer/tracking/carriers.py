@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     Codes: TypeAlias = NDArray[np.int8]  # of a carrier: its place in CARRIERS counted from 1
 
 
-@dataclass(frozen=True, slots=True)
-class Carrier:
+class Carrier(Struct, frozen=True):
     """A carrier, or a business of one whose numbers are others.
 
     ``spellings`` are those of ``tracking_company`` cells, folded to letters and digits without case. ``url``

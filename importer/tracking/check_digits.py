@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +29,7 @@ class Check(Protocol):
         """Give the right one of each number, as a byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weighted:
+class Weighted(Struct, frozen=True):
     """A check digit: ``weights`` for the characters before it, ``digits`` by the remainder of their sum.
 
     The modulus is the number of ``digits``; ``after`` characters follow the check digit.
@@ -56,8 +55,7 @@ class Weighted:
         return right
 
 
-@dataclass(frozen=True, slots=True)
-class Mod37And36:
+class Mod37And36(Struct, frozen=True):
     """ISO/IEC 7064 MOD 37,36: the last character checks all before it, letters and digits."""
 
     @property

@@ -8,9 +8,10 @@ have the carrier's own letters where nobody else has any (PostNL's 3S and custom
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from importer.tracking import check_digits as check
 from importer.tracking.carriers import CARRIERS
@@ -28,8 +29,7 @@ class Trust(StrEnum):
     WHEN_NAMED = "only if the row names a carrier that bears such numbers; else it says nothing at all"
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """One form of tracking numbers, of one length.
 
     ``carrier`` is whose numbers these are, "" if common to many. ``borne_by`` are the carriers whose parcels

@@ -6,12 +6,12 @@ The beginnings and lengths are those of forms.py.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from importer.tracking.carriers import CARRIERS, CODES, STRANGER
 from importer.tracking.forms import AMAZON, ONTRAC, UPS_AND_OTHERS
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from importer.tracking.patterns import Flags
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(Struct, frozen=True):
     """How a carrier's numbers begin, and how many characters they have; ``borne_by`` as in forms.py."""
 
     carrier: str

@@ -8,10 +8,10 @@ of several pairs. It has one length.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,7 @@ class _Part(Protocol):
     def fits(self, columns: Columns) -> Flags: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _One:
+class _One(Struct, frozen=True):
     """A character between any of the bounds (bytes, both included)."""
 
     place: int
@@ -51,13 +50,12 @@ class _One:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(Struct, frozen=True, eq=False):
     """One of several pairs of characters, the first at ``place``."""
 
     place: int
     pairs: frozenset[str]
-    table: Flags = field(repr=False, compare=False)
+    table: Flags
 
     @property
     def share(self) -> float:
@@ -69,13 +67,12 @@ class _Pair:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(Struct, frozen=True, eq=False):
     """A shape of ``length`` characters; ``parts`` stand with the most telling first."""
 
     text: str
     length: int
-    parts: tuple[_Part, ...] = field(repr=False, compare=False)
+    parts: tuple[_Part, ...]
 
     @classmethod
     def of(cls, text: str) -> Pattern:

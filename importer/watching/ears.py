@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,8 +46,7 @@ def _as_it_is(connection: Connection) -> Connection:
     return connection
 
 
-@dataclass(frozen=True, slots=True)
-class Ears:
+class Ears(Struct, frozen=True):
     """What posting talks to: its ledger, its caller, the terminal; and what it reaches the destination by."""
 
     memory: Memory
@@ -77,8 +77,7 @@ def _both(first: Callable[_P, None], then: Callable[_P, None]) -> Callable[_P, N
     return call
 
 
-@dataclass(frozen=True, slots=True)
-class _Connection:
+class _Connection(Struct, frozen=True):
     """A connection whose requests and answers are heard."""
 
     _connection: Connection
@@ -101,8 +100,7 @@ class _Connection:
         await self._connection.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Memory:
+class _Memory(Struct, frozen=True):
     """A ledger that is told what it is told anyway, and somebody else before it."""
 
     _memory: Memory

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from importer.report import phrases
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from importer.report import Summary
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """The end of a run; times are UTC.
 
     ``destination`` is the name that the user calls it by, "" where none was named. ``summary`` is None where

@@ -9,13 +9,13 @@ import os
 from bisect import bisect_right
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from msgspec import Struct
 
 from importer.model import FINE, Answer, Status
 
@@ -44,8 +44,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(slots=True)
-class Log:
+class Log(Struct):
     """Where lines go: ``write`` takes each with its line break, None where nobody wants them.
 
     ``run_id`` stands in every line once it is set. A line that can't be written is lost, and the run goes on.
@@ -153,8 +152,7 @@ def _there(counts: Mapping[str, int]) -> dict[str, int]:
 # --- posting -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Which row each fulfillment begins with: ``first`` of the run's rows, and where these stand."""
 
     first: npt.NDArray[np.int64]

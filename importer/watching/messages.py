@@ -12,10 +12,11 @@ import logging
 import threading
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from importer.printing import printable
 from importer.report import phrases
@@ -40,8 +41,7 @@ _CODES_SHOWN: Final = 20
 _MAIL: Final = ("mailto:", "mailtos:")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """What people are told; ``files`` go with a mail."""
 
     title: str
@@ -50,8 +50,7 @@ class Message:
     files: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Troubles:
+class Troubles(Struct, frozen=True):
     """What tells whether people have heard it all before: what needs attention, and the exit status."""
 
     attention: str

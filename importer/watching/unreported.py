@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 _CHARACTERS: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A note in ``folder`` of the run that ``about`` names: a file, there as long as its trouble is not over.
 
     Where it can't be kept there is none, and nobody hears of the end.

@@ -9,9 +9,10 @@ import secrets
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict
 
 from tests.kill_loop.ledgers import databases, files
 from tests.kill_loop.processes import Launcher

@@ -6,8 +6,9 @@ import math
 import signal
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from tests.kill_loop.verdict import SHOWN, Evidence, report_faults
 
@@ -32,24 +33,21 @@ _ON_TOP = 3  # times as many as it is to post: with what is in flight and what i
 _TAIL = 0.02  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """When a scenario has ended enough runs: after so many kills, or at a time of the monotonic clock."""
 
     kills: int
     last: float
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A run and the name of its report's folder."""
 
     report: str
     process: Process
 
 
-@dataclass
-class Loop:
+class Loop(Struct):
     """One scenario's doings so far.
 
     ``rows`` has the fulfillment of each row of the manifest; ``also`` is given to each run besides.

@@ -6,8 +6,9 @@ import csv
 import random
 import signal
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tests.kill_loop.ledgers import File
 from tests.kill_loop.loop import FINISHED, MANIFEST, Bounds, Loop
@@ -79,8 +80,7 @@ OF_FILES = frozenset({"full"})
 """Those that end runs by what only a file can do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What came of a scenario; ``kills`` counts the runs that were cut short, however that was done."""
 
     scenario: str
@@ -95,8 +95,7 @@ class Result:
     faults: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What a scenario goes by; ``seconds`` are for ending runs, the finishing run comes on top.
 
     ``careless`` lets every run send again what is in doubt, which breaks the guarantee.

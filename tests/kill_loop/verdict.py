@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +25,7 @@ _AGREES: Mapping[str, frozenset[str | None]] = {
 """What the ledger may have of a fulfillment, by its status in the report of the last run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What the ledger has of a fulfillment; ``report`` names the folder of the run that touched it last."""
 
     state: str
@@ -36,8 +36,7 @@ class Known:
         return f"{self.state}, by {self.report} ({self.message})"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What is there when the last run has ended.
 
     ``wanted`` is the manifest's fulfillments, ``created`` how often the platform created each, ``in_flight``

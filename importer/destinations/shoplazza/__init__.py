@@ -9,8 +9,9 @@ what the platform has, and ``answers`` what any answer may say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from importer.destinations import requests
 from importer.destinations.shoplazza.planning import plan
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Shoplazza"]
 
 
-@dataclass(frozen=True, slots=True)
-class Shoplazza:
+class Shoplazza(Struct, frozen=True):
     """One store, in one version of its API."""
 
     settings: DestinationSettings

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from importer.destinations import replies
 from importer.destinations.replies import LONG, SHORT, cut, shown

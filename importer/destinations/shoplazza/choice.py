@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from importer.destinations.replies import shown
 from importer.destinations.shoplazza.answers import NoWriteError, token_of

@@ -8,10 +8,11 @@ does not know, and what comes is compared with what was asked for.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from importer.destinations import replies, requests
 from importer.destinations.replies import SHORT, cut, shown

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from importer.destinations.replies import scalar
 
@@ -14,8 +15,7 @@ class FormError(ValueError):
     """What came is not in the documented form; the message says what it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shipped:
+class Shipped(Struct, frozen=True):
     """So many units of an order's line in a fulfillment; 2024-07 tells no ``sku``, which is "" then."""
 
     line_id: str
@@ -23,8 +23,7 @@ class Shipped:
     units: int
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Struct, frozen=True):
     """A fulfillment as the platform has it; what it does not tell is "".
 
     ``trackings`` are those that have a number, each by the names of the API's fields. ``lines`` is None where
@@ -49,8 +48,7 @@ class Remote:
         return next((each for each in self.trackings if same_number(each["tracking_number"], number)), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A line of an order: what was ordered, and what of it was refunded."""
 
     line_id: str
@@ -59,8 +57,7 @@ class Line:
     refunded: int
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """An order; its ``number`` is another key than its id."""
 
     order_id: str
@@ -68,8 +65,7 @@ class Order:
     lines: tuple[Line, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Carrier:
+class Carrier(Struct, frozen=True):
     """A carrier on the platform's list, with its names."""
 
     code: str

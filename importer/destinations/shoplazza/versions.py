@@ -6,8 +6,9 @@ Sources: the pages "Update Fulfillment", "Create Fulfillment" and "Fulfillment L
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     Tracking = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """How a version is asked.
 
     ``update`` makes a body of the tracking fields that are given and of whether to mail the customer,

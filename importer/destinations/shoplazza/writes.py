@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from importer.destinations import replies, requests
 from importer.destinations.replies import LONG, SHORT, cut, shown
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from importer.settings import DestinationSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """A fulfillment that is to be written.
 
     ``attempt`` counts its writes from 1, ``before`` are the order's since it was looked up, and ``key`` is
@@ -44,8 +44,7 @@ class Task:
         return {name: value for name in names if (value := getattr(self.fulfillment, name))}
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(Struct, frozen=True):
     """What the reply is compared with; ``fulfillment_id`` is "" for one that is to be created.
 
     ``note`` is what else is to be said of a success.

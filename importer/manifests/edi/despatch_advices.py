@@ -7,8 +7,9 @@ of PAC (PCI, RFF, GIN) and LIN (PIA, QTY, RFF, GIN, PCI), UNT; code lists 1225 (
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from msgspec import Struct, field
 
 from importer.manifests.edi import levels, values
 from importer.manifests.edi.lines import Line
@@ -74,8 +75,7 @@ class _Quantity(NamedTuple):
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Package:
+class _Package(Struct, frozen=True):
     """A CPS, and those that it stands in."""
 
     number: str
@@ -90,8 +90,7 @@ class _Package:
             package = package.parent
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """A PCI of a line: the line's pieces that have these marks."""
 
     position: int
@@ -99,8 +98,7 @@ class _Part:
     quantities: list[_Quantity] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Item:
+class _Item(Struct):
     """A LIN, and what is said of it behind it; ``articles`` are its numbers by qualifier.
 
     ``nested`` is the verdict on a sub-line (C829), and on the line right before it that it belongs to.

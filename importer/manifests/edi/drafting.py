@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from importer import tracking
 from importer.errors import ManifestError
@@ -53,8 +53,7 @@ _SHOWN: Final = 40  # characters
 _KNOWN: Final = 5_000  # different values of a place: more tell nothing new
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Struct):
     """What stands at a place: how often, and its different values in order of appearance."""
 
     count: int = 0
@@ -70,8 +69,7 @@ class _Seen:
         return f"{self.count:,} x, such as {_quoted(next(iter(self.texts))[:_SHOWN])}"
 
 
-@dataclass(slots=True)
-class _Kind:
+class _Kind(Struct):
     """What was seen in all transactions of a kind: values by place, article numbers by qualifier."""
 
     transactions: int = 0
@@ -79,8 +77,7 @@ class _Kind:
     articles: dict[str, _Seen] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Sender:
+class _Sender(Struct):
     """What was seen of one sender."""
 
     kinds: dict[str, _Kind] = field(default_factory=dict)

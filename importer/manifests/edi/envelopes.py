@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.manifests.edi.faults import FAULTS
 from importer.manifests.edi.grammar import (
@@ -205,8 +207,7 @@ class _Opened(NamedTuple):
         return text_of(self.delimiters, segment, element, component)
 
 
-@dataclass(slots=True)
-class _Surveyor:
+class _Surveyor(Struct):
     """Reads one file by descent: each method begins at its unit's head and ends behind its tail."""
 
     cursor: _Cursor

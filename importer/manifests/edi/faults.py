@@ -6,12 +6,12 @@ code list 0085 (CONTRL, D.96A).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+
+class Kind(Struct, frozen=True):
     """One thing that can be wrong.
 
     ``ta1``, ``group`` and ``transaction`` are the codes for TA105, AK905 and AK502, ``segment`` and

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from msgspec import Struct, field
 
 # Element 735
 SHIPMENT: Final = "S"
@@ -15,8 +16,7 @@ AND: Final = "\n"
 _NEXT: Final = AND + AND  # no value begins or ends with AND
 
 
-@dataclass(slots=True)
-class Goods:
+class Goods(Struct):
     """A LIN with its SN1, or the SN1 alone: SN102, 03, 05 and 08 as they stand.
 
     ``sku`` is None without a LIN. ``cancelled`` is SLN04. ``shifted`` says which element of LIN stands where
@@ -33,8 +33,7 @@ class Goods:
     shifted: str = ""
 
 
-@dataclass(slots=True, eq=False)
-class Level:
+class Level(Struct, eq=False):
     """One HL with all that it inherits.
 
     ``values`` has a text for each place that is looked at, ``own`` a bit for each of these that stands at

@@ -5,10 +5,10 @@ Compressed columns: a million lines take some 20 MB.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from importer.manifests.edi.lines import Line
 
@@ -33,8 +33,7 @@ _SCHEMA: Final = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(Struct, frozen=True):
     """Some lines of a file, in order, as columns.
 
     ``read`` (int64) counts the transactions that were read, from 0; ``position`` (int64) is as in ``Line``,
@@ -46,8 +45,7 @@ class Lines:
     texts: dict[str, Text]
 
 
-@dataclass(slots=True)
-class Keeper:
+class Keeper(Struct):
     """Lets lines pass from their readers, and keeps them."""
 
     _stream: pa.BufferOutputStream = field(default_factory=pa.BufferOutputStream)

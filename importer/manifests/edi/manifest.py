@@ -6,13 +6,14 @@ surveyed, and those of rejected units say why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.errors import ManifestError
 from importer.manifests import delimited, encodings
@@ -69,8 +70,7 @@ _NUMBER: Final = r"^\d+(?:\.\d+)?$"
 _NOTES: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """An EDI file, surveyed; ``lines`` is all that its transactions say, for ``read``."""
 
     standard: Standard
@@ -150,8 +150,7 @@ def read(found: Found) -> Iterator[tuple[delimited.Records, npt.NDArray[np.int64
         yield _block(*_with_rows(nothing, none, np.zeros(len(said) - done, dtype=np.int64), said[done:]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(Struct, frozen=True):
     """A transaction, or what stands for more than one; ``reads`` counts those that were read before it.
 
     ``verdict`` is what its lines are told where they do not count; ``placeholder`` says why it is rejected

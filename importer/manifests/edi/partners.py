@@ -10,9 +10,11 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from importer.errors import SetupError
 from importer.manifests.edi.standards import READ
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """Where the values of one kind of transaction sit, in order of preference.
 
     ``order_id`` and ``tracking`` are places: ``REF*2I`` is the value that the qualifier 2I marks (for MAN
@@ -38,8 +39,7 @@ class Places:
     tracking: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Partner:
+class Partner(Struct, frozen=True):
     """How to read one partner's transactions, and how to answer.
 
     ``places`` is by kind of transaction. ``units`` says how many pieces a unit of measure has (EA is 1).
@@ -188,8 +188,7 @@ PIECES: Final = DEFAULT.units
 """The units that are one piece."""
 
 
-@dataclass(frozen=True, slots=True)
-class Partners:
+class Partners(Struct, frozen=True):
     """How to read and answer each partner: those with an id of their own, and all others."""
 
     others: Partner = DEFAULT

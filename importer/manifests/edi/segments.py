@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from importer.manifests.edi.standards import (
     FILLER_CHARACTERS,
@@ -41,8 +43,7 @@ class Segment(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Delimiters:
+class Delimiters(Struct, frozen=True):
     """The characters that an interchange sets apart its parts with; "" for those it does not have."""
 
     element: str
@@ -79,8 +80,7 @@ class Delimiters:
         return re.sub(f"{re.escape(self.release)}(.)", r"\1", text, flags=re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """Some segments of one interchange, in order.
 
     A new stretch begins at each ISA and UNB; a long interchange comes in several. ``fault`` is what could not
@@ -95,8 +95,7 @@ class Stretch:
     unterminated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(Struct, frozen=True):
     """What ISA, or UNA and UNB, say about how to read their interchange.
 
     ``encodings`` are tried in order on each segment that is not ASCII, and Latin-1, which has every byte,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from importer.manifests.edi.grammar import place_of, text_of
 from importer.manifests.edi.units import Fault
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from importer.manifests.edi.segments import Delimiters, Segment
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """Counts the segments of one transaction while somebody else reads them.
 
     ``count`` and ``last`` are about all segments seen, ``reference`` is the document's own number.

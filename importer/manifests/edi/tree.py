@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec import Struct
 
 from importer.manifests.edi import envelopes, names
 from importer.manifests.edi.grammar import GRAMMARS, HEADS, identified, text_of
@@ -38,8 +39,7 @@ class Value(NamedTuple):
     column: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One segment in its place, or what is told of a file beside its segments (then ``elements`` is ()).
 
     ``elements`` are raw, the tag first, with ``separator`` between them. ``depth`` counts from 0, ``offset``

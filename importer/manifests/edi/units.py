@@ -6,8 +6,9 @@ is ST..SE or UNH..UNT.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from importer.manifests.edi.standards import Standard
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where something stands in a file.
 
     ``segment`` counts the file's segments from 1 (an ISA or UNB counts, a UNA does not), ``offset`` its bytes
@@ -40,8 +40,7 @@ class Place:
         return f"segment {self.segment} ({self.tag}{element}{component}, byte {self.offset})"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One thing that is wrong with a unit; ``code`` is a key of faults.FAULTS, which says how bad it is.
 
     ``message`` says what was found and what was expected: ``SE01 says 36 segments, counted 18``. ``value`` is
@@ -54,8 +53,7 @@ class Fault:
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(Struct, frozen=True):
     """ST..SE or UNH..UNT.
 
     ``kind`` is 856, 945, DESADV or another; ``version`` is GS08 or UNH's ``D:96A``. ``segments`` counts from
@@ -76,8 +74,7 @@ class Transaction:
     identifier: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """GS..GE or UNG..UNE, or all messages of an interchange that has no groups (then ``head`` is ()).
 
     ``head`` has the elements of GS or UNG from the tag on. ``code`` is GS01 or UNG's 0038, ``declared`` how
@@ -94,8 +91,7 @@ class Group:
     faults: tuple[Fault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Interchange:
+class Interchange(Struct, frozen=True):
     """ISA..IEA or UNB..UNZ.
 
     ``head`` has the elements of ISA or UNB from the tag on, as they stand there (padded, not unescaped).
@@ -121,8 +117,7 @@ class Interchange:
     faults: tuple[Fault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """A whole file: its interchanges, and in ``faults`` what is wrong with the file outside of them."""
 
     interchanges: tuple[Interchange, ...]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+from msgspec import Struct
 
 from importer.tracking import judge
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from importer.manifests.edi.partners import Partner
 
 
-@dataclass(frozen=True, slots=True)
-class ValuePlace:
+class ValuePlace(Struct, frozen=True):
     """Where a value sits: ``REF*2I`` (by qualifier), ``W06-02`` (by element); ``?``: only if it looks right.
 
     ``element`` is 0 for a place with a qualifier, whose value stands behind it. A value of one that

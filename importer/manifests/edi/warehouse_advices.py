@@ -6,8 +6,9 @@ elements 514 (W06-01), 368 (W12-01) and 88 (MAN01).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+from msgspec import Struct, field
 
 from importer.manifests.edi import levels, values
 from importer.manifests.edi.lines import Line
@@ -57,8 +58,7 @@ _ITEM_CANCELLED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(Struct, frozen=True):
     """A W12, and what is said of it behind it."""
 
     elements: tuple[str, ...]

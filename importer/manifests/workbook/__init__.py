@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
+from msgspec.structs import replace
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
 from importer.errors import ManifestError
@@ -55,8 +56,7 @@ _MOST_DIGITS = 300  # of a float
 format_of = safety.format_of
 
 
-@dataclass(frozen=True, slots=True)
-class Sheet:
+class Sheet(Struct, frozen=True):
     """The sheet that is read; ``width`` is how many columns it has, ``notes`` what a person is told of it.
 
     ``cells`` are all of its cells, None as long as they are not kept.
@@ -69,8 +69,7 @@ class Sheet:
     cells: kept.Kept | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A workbook, surveyed; ``above`` is the text that stands above the header."""
 
     encoded: encodings.Encoded
@@ -79,8 +78,7 @@ class Found:
     above: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """How the columns of a sheet are read, by position: ``names`` name something, ``quantity`` counts."""
 
     names: frozenset[int]
@@ -137,8 +135,7 @@ def read(
             yield records, {at: mask[below:] for at, mask in lost.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Headed:
+class _Headed(Struct, frozen=True):
     """A sheet with a header: how well it fits (0 first for all columns), and whether data is below it."""
 
     sheet: Sheet

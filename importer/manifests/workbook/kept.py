@@ -6,12 +6,12 @@ A million rows of ten columns take some 40 MB.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from importer.manifests.workbook.cells import Cells
 
@@ -24,8 +24,7 @@ _KINDS: Final = "kinds of "
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """Blocks of columns; ``zero_led`` says by column how long the longest text is that begins with a zero.
 
     That is, of those that are all digits.

@@ -8,12 +8,12 @@ unfamiliar: a parser has to read it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +38,7 @@ class UnfamiliarError(Exception):
     """It is not written as most spreadsheet programs write it, and has to be parsed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(Struct, frozen=True):
     """The tags of some XML: where each begins, and a letter that says which one it is (see ``scan``)."""
 
     xml: bytes

@@ -7,8 +7,9 @@ openxml.py, of .ods by opendocument.py, of .xlsb by binary.py, of .xls by legacy
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from importer.manifests.workbook.formats import PLAIN
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(slots=True)
-class Oddities:
+class Oddities(Struct):
     """What is odd in one sheet; rows and columns count from 0.
 
     ``texts`` has by column and row what stands in cells that are read otherwise, ``looks`` by column and by

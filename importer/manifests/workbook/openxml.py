@@ -9,9 +9,10 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 from xml.etree import ElementTree as ET
+
+from msgspec import Struct
 
 from importer.errors import ManifestError
 from importer.manifests.workbook import formats
@@ -111,8 +112,7 @@ def relations(archive: zipfile.ZipFile, name: str) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Styles:
+class Styles(Struct, frozen=True):
     """What the styles of cells make of a number: a look of its own, surely a date, or perhaps some time."""
 
     looks: Mapping[bytes, str]

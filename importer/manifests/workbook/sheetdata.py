@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from array import array
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from importer.manifests.delimited import MAX_COLUMNS
 from importer.manifests.workbook import cells, markup, openxml
@@ -186,8 +186,7 @@ class Reader:
         return cells.Cells(text, found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """Some rows, by column the text of each cell and what it is."""
 
     rows: int
@@ -210,8 +209,7 @@ class _Part:
         return _Part(self.rows, self.texts + [text] * more, self.kinds + [kinds] * more)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """Cells as they follow each other: where they stand, which of ``texts`` each has, and what it is.
 
     The last of ``texts`` is "". ``looks`` says of which cells a format makes something else of a number.

@@ -6,8 +6,9 @@ when rows of it fail, and 824 or APERAK says which.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from importer.manifests.edi.acks import edifact, x12
 from importer.manifests.edi.acks.terms import Acknowledgment, Answered, Rejection, Reply

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from importer.manifests.edi.envelopes import is_harmless, verdict
 from importer.manifests.edi.standards import ANSWERS
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from importer.manifests.edi.units import Fault, Group, Interchange, Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Struct, frozen=True):
     """One business error on a row, found by checking or told by the destination.
 
     ``position`` is the row's segment, counted in the file (0: unknown). Where it is known, ``tag`` and
@@ -51,8 +51,7 @@ _ANOTHER_REASON: Final = "024"
 _INCORRECT_DATA: Final = "848"
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """What became of one transaction's rows; ``rejections`` are the first of the ``rejected`` rows.
 
     It has none while it is still open what becomes of other rows: then the partner is told later.
@@ -69,8 +68,7 @@ class Answered:
         return f"and {more} more" if more > 0 else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgment:
+class Acknowledgment(Struct, frozen=True):
     """One interchange for a partner, as the file ``name`` is to hold it.
 
     ``kind`` is 997, 999, TA1, 824, CONTRL or APERAK, ``partner`` the id that it is for, ``control`` its own
@@ -84,8 +82,7 @@ class Acknowledgment:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A received interchange, and all that its answers need to know."""
 
     received: Interchange
