@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 
 from importer import tracking
 from importer.cells import cleaned, replaced, unspaced, whole_number
@@ -44,8 +44,7 @@ class Misfit(Protocol):
         """Its cells, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """The checked rows of a block, as columns of the same length.
 
     ``order_id`` and ``tracking_number`` are strings, null where the row does not say them well enough to
@@ -72,8 +71,7 @@ class Checked:
     taken: Mapping[str, Text] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Above:
+class Above(Struct):
     """What the last row that says what it is of names: its order and tracking number, None for none.
 
     ``rows`` is how many at the top say neither, before any row ``is_there`` that does.
@@ -94,8 +92,7 @@ class Above:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Checker:
+class Checker(Struct, frozen=True):
     """Checks blocks of one manifest, in order.
 
     ``columns`` names the manifest's canonical columns, ``order_id`` is ``integer`` or ``string``, and with
@@ -142,6 +139,7 @@ class Checker:
         apart = idle | (_rejected(clean, rows) & ~_at([*misfits], rows))
         unnamed |= apart
         unnumbered |= apart
+        faults = sorted(filter(len, faults), key=lambda found: int(found.columns[0]))
         findings = Findings.join([Findings.join(faults).without([*misfits]), *_torn(misfits)])
         bad = np.zeros(rows, dtype=bool)
         bad[findings.rows] = True
@@ -204,7 +202,7 @@ class Checker:
         return taken
 
     def _judge(self, clean: Mapping[str, Text]) -> list[Findings]:
-        """One finding for each bad cell, of the first rule it breaks; column by column, as in COLUMNS."""
+        """One finding for each bad cell, of the first rule it breaks."""
         columns = judged(self.columns, self.takes, self.optional)
         unusual = self._unusual({name: clean[name] for name in rules(columns, order_id=self.order_id)})
         if not len(unusual):
@@ -219,8 +217,7 @@ class Checker:
         for column, code, failed in judging.failures(judge, doubtful):
             faults.append(Findings.of(unusual[failed & ~seen[column]], code, column))
             seen[column] |= failed
-        faults = [found for found in faults if len(found)]
-        return sorted(faults, key=lambda found: int(found.columns[0]))
+        return faults
 
     def _unusual(self, judged: Mapping[str, Text]) -> npt.NDArray[np.int64]:
         """The rows that may break a rule."""

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from importer.findings import WHOLE_ROW, Findings, name_of
 from importer.manifests.delimited import Misfit
@@ -37,8 +37,7 @@ GOOD = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Codes that a cell was given instead of a value."""
 
     codes: tuple[str, ...]
@@ -625,6 +624,12 @@ def in_form(checked: Checked, order_id: str, at: int) -> bool:
     return (
         named and None not in given.values() and bool(A_LINE.fullmatch(sku)) and 1 <= quantity <= MAX_QUANTITY
     )
+
+
+def test_what_is_wrong_with_a_row_stands_in_the_order_of_the_columns() -> None:
+    checked = check([{**GOOD, "tracking_number": UPS_WRONG, "tracking_url": "1"}], strict=True)
+
+    assert [column for _, column, _ in listed(checked.findings)] == ["tracking_number", "tracking_url"]
 
 
 @given(rows=rows_of_any_text, order_id=order_ids, strict=st.booleans())
