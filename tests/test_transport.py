@@ -62,7 +62,7 @@ def transport(
 ) -> Transport:
     is_fast = isinstance(asyncio.get_running_loop(), uvloop.Loop)
     context = trust or ssl.create_default_context()
-    return Transport(context, timeout, LIMIT, keepalive, httptools=is_fast)
+    return Transport(lambda: context, timeout, LIMIT, keepalive, httptools=is_fast)
 
 
 async def ask(used: Transport, url: str, body: bytes = BODY) -> tuple[list[Progress], str]:

@@ -109,7 +109,10 @@ class Client:
 
     def _transport(self) -> Transport:
         return Transport(
-            trusted(obey_environment=self._env_proxy), self._timeout, REPLY_LIMIT, _KEEPALIVE_SECONDS
+            functools.partial(trusted, obey_environment=self._env_proxy),
+            self._timeout,
+            REPLY_LIMIT,
+            _KEEPALIVE_SECONDS,
         )
 
     def _stock_transport(self, proxy: str | None) -> httpx.AsyncHTTPTransport:

@@ -40,23 +40,23 @@ class Progress(IntEnum):
 class Transport(httpx.AsyncBaseTransport):
     """Sends requests one at a time, over the kept connection if it is sound, else over a fresh one.
 
-    ``trust`` judges certificates. ``timeout`` (seconds) is one deadline for connecting, sending and reading
-    the whole reply, of whose body little more than ``limit`` bytes are read. What a request has as its
-    extension ``progress`` is called with each ``Progress`` that it makes; a response that is whole has its
-    body as its extension ``body``, too. A connection that was idle for ``keepalive`` seconds is not used
-    again. A reply that is not quite usual is read by ``httptools`` if that may be, and else left to h11.
+    ``trust`` returns what judges certificates, where there are any. ``timeout`` (seconds) is one deadline for
+    connecting, sending and reading the whole reply, of whose body little more than ``limit`` bytes are read.
+    What a request has as its extension ``progress`` is called with each ``Progress`` that it makes; a
+    response that is whole has its body as its extension ``body``, too. A connection that was idle for ``keepalive``
+    seconds is not used again. A reply that is not quite usual is read by ``httptools`` if that may be, and
+    else left to h11.
     """
 
     def __init__(
         self,
-        trust: ssl.SSLContext,
+        trust: Callable[[], ssl.SSLContext],
         timeout: float,
         limit: int,
         keepalive: float,
         *,
         httptools: bool = wire.INSTALLED,
     ) -> None:
-        trust.set_alpn_protocols(["http/1.1"])
         self._trust = trust
         self._timeout = timeout
         self._limit = limit
@@ -117,13 +117,18 @@ class Transport(httpx.AsyncBaseTransport):
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: _Connection(url, httptools=self._httptools),
                 sock=await _socket_to(host, url.port or _PORTS[url.scheme]),
-                ssl=self._trust if secure else None,
+                ssl=self._context() if secure else None,
                 server_hostname=host if secure else None,
                 ssl_handshake_timeout=self._timeout if secure else None,  # its own would be 60 s
             )
         except OSError as error:
             raise httpx.ConnectError(str(error)) from error
         return connection
+
+    def _context(self) -> ssl.SSLContext:
+        context = self._trust()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
 
     def _keep(self, connection: "_Connection") -> None:
         if self._idle is None and connection.is_idle:
