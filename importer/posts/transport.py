@@ -43,9 +43,9 @@ class Transport(httpx.AsyncBaseTransport):
     ``trust`` returns what judges certificates, where there are any. ``timeout`` (seconds) is one deadline for
     connecting, sending and reading the whole reply, of whose body little more than ``limit`` bytes are read.
     What a request has as its extension ``progress`` is called with each ``Progress`` that it makes; a
-    response that is whole has its body as its extension ``body``, too. A connection that was idle for ``keepalive``
-    seconds is not used again. A reply that is not quite usual is read by ``httptools`` if that may be, and
-    else left to h11.
+    response that is whole has its body as its extension ``body``, too. A connection that was idle for
+    ``keepalive`` seconds is not used again. A reply that is not quite usual is read by ``httptools`` if that
+    may be, and else left to h11.
     """
 
     def __init__(
