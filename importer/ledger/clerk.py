@@ -68,8 +68,9 @@ class Clerk:
         if self._lost:
             future.set_exception(CannotGoOn(self._lost))
             return future
+        line = line_of(operation)  # before it is asked for: its answer is known by its place alone
         self._asked.append((future, as_asked_for(operation)))
-        self._untold += line_of(operation) + b"\n"
+        self._untold += line + b"\n"
         if self._loop is not None and not self._is_to_tell:
             self._is_to_tell = True
             self._loop.call_soon(self._tell)

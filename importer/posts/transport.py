@@ -113,11 +113,12 @@ class Transport(httpx.AsyncBaseTransport):
         if url.scheme not in _PORTS:
             raise httpx.UnsupportedProtocol(f"neither http nor https: {url.scheme}")
         host, secure = url.raw_host.decode("ascii"), url.scheme == "https"
+        context = self._context() if secure else None
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: _Connection(url, httptools=self._httptools),
                 sock=await _socket_to(host, url.port or _PORTS[url.scheme]),
-                ssl=self._context() if secure else None,
+                ssl=context,
                 server_hostname=host if secure else None,
                 ssl_handshake_timeout=self._timeout if secure else None,  # its own would be 60 s
             )
