@@ -72,7 +72,7 @@ class Given(Struct, frozen=True):
             "manifests": [to_builtins(manifest) for manifest in self.manifests],
             "destination": {name: getattr(self.destination, name) for name in _OF_DESTINATION},
             "layout": to_builtins(self.layout),
-            "options": {**to_builtins(self.options), "duplicates": str(self.options.duplicates)},
+            "options": to_builtins(self.options),
             "encoding": self.encoding,
             "sheet": self.sheet,
             "strict_tracking": self.strict_tracking,

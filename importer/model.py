@@ -1,4 +1,4 @@
-"""The nouns that every stage may use: frozen values."""
+"""The nouns that every stage may use: frozen values, made by msgspec and the standard library alone."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import datetime

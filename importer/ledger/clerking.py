@@ -27,7 +27,7 @@ from importer.ledger.files import DURABLY, Files, connected, unusable
 from importer.ledger.transactions import Transactions, carry_out
 
 _CHUNK_BYTES: Final = 1 << 14
-"""Some fifty changes: with a commit for each as many, those that came first need not wait for all."""
+"""Some seventy changes: with a commit for each as many, those that came first need not wait for all."""
 
 
 class _Ears:
