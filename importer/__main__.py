@@ -13,8 +13,11 @@ _OBJECTS: Final = 300_000
 With the usual 700, looking takes a tenth of the time to start.
 """
 
-_NOT_NEEDED: Final = "hypothesis"
-"""pandera makes up data with it, where it is installed: importing it takes a tenth of the time to start."""
+_NOT_NEEDED: Final = (
+    "hypothesis",  # pandera makes up data with it
+    "httpx._main",  # httpx's own command line, with all that rich needs to paint programs
+)
+"""What libraries do without where it isn't there: importing it takes up to a tenth of the time to start."""
 
 
 _SURROUNDINGS: Final = {
@@ -33,7 +36,8 @@ def main() -> None:
     gc.set_threshold(_OBJECTS)
     for name, value in _SURROUNDINGS.items():
         os.environ.setdefault(name, value)
-    sys.modules.setdefault(_NOT_NEEDED, None)  # type: ignore[arg-type] # None is how Python says "not there"
+    for name in _NOT_NEEDED:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type] # None is how Python says "not there"
     from importer.cli import run  # noqa: PLC0415 - it takes a while, in which signals come
 
     status = run(sys.argv[1:], early)

@@ -19,7 +19,7 @@ HEAVY = {
 }
 NOT_FOR_A_DRY_RUN = {
     *("httpx", "httpcore", "h11", "sqlalchemy", "uvicorn", "starlette", "xlsxwriter", "prometheus_client"),
-    "python_calamine",
+    *("python_calamine", "zstandard"),
     "hypothesis",  # pandera imports it where it is installed, as it is for these tests
 }
 OURS_NOT_FOR_A_CSV = {
@@ -30,7 +30,7 @@ OURS_NOT_FOR_A_CSV = {
 }
 NOT_FOR_A_LEDGER_IN_A_FILE = {
     *("sqlalchemy.dialects.postgresql", "psycopg", "importer.answering", "importer.manifests.workbook"),
-    *("hypothesis", "xlsxwriter", "prometheus_client"),
+    *("hypothesis", "xlsxwriter", "prometheus_client", "httpx._main", "rich.syntax"),
 }
 UNUSUAL = "order_id,sku,quantity,tracking_number\n1,mug (blue),1,TRACK12345\n"  # so that pandera judges it
 PROGRAM = """

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import zstandard
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -65,7 +64,7 @@ _BEGINS_A_WORKBOOK: Final = re.compile(
     rb"PK\x03\x04.{26}(?:\[Content_Types\]\.xml|mimetypeapplication/vnd\.oasis|_rels/|docProps/|xl/)",
     re.DOTALL,
 )
-_BROKEN: Final = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, zstandard.ZstdError)
+_BROKEN: Final = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
 
 
 class Limits(Struct, frozen=True):
@@ -318,6 +317,8 @@ def _from_zstd(source: Source, packing: _Packing) -> Iterator[Source]:
 
 def _zstd_pieces(source: Source) -> Iterator[bytes]:
     """Frame by frame, because only of a frame it is known whether it was cut off."""
+    import zstandard  # noqa: PLC0415 - it takes a while, and hardly any manifest needs it
+
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
     frame = decompressor.decompressobj()
     is_begun = False
@@ -331,7 +332,7 @@ def _zstd_pieces(source: Source) -> Iterator[bytes]:
                         frame = decompressor.decompressobj()
         if is_begun:
             raise EOFError("it is cut off")
-    except _BROKEN as error:
+    except (*_BROKEN, zstandard.ZstdError) as error:
         raise _broken(source.name, "zstd", error) from error
 
 
