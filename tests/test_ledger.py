@@ -808,12 +808,12 @@ def test_a_ledger_of_a_later_version_is_refused_unharmed(tmp_path: Path, *, read
     path = tmp_path / "ledger.db"
     with Ledger(path):
         pass
-    foreign(path, "UPDATE importer_ledger SET version = 6")
+    foreign(path, "UPDATE importer_ledger SET version = 7")
     before = path.read_bytes()
     with pytest.raises(CannotGoOn) as refused:
         Ledger(path, readonly=readonly)
     assert str(refused.value) == (
-        f"ledger {path}: found version 6, expected 5 or less: a later version of this program wrote it; "
+        f"ledger {path}: found version 7, expected 6 or less: a later version of this program wrote it; "
         "update this one"
     )
     assert path.read_bytes() == before

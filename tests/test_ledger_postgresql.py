@@ -111,24 +111,34 @@ def test_tables_of_others_are_refused_unharmed(place: Place) -> None:
 
 def test_a_ledger_of_a_later_version_is_refused_unharmed(place: Place) -> None:
     with Ledger(place.address):
-        place.sql("UPDATE importer_ledger SET version = 6")
+        place.sql("UPDATE importer_ledger SET version = 7")
     for readonly in (False, True):
         with pytest.raises(CannotGoOn) as refused:
             Ledger(place.address, readonly=readonly)
         assert str(refused.value) == (
-            f"ledger {place.address}: found version 6, expected 5 or less: a later version of this program "
+            f"ledger {place.address}: found version 7, expected 6 or less: a later version of this program "
             "wrote it; update this one"
         )
+
+
+def become_version_5(place: Place) -> None:
+    """Give back the indexes that it had."""
+    place.sql("DROP INDEX fulfillments_by_run")
+    place.sql("CREATE INDEX fulfillments_by_run ON fulfillments (run_id, state)")
+    place.sql("DROP INDEX history_looked_up")
+    place.sql("CREATE INDEX ix_history_tracking_number ON history (tracking_number)")
+    place.sql("UPDATE importer_ledger SET version = 5")
 
 
 def test_a_ledger_of_version_3_becomes_one_as_if_it_were_made_new(place: Place) -> None:
     indexes = (
         "SELECT indexname, indexdef FROM pg_indexes "
-        "WHERE schemaname = current_schema AND tablename IN ('fulfillments', 'paces') ORDER BY 1"
+        "WHERE schemaname = current_schema AND tablename IN ('fulfillments', 'history', 'paces') ORDER BY 1"
     )
     with opened(place.address) as ledger:
         ledger.intend(intent()).result()
     made_new = place.sql(indexes)
+    become_version_5(place)
     place.sql("DROP TABLE paces")
     place.sql("DROP INDEX fulfillments_unsettled")
     place.sql("DROP INDEX fulfillments_by_tracking_number")
@@ -138,19 +148,20 @@ def test_a_ledger_of_version_3_becomes_one_as_if_it_were_made_new(place: Place) 
     with opened(place.address) as ledger:
         assert ledger.entries(ADM, [key()]) == {key(): being_sent()}
     assert place.sql(indexes) == made_new
-    assert place.sql("SELECT version FROM importer_ledger") == [(5,)]
+    assert place.sql("SELECT version FROM importer_ledger") == [(6,)]
 
 
 def test_runs_keep_one_rate_with_a_ledger_of_version_4_too(place: Place) -> None:
     with opened(place.address):
         pass
+    become_version_5(place)
     place.sql("DROP TABLE paces")
     place.sql("UPDATE importer_ledger SET version = 4")
 
     with opened(place.address) as ledger:
         taken = [ledger.take_turns(ADM, 1, 100.0).result() for _ in range(2)]
     assert [round(each.first / 100) for each in taken] == [0, 1]
-    assert place.sql("SELECT version FROM importer_ledger") == [(5,)]
+    assert place.sql("SELECT version FROM importer_ledger") == [(6,)]
 
 
 def test_many_that_make_it_at_once_make_one(place: Place) -> None:
@@ -160,7 +171,7 @@ def test_many_that_make_it_at_once_make_one(place: Place) -> None:
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(begin, range(12)))
-    assert place.sql("SELECT version FROM importer_ledger") == [(5,)]
+    assert place.sql("SELECT version FROM importer_ledger") == [(6,)]
     assert place.sql("SELECT count(*) FROM fulfillments") == [(12,)]
 
 

@@ -2,16 +2,32 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, insert, literal, select
 
 from importer.ledger.statements import HISTORY_COLUMNS, Key, marked
-from importer.ledger.tables import ANY_TRACKING_NUMBER, FULFILLMENTS, HISTORY, LAST_KNOWN, version_of
+from importer.ledger.tables import (
+    ANY_TRACKING_NUMBER,
+    FULFILLMENTS,
+    HISTORY,
+    LAST_KNOWN,
+    LOOKED_UP,
+    version_of,
+)
 from importer.model import Event, Happening
 
 _FIRST_VERSION: Final = 3
 _EVENTS: Final[Mapping[str, Event]] = {event.value: event for event in Event}
+_BY_TRACKING_NUMBER: Final = f"{ANY_TRACKING_NUMBER.text} = ?"
+_OF_ITS_ORDERS: Final = (
+    f"order_id IN (SELECT order_id FROM fulfillments WHERE {_BY_TRACKING_NUMBER} "  # noqa: S608 - names and question marks alone
+    f"UNION SELECT order_id FROM history WHERE tracking_number = ? AND {LOOKED_UP.text})"
+)
+
+_Places: TypeAlias = Mapping[str, tuple[str | None, ...]]
+"""Conditions, all of which hold: each with what stands for its question marks."""
 
 
 def found_in_doubt(connection: Connection, left: ColumnElement[bool], entry: Mapping[str, Any]) -> None:
@@ -39,29 +55,32 @@ def told(
     Of what has no history, since that was pruned or is from before version 3, that is how it ended last.
     ``destinations`` are those that the ledger has.
     """
-    wanted = {"order_id": order_id, "tracking_number": tracking_number}
-    named = {name: value for name, value in wanted.items() if value is not None}
+    named = {"order_id = ?": order_id, "tracking_number = ?": tracking_number}
+    places = {words: (value,) for words, value in named.items() if value is not None}
+    of_history: _Places = (
+        places if order_id is not None else {_OF_ITS_ORDERS: (tracking_number,) * 2, **places}
+    )
+    last_known: list[_Places] = (
+        [{_BY_TRACKING_NUMBER: (tracking_number,)}]
+        if order_id is None
+        else [{"destination = ?": (destination,), **places} for destination in destinations]
+    )
     happened: dict[Key, list[Happening]] = {}
     if version_of(connection) >= _FIRST_VERSION:
-        for key, each in _found(connection, "history", named, " ORDER BY id"):
+        for key, each in _found(connection, "history", of_history, " ORDER BY id"):
             happened.setdefault(key, []).append(each)
-    keys = (
-        [{ANY_TRACKING_NUMBER.text: tracking_number}]
-        if order_id is None
-        else [{"destination": destination, **named} for destination in destinations]
-    )
-    for place in keys:
-        for key, each in _found(connection, f"({LAST_KNOWN}) AS last_known", place):
+    for some in last_known:
+        for key, each in _found(connection, f"({LAST_KNOWN}) AS last_known", some):
             happened.setdefault(key, [each])
     return happened
 
 
 def _found(
-    connection: Connection, table: str, wanted: Mapping[str, str | None], order: str = ""
+    connection: Connection, table: str, places: _Places, order: str = ""
 ) -> Iterator[tuple[Key, Happening]]:
-    where = " AND ".join(f"{name} = ?" for name in wanted)
+    where, parameters = " AND ".join(places), tuple(chain.from_iterable(places.values()))
     statement = f"SELECT {', '.join(HISTORY_COLUMNS)} FROM {table} WHERE {where}{order}"  # noqa: S608 - names and question marks alone
-    for row in connection.exec_driver_sql(marked(connection, statement), tuple(wanted.values())):
+    for row in connection.exec_driver_sql(marked(connection, statement), parameters):
         yield (row[0], row[1], row[2]), _happening(row[3:])
 
 

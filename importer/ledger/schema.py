@@ -8,9 +8,8 @@ from importer.errors import CannotGoOn
 from importer.ledger.tables import (
     METADATA,
     MIGRATIONS,
-    OF_THE_UNSETTLED,
+    PARTIAL_INDEXES,
     SCHEMA,
-    UNSETTLED,
     VERSION,
     version_of,
 )
@@ -19,7 +18,8 @@ from importer.ledger.tables import (
 def make(connection: Connection, *more: MetaData) -> None:
     """Make the tables of a new ledger, and ``more`` that only this database has."""
     # said where the tables are declared, it would import what SQLAlchemy has for databases that are not used
-    OF_THE_UNSETTLED.dialect_options[connection.dialect.name]["where"] = UNSETTLED
+    for index, which in PARTIAL_INDEXES.items():
+        index.dialect_options[connection.dialect.name]["where"] = which
     for metadata in (METADATA, *more):
         metadata.create_all(connection)
     connection.execute(insert(SCHEMA).values(version=VERSION))

@@ -68,6 +68,14 @@ def put(connection: Connection, changed: Mapping[Key, Entry]) -> None:
         )
 
 
+def update(connection: Connection, changed: Mapping[Key, Entry]) -> None:
+    """Write what came of entries that are there, whose run and content stay as they are."""
+    if changed:
+        connection.exec_driver_sql(
+            marked(connection, _UPDATE), [(*_of_outcome(entry), *key) for key, entry in changed.items()]
+        )
+
+
 def add(connection: Connection, happened: Sequence[tuple[Key, Happening]]) -> None:
     """Write down what became known, in this order."""
     if happened:
@@ -77,17 +85,8 @@ def add(connection: Connection, happened: Sequence[tuple[Key, Happening]]) -> No
 
 
 _PRIMARY: Final = ("destination", "order_id", "tracking_number")
-COLUMNS: Final = (
-    *_PRIMARY,
-    "state",
-    "content",
-    "run_id",
-    "code",
-    "message",
-    "http_status",
-    "attempts",
-    "at",
-)
+_OUTCOME: Final = ("state", "code", "message", "http_status", "attempts", "at")
+COLUMNS: Final = (*_PRIMARY, "content", "run_id", *_OUTCOME)
 """Of the fulfillments."""
 HISTORY_COLUMNS: Final = (
     *_PRIMARY,
@@ -110,6 +109,11 @@ _PUT: Final = (
     f"{_insert('fulfillments', COLUMNS)} ON CONFLICT ({', '.join(_PRIMARY)}) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in _PRIMARY)
 )
+# an index of a column that is named here is written, even where the column stays as it is
+_UPDATE: Final = (
+    f"UPDATE fulfillments SET {', '.join(f'{name} = ?' for name in _OUTCOME)} "  # noqa: S608 - names and question marks alone
+    f"WHERE {' AND '.join(f'{name} = ?' for name in _PRIMARY)}"
+)
 _ADD: Final = _insert("history", HISTORY_COLUMNS)
 
 
@@ -125,7 +129,7 @@ def _select_wanted(count: int) -> str:
 
 def entry_of(row: Sequence[Any]) -> Entry:
     """Return the entry that a row of fulfillments is, without its destination."""
-    order_id, tracking_number, state, content, run_id, code, message, http_status, attempts, at = row
+    order_id, tracking_number, content, run_id, state, code, message, http_status, attempts, at = row
     return Entry(
         order_id,
         tracking_number,
@@ -145,9 +149,15 @@ def _of_entry(destination: str, entry: Entry) -> tuple[object, ...]:
         destination,
         entry.order_id,
         entry.tracking_number,
-        str(entry.state),
         entry.content,
         entry.run_id,
+        *_of_outcome(entry),
+    )
+
+
+def _of_outcome(entry: Entry) -> tuple[object, ...]:
+    return (
+        str(entry.state),
         writable(entry.code),
         writable(entry.message),
         entry.http_status,

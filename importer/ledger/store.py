@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from importer.ledger import history
 from importer.ledger.known import Run
-from importer.ledger.statements import entry_of, text_of, writable
+from importer.ledger.statements import COLUMNS, entry_of, text_of, writable
 from importer.ledger.states import OUTCOME_UNKNOWN, SETTLED
 from importer.ledger.tables import FULFILLMENTS, RUNS, UNSETTLED, unsettled, version_of
 from importer.model import Entry, State
@@ -52,7 +52,8 @@ def doubts(connection: Connection, destination: str | None) -> list[tuple[str, E
     """Return what is in doubt or being sent, with its destination, the oldest of each destination first."""
     found = UNSETTLED if destination is None else unsettled(destination)
     order = (FULFILLMENTS.c.destination, FULFILLMENTS.c.at, FULFILLMENTS.c.order_id)
-    rows = connection.execute(select(FULFILLMENTS).where(found).order_by(*order))
+    entries = select(*(FULFILLMENTS.c[name] for name in COLUMNS))
+    rows = connection.execute(entries.where(found).order_by(*order))
     return [(row[0], entry_of(row[1:])) for row in rows]
 
 

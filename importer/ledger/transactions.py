@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from importer.ledger.changes import Change
-from importer.ledger.statements import Connection, add, entries, put
+from importer.ledger.statements import Connection, add, entries, put, update
 from importer.ledger.states import TransitionRefused
 
 if TYPE_CHECKING:
@@ -97,9 +97,16 @@ def _change(connection: Connection, changes: Sequence[Change]) -> list[Any]:
     after = dict(before)
     happened: list[tuple[Key, Happening]] = []
     results = [_attempt(change, after, happened) for change in changes]
-    put(connection, {key: entry for key, entry in after.items() if before.get(key) is not entry})
+    changed = {key: entry for key, entry in after.items() if before.get(key) is not entry}
+    came_of = {key: entry for key, entry in changed.items() if _goes_on(before.get(key), entry)}
+    put(connection, {key: entry for key, entry in changed.items() if key not in came_of})
+    update(connection, came_of)
     add(connection, happened)
     return results
+
+
+def _goes_on(before: Entry | None, after: Entry) -> bool:
+    return before is not None and (before.run_id, before.content) == (after.run_id, after.content)
 
 
 def _known(connection: Connection, changes: Sequence[Change]) -> dict[Key, Entry]:
