@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are asked for, and not with the package."""
+"""Names and modules that are imported when they are asked for, and not with what names them."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return found
+
+
+class Module:
+    """The module ``name``, which is imported when something of it is asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a module hands over whatever it is asked for
+        return getattr(importlib.import_module(self._name), name)

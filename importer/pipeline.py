@@ -278,7 +278,7 @@ class _Run:
         if self._destination is None or not (posts or exists(self._job.ledger)):
             yield None
             return
-        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need no SQLAlchemy
+        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need none of it
 
         if posts:
             self._ledger_is_new = not exists(self._job.ledger)
@@ -423,7 +423,7 @@ class _Run:
     @contextmanager
     def _heard(self, ledger: Memory, posts: int) -> Iterator[Hearing]:
         """How the ledger is heard, while a clerk writes it where that is worth it."""
-        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need no SQLAlchemy
+        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need none of it
 
         process, self._clerk = self._clerk, None
         if process is None or self._destination is None or not isinstance(ledger, Ledger) or posts < _MANY:
@@ -443,7 +443,7 @@ class _Run:
         earlier: delivery.Earlier,
     ) -> Work | None:
         """What workers are to post; None where this process does, for want of a ledger that they share."""
-        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need no SQLAlchemy
+        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need none of it
 
         settings, address = self._job.destination, self._job.ledger
         if not self._workers or settings is None or not isinstance(ledger, Ledger):
@@ -475,7 +475,7 @@ class _Run:
         rules: Rules,
     ) -> tuple[Iterator[Sequence[Fulfillment]], Others | None]:
         """What is to be posted, and how that is done beside other runs, where the ledger lets them."""
-        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need no SQLAlchemy
+        from importer.ledger import Ledger  # noqa: PLC0415 - most dry runs need none of it
 
         if self._destination is None or not isinstance(ledger, Ledger) or not ledger.shared:
             return grouping.by_order(send), None

@@ -27,9 +27,10 @@ from importer.ledger.clerk import Clerk
 from importer.ledger.dictation import line_of, operation_of, reply_of, results_of, say, task_of
 from importer.ledger.files import Files
 from importer.ledger.hiring import hired
+from importer.ledger.logbook import RUN_COLUMNS
 from importer.ledger.sqlite import File
 from importer.ledger.statements import COLUMNS, HISTORY_COLUMNS
-from importer.ledger.tables import FULFILLMENTS, HISTORY
+from importer.ledger.tables import FULFILLMENTS, HISTORY, RUNS
 from importer.model import Event, Happening, Intent, Outcome, State, Status
 from importer.posts.terms import Commits
 from tests.program import (
@@ -207,8 +208,9 @@ def test_what_came_of_operations_is_the_same_on_the_other_side() -> None:
 
 
 def test_the_columns_that_are_written_are_those_of_the_tables() -> None:
-    assert tuple(FULFILLMENTS.c.keys()) == COLUMNS
-    assert tuple(column.name for column in HISTORY.c if not column.primary_key) == HISTORY_COLUMNS
+    assert sorted(FULFILLMENTS.c.keys()) == sorted(COLUMNS)
+    assert [column.name for column in HISTORY.c if not column.primary_key] == [*HISTORY_COLUMNS]
+    assert [*RUNS.c.keys()] == [*RUN_COLUMNS]
 
 
 def told(process: subprocess.Popen[bytes], folder: Path, *operations: Start | End | Note) -> None:

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from sqlalchemy import create_engine
 
 from importer.errors import CannotGoOn, RunInProgress, SetupError
 from importer.ledger import (
@@ -31,6 +32,7 @@ from importer.ledger import (
     location,
     may_send,
     obstacle,
+    schema,
     verdict,
 )
 from importer.model import Entry, Intent, Outcome, State, Status
@@ -1165,6 +1167,14 @@ def test_a_ledger_of_version_1_is_brought_to_this_version_with_all_that_it_knows
                 ledger.start_run(told)
             assert ledger.runs() == [told, run_at(1)]
     assert layout_of(tmp_path / "ledger.db") == layout_of(new_ledger(tmp_path / "new.db"))
+
+
+def test_a_new_ledger_has_the_tables_that_are_declared(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'declared.db'}")
+    with engine.begin() as connection:
+        schema.make(connection)
+    engine.dispose()
+    assert layout_of(new_ledger(tmp_path / "new.db")) == layout_of(tmp_path / "declared.db")
 
 
 def new_ledger(path: Path) -> Path:

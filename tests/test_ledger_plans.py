@@ -6,6 +6,8 @@ The statements are those that a run was heard to make; the database says how it 
 from __future__ import annotations
 
 import re
+import sys
+import threading
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,11 +18,13 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from importer.ledger import Address, Ledger
+from importer.ledger.direct import Direct
 from tests.homes import at, told_of
 from tests.program import Platform, configuration, here, manifest, settle_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from types import FrameType
 
     from tests.homes import Home
 
@@ -67,17 +71,26 @@ def past(destination: str, count: int) -> tuple[str, ...]:
 
 @contextmanager
 def heard() -> Iterator[dict[str, Any]]:
-    """Each statement that is made meanwhile, with parameters that it was made with."""
+    """Each statement that is made meanwhile, by SQLAlchemy or directly, with parameters that it had."""
     statements: dict[str, Any] = {}
 
     def hear(*made: Any) -> None:  # noqa: ANN401 - as SQLAlchemy hands them over
         _, _, statement, parameters, _, many = made
         statements.setdefault(statement, parameters[0] if many else parameters)
 
+    def follow(frame: FrameType, happened: str, _: Any) -> None:  # noqa: ANN401 - as Python hands it over
+        if happened == "call" and frame.f_code is Direct.exec_driver_sql.__code__:
+            made = frame.f_locals["parameters"]
+            statements.setdefault(frame.f_locals["statement"], made[0] if isinstance(made, list) else made)
+
     event.listen(Engine, "before_cursor_execute", hear)
+    threading.setprofile(follow)  # the thread that writes begins in the meantime
+    sys.setprofile(follow)
     try:
         yield statements
     finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
         event.remove(Engine, "before_cursor_execute", hear)
 
 

@@ -1,8 +1,10 @@
 """The memory across runs, and the only SQL.
 
-``states`` says which state may follow which, as a table; ``tables`` are those of the database, and ``schema``
-makes them. ``store`` keeps fulfillments and runs in them, ``history`` what became known of each fulfillment,
-``interchanges`` what EDI needs to have remembered; ``statements`` are those that every post needs.
+``states`` says which state may follow which, as a table; ``tables`` are those of the database, ``schema`` and
+``versions`` make them. ``statements`` are those that every post needs, the ``logbook`` is what every run says
+of itself: of a file they are asked for ``direct``ly, without SQLAlchemy. With it ``store`` reads fulfillments
+and runs, ``history`` is what became known of each fulfillment, and ``interchanges`` what EDI needs to have
+remembered.
 ``changes`` become durable in ``transactions``, many with one commit, each a ``promise`` until then: by the
 thread of a ``writer``, or for a run that posts much by a process of its own, the ``clerk``, which ``hiring``
 starts and ``clerking`` is, and which is spoken to in lines of ``dictation``.
@@ -65,5 +67,5 @@ __all__ = [
     "verdict",
 ]
 
-# they need SQLAlchemy: a dry run without a ledger never does
+# a dry run without a ledger needs none of it
 __getattr__ = later.names(__name__, dict.fromkeys(("Ledger", "obstacle", "utc_now"), "ledger"))

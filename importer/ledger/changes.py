@@ -1,4 +1,4 @@
-"""What is asked of the ledger for a fulfillment, each a change of its entries or a line of its history."""
+"""What is asked of the ledger for fulfillments: a change of entries, a line of history, or their orders."""
 
 from datetime import datetime
 from typing import Final
@@ -116,6 +116,28 @@ class Note(Struct, frozen=True, array_like=True, tag=True):
     def __call__(self, connection: Connection) -> None:
         """Write it down."""
         add(connection, [(key, each) for key in keys_of(self.intent) for each in self.happened])
+
+
+class Claim(Struct, frozen=True):
+    """A run wants the orders of a queue; ``keys`` are their fulfillments, by order and tracking number."""
+
+    destination: str
+    run_id: str
+    keys: tuple[tuple[str, str], ...]
+    at: datetime
+
+    @property
+    def order_ids(self) -> tuple[str, ...]:
+        """The orders, each once."""
+        return tuple(dict.fromkeys(order_id for order_id, _ in self.keys))
+
+
+class Release(Struct, frozen=True):
+    """A run is through with orders that it has claimed."""
+
+    destination: str
+    run_id: str
+    order_ids: tuple[str, ...]
 
 
 Change = Start | End | Settle

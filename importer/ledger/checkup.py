@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from importer.ledger.tables import VERSION, version_of
+from importer.ledger.versions import VERSION, version_of
 
 _WELL: Final = "ok"
 _MOST_FAULTS: Final = 5

@@ -15,13 +15,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection
-
 from importer.errors import CannotGoOn, ImporterError
 from importer.ledger.dictation import END, Dictated, as_asked_for, line_of, opened, results_of, say, task_of
 from importer.ledger.files import Files
 from importer.ledger.promise import Promise
 from importer.ledger.sqlite import File
+from importer.ledger.statements import Connection
 from importer.ledger.writer import Writer
 
 Hearing: TypeAlias = Callable[[asyncio.AbstractEventLoop], AbstractContextManager[object]]

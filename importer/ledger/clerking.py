@@ -10,12 +10,11 @@ import gc
 import os
 import select
 import signal
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -23,8 +22,10 @@ from importer.early import SIGNALS
 from importer.errors import CannotGoOn
 from importer.ledger.changes import Start
 from importer.ledger.dictation import END, Dictated, opened, operation_of, reply_of, say, task_in
-from importer.ledger.files import DURABLY, Files, connected, unusable
+from importer.ledger.direct import WRITING, Direct
+from importer.ledger.files import DURABLY, Files, unusable
 from importer.ledger.transactions import Transactions, carry_out
+from importer.ledger.versions import version_of
 
 _CHUNK_BYTES: Final = 1 << 14
 """Some seventy changes: with a commit for each as many, those that came first need not wait for all."""
@@ -77,7 +78,8 @@ def main() -> None:
 
 def _write(ledger: Path, lock: Path, ears: _Ears, mouth: int) -> None:
     with _held(lock):
-        connection = _Connection(ledger)
+        connection = Direct(ledger, "mode=rw", WRITING, DURABLY)
+        version_of(connection)  # the write-ahead log is there once it has been looked into
         files = Files.of(ledger)
         transactions = Transactions(_Place(ledger), connection, files, carry_out)
         gc.freeze()
@@ -109,40 +111,6 @@ class _Place(Struct, frozen=True):
 
     def unusable(self, error: BaseException) -> CannotGoOn:
         return unusable(str(self.path), error)
-
-
-class _Dialect(Struct):
-    paramstyle: str
-
-
-class _Connection:
-    """SQLite's own connection, asked as one of SQLAlchemy's, which takes long to load."""
-
-    dialect = _Dialect(sqlite3.paramstyle)
-
-    def __init__(self, path: Path) -> None:
-        self._sqlite = connected(path, "mode=rw")
-        for pragma in DURABLY:
-            self._sqlite.execute(pragma)
-        self._sqlite.execute("SELECT version FROM importer_ledger").fetchall()  # now the log is there
-
-    def exec_driver_sql(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401 - as SQLAlchemy's
-        if isinstance(parameters, list):
-            return self._sqlite.executemany(statement, parameters)
-        return self._sqlite.execute(statement, parameters)
-
-    @contextmanager
-    def begin(self) -> Iterator[None]:
-        self._sqlite.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._sqlite.commit()
-        except BaseException:
-            self._sqlite.rollback()
-            raise
-
-    def close(self) -> None:
-        self._sqlite.close()
 
 
 if __name__ == "__main__":

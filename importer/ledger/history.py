@@ -12,10 +12,9 @@ from importer.ledger.tables import (
     ANY_TRACKING_NUMBER,
     FULFILLMENTS,
     HISTORY,
-    LAST_KNOWN,
     LOOKED_UP,
-    version_of,
 )
+from importer.ledger.versions import LAST_KNOWN, version_of
 from importer.model import Event, Happening
 
 _FIRST_VERSION: Final = 3

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, select
 
 from importer.ledger.known import Interchange
 from importer.ledger.statements import text_of, writable
-from importer.ledger.tables import CONTROL_NUMBERS, INTERCHANGES, insert_into, version_of
+from importer.ledger.tables import CONTROL_NUMBERS, INTERCHANGES, insert_into
+from importer.ledger.versions import version_of
 
 LAST_CONTROL_NUMBER: Final = 999_999_999
 """ISA13 has nine digits (X12.5); after it the numbers begin anew."""

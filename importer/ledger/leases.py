@@ -53,6 +53,7 @@ from sqlalchemy import (
 
 from importer.errors import CannotGoOn
 from importer.ledger import statements, store
+from importer.ledger.changes import Claim, Release
 from importer.ledger.known import Claimed
 from importer.ledger.statements import writable
 from importer.ledger.states import DONE
@@ -83,28 +84,6 @@ _CLAIMS: Final = Table(
     Column("run_id", TEXT, nullable=False, index=True),
 )
 _NOW: Final = func.clock_timestamp()  # now() is when the transaction began, which may have had to wait
-
-
-class Claim(Struct, frozen=True):
-    """A run wants the orders of a queue; ``keys`` are their fulfillments, by order and tracking number."""
-
-    destination: str
-    run_id: str
-    keys: tuple[tuple[str, str], ...]
-    at: datetime
-
-    @property
-    def order_ids(self) -> tuple[str, ...]:
-        """The orders, each once."""
-        return tuple(dict.fromkeys(order_id for order_id, _ in self.keys))
-
-
-class Release(Struct, frozen=True):
-    """A run is through with orders that it has claimed."""
-
-    destination: str
-    run_id: str
-    order_ids: tuple[str, ...]
 
 
 @contextmanager

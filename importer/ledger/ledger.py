@@ -8,27 +8,51 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from sqlalchemy import Connection
-
+from importer import later
 from importer.errors import CannotGoOn, ImporterError, RunInProgress, SetupError
-from importer.ledger import checkup, copying, history, interchanges, leases, paces, pruning, statements, store
-from importer.ledger.changes import End, Note, Settle, Start
-from importer.ledger.checkup import Checkup
+from importer.ledger import logbook, statements
+from importer.ledger.changes import Claim, End, Note, Release, Settle, Start
 from importer.ledger.clerk import Clerk
+from importer.ledger.direct import core_of
 from importer.ledger.files import Files
 from importer.ledger.known import LEASE_SECONDS, Claimed, Interchange, Pruned, Run, Taken
-from importer.ledger.leases import Claim, Release
 from importer.ledger.lock import Patience, clerk_lock, holder, no_run, only_run
-from importer.ledger.places import Address, Location, location
-from importer.ledger.postgresql import Server
+from importer.ledger.places import Address, Connection, Location, location
 from importer.ledger.promise import Promise
 from importer.ledger.sqlite import File
 from importer.ledger.statements import Key, text_of
 from importer.ledger.states import NEXT
 from importer.ledger.writer import Writer
 from importer.model import Entry, Happening, Intent, Outcome, State
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+    from importer.ledger import (
+        checkup,
+        copying,
+        history,
+        interchanges,
+        leases,
+        paces,
+        postgresql,
+        pruning,
+        store,
+    )
+    from importer.ledger.checkup import Checkup
+    from importer.ledger.postgresql import Server
+else:  # SQLAlchemy, which a run with a ledger that is a file seldom needs
+    checkup = later.Module("importer.ledger.checkup")
+    copying = later.Module("importer.ledger.copying")
+    history = later.Module("importer.ledger.history")
+    interchanges = later.Module("importer.ledger.interchanges")
+    leases = later.Module("importer.ledger.leases")
+    paces = later.Module("importer.ledger.paces")
+    postgresql = later.Module("importer.ledger.postgresql")
+    pruning = later.Module("importer.ledger.pruning")
+    store = later.Module("importer.ledger.store")
 
 T = TypeVar("T")
 
@@ -38,14 +62,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def place_of(where: str | Location) -> Server | File:
+def place_of(where: str | Location) -> "Server | File":
     """The place that ``where`` means; a link to a file and the file itself are one.
 
     Raises:
         SetupError: it is an address that can't be one of a ledger.
     """
     found = location(where)
-    return Server(found) if isinstance(found, Address) else File(Path(os.path.realpath(found)))
+    return postgresql.Server(found) if isinstance(found, Address) else File(Path(os.path.realpath(found)))
 
 
 def obstacle(where: str | Location) -> str:
@@ -162,8 +186,10 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be written.
         """
+        if not self.shared and not self._read(partial(logbook.any_sending, destination=destination)):
+            return 0
         call = leases.recover if self.shared else store.recover
-        done: Promise[int] = self._writing().submit(partial(call, destination=destination, at=self._now()))
+        done: Promise[int] = self._writing().submit(_asked(call, destination=destination, at=self._now()))
         return done.result()
 
     def claim(self, destination: str, run_id: str, keys: Sequence[tuple[str, str]]) -> Promise[Claimed]:
@@ -184,12 +210,12 @@ class Ledger:
 
         The future fails with ``CannotGoOn`` if they can't be taken.
         """
-        call = partial(paces.take, destination=destination, turns=turns, interval=interval)
+        call = _asked(paces.take, destination=destination, turns=turns, interval=interval)
         return self._writing().submit(call)
 
     def pause(self, destination: str, seconds: float) -> Promise[None]:
         """Have no turn come for so long, for any run; the future is as that of ``take_turns``."""
-        return self._writing().submit(partial(paces.pause, destination=destination, seconds=seconds))
+        return self._writing().submit(_asked(paces.pause, destination=destination, seconds=seconds))
 
     def ask_to_stop(self, run_id: str, why: str) -> None:
         """Have those end, in order, that work for a run, with a ``shared`` ledger.
@@ -197,7 +223,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be written.
         """
-        self._writing().submit(partial(leases.ask_to_stop, run_id=run_id, why=why)).result()
+        self._writing().submit(_asked(leases.ask_to_stop, run_id=run_id, why=why)).result()
 
     def asked_to_stop(self, run_id: str) -> str:
         """Return why those that work for a run are to end, "" if they are to go on.
@@ -205,7 +231,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(partial(leases.asked_to_stop, run_id=run_id))
+        return self._read(_asked(leases.asked_to_stop, run_id=run_id))
 
     def entries(self, destination: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Entry]:
         """Return what is known of ``keys``, any number of pairs of order id and tracking number.
@@ -226,7 +252,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(lambda connection: store.is_empty(connection, destination))
+        return self._read(partial(logbook.is_first, destination=destination))
 
     def intend(
         self,
@@ -294,8 +320,10 @@ class Ledger:
         if order_id is None and tracking_number is None:
             raise ValueError((order_id, tracking_number))
         return self._read(
-            lambda connection: history.told(
-                connection, store.destinations(connection), order_id, tracking_number
+            _asked(
+                lambda connection: history.told(
+                    connection, store.destinations(connection), order_id, tracking_number
+                )
             )
         )
 
@@ -307,7 +335,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(lambda connection: store.doubts(connection, destination))
+        return self._read(_asked(store.doubts, destination=destination))
 
     def destinations(self) -> list[str]:
         """Return the destinations that any run sent anything to, or was about to.
@@ -315,7 +343,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(store.destinations)
+        return self._read(_asked(store.destinations))
 
     def settle(
         self, destination: str, order_id: str, tracking_number: str, *, created: bool, by: str
@@ -341,7 +369,7 @@ class Ledger:
             CannotGoOn: the ledger can't be read.
         """
         return self._read(
-            lambda connection: interchanges.find(connection, standard, sender, receiver, control)
+            _asked(interchanges.find, standard=standard, sender=sender, receiver=receiver, control=control)
         )
 
     def remember_interchanges(self, came: Sequence[Interchange]) -> None:
@@ -350,7 +378,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be written.
         """
-        self._writing().submit(partial(interchanges.remember, interchanges=tuple(came))).result()
+        self._writing().submit(_asked(interchanges.remember, interchanges=tuple(came))).result()
 
     def next_control_number(self, series: str) -> int:
         """Take the next control number of ``series``, from 1 to 999,999,999; nobody else gets the same.
@@ -358,7 +386,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be written.
         """
-        number: Promise[int] = self._writing().submit(partial(interchanges.next_number, series=series))
+        number: Promise[int] = self._writing().submit(_asked(interchanges.next_number, series=series))
         return number.result()
 
     def peek_control_number(self, series: str) -> int:
@@ -367,7 +395,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(lambda connection: interchanges.peek(connection, series))
+        return self._read(_asked(interchanges.peek, series=series))
 
     def copy_to(self, other: "Ledger") -> dict[str, int]:
         """Put all that it knows into ``other``, which is empty, and return how much it was of what.
@@ -380,26 +408,28 @@ class Ledger:
             CannotGoOn: this one can't be read, the other one not be written, or one of them is read-only.
         """
         refusal = SetupError(f"ledger {other.location}: it is not empty, and two can't become one")
-        if not other._read(copying.is_empty):  # noqa: SLF001 - a ledger knows another one
+        if not other._read(_asked(copying.is_empty)):  # noqa: SLF001 - a ledger knows another one
             raise refusal
         reading, writing = self._writing(), other._writing()  # noqa: SLF001 - a ledger knows another one
 
-        def hand_over(source: Connection) -> dict[str, int] | ImporterError:
-            if self.shared and (runs := leases.alive(source)):
-                return _busy(runs)
-            copied: Promise[dict[str, int]] = writing.submit(partial(receive, source=source))
+        def hand_over(source: "sqlalchemy.Connection") -> dict[str, int] | ImporterError:
+            if self.shared and (alive := leases.alive(source)):
+                return _busy(alive)
+            copied: Promise[dict[str, int]] = writing.submit(_asked(receive, source=source))
             try:
                 return copied.result()
             except ImporterError as error:
                 return error
 
-        def receive(connection: Connection, source: Connection) -> dict[str, int] | ImporterError:
+        def receive(
+            connection: "sqlalchemy.Connection", source: "sqlalchemy.Connection"
+        ) -> dict[str, int] | ImporterError:
             if not copying.is_empty(connection):
                 return refusal
             return copying.copy(connection, source, self._place.plainly)
 
         with self._alone():
-            done: Promise[dict[str, int]] = reading.submit(hand_over)
+            done: Promise[dict[str, int]] = reading.submit(_asked(hand_over))
             return done.result()
 
     def prunable(self, before: datetime) -> Pruned:
@@ -408,7 +438,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(lambda connection: pruning.prunable(connection, text_of(before)))
+        return self._read(_asked(pruning.prunable, before=text_of(before)))
 
     def prune(self, before: datetime) -> Pruned:
         """Forget the runs that ended ``before`` then, and what became known until then; give back the room.
@@ -424,11 +454,11 @@ class Ledger:
         with self._alone():
             self._expect_nobody()
             gone, after = 0, 0
-            while portion := writer.submit(partial(pruning.delete_events, before=then, after=after)).result():
+            while portion := writer.submit(_asked(pruning.delete_events, before=then, after=after)).result():
                 gone, after = gone + portion.old, portion.last
-            runs: int = writer.submit(partial(pruning.delete_runs, before=then)).result()
+            forgotten: int = writer.submit(_asked(pruning.delete_runs, before=then)).result()
             self._place.shrink()  # always: an earlier call may have found no room for it
-        return Pruned(runs, gone)
+        return Pruned(forgotten, gone)
 
     def start_run(self, run: Run) -> None:
         """Remember a run that starts.
@@ -436,7 +466,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be written.
         """
-        self._writing().submit(partial(store.add_run, run=run)).result()
+        self._writing().submit(partial(logbook.add, run=run)).result()
 
     def finish_run(
         self, run_id: str, *, finished_at: datetime, exit_status: int, stopped_because: str, summary: str
@@ -448,7 +478,7 @@ class Ledger:
         """
         self._writing().submit(
             partial(
-                store.end_run,
+                logbook.end,
                 run_id=run_id,
                 finished_at=finished_at,
                 exit_status=exit_status,
@@ -463,7 +493,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(lambda connection: store.runs(connection, limit))
+        return self._read(_asked(store.runs, limit=limit))
 
     def run(self, run_id: str) -> Run | None:
         """Return the run of that id, None if there is none.
@@ -471,7 +501,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(lambda connection: store.run(connection, run_id))
+        return self._read(_asked(store.run, run_id=run_id))
 
     def outcomes(self, run_id: str, *, settled: bool = True) -> dict[State, int]:
         """Count, by state, the orders' shares in parcels that the run was the last to touch.
@@ -481,7 +511,7 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(lambda connection: store.outcomes(connection, run_id, settled=settled))
+        return self._read(partial(logbook.outcomes, run_id=run_id, settled=settled))
 
     def at_work(self, destination: str) -> list[str]:
         """Return who posts to ``destination`` now, in words, as far as can be told without disturbing them.
@@ -491,7 +521,7 @@ class Ledger:
         """
         if isinstance(self._place, File):
             return holder(self._place, destination)
-        return self._read(partial(leases.alive, destination=destination))
+        return self._read(_asked(leases.alive, destination=destination))
 
     def living(self, destination: str) -> frozenset[str]:
         """Return the ids of the runs that post to ``destination`` now; known with a ``shared`` ledger alone.
@@ -499,15 +529,15 @@ class Ledger:
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(partial(leases.living, destination=destination)) if self.shared else frozenset()
+        return self._read(_asked(leases.living, destination=destination)) if self.shared else frozenset()
 
-    def checkup(self) -> Checkup:
+    def checkup(self) -> "Checkup":
         """Return whether it is well; for that a file is read from one end to the other.
 
         Raises:
             CannotGoOn: the ledger can't be read.
         """
-        return self._read(checkup.examine)
+        return self._read(_asked(checkup.examine))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -525,8 +555,8 @@ class Ledger:
             yield
 
     def _expect_nobody(self) -> None:
-        if self.shared and (runs := self._read(leases.alive)):
-            raise _busy(runs)
+        if self.shared and (alive := self._read(_asked(leases.alive))):
+            raise _busy(alive)
 
     def _read(self, question: Callable[[Connection], T]) -> T:
         with self._place.plainly(), self._readers.connect() as connection:
@@ -543,5 +573,10 @@ class Ledger:
         return self._writer
 
 
-def _busy(runs: Sequence[str]) -> RunInProgress:
-    return RunInProgress(f"{', '.join(runs)}: posting with this ledger; wait until it has ended")
+def _asked(call: Callable[..., T], **arguments: Any) -> Callable[[Connection], T]:  # noqa: ANN401 - as the call has them
+    """The call as one whose connection need not be SQLAlchemy's, which the call takes."""
+    return lambda connection: call(core_of(connection), **arguments)
+
+
+def _busy(alive: Sequence[str]) -> RunInProgress:
+    return RunInProgress(f"{', '.join(alive)}: posting with this ledger; wait until it has ended")

@@ -21,6 +21,8 @@ _PACES: Final = Table(
     Column("empty_at", DateTime(timezone=True), nullable=False),
     Column("paused_until", DateTime(timezone=True), nullable=False),
 )
+SHARING: Final = LEASING
+"""The tables of runs that post side by side: this one, and those of their leases."""
 _NOW: Final = func.clock_timestamp()  # now() is when the transaction began, which may have had to wait
 
 

@@ -12,9 +12,10 @@ from importer.errors import SetupError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from sqlalchemy import Connection, Engine
+    import sqlalchemy
 
     from importer.errors import CannotGoOn
+    from importer.ledger.direct import Direct
 
 _SCHEMES: Final = ("postgresql", "postgres")
 _BEGINNINGS: Final = tuple(f"{scheme}://" for scheme in _SCHEMES)
@@ -117,6 +118,20 @@ class Guard(Protocol):
         """
 
 
+Connection: TypeAlias = "Direct | sqlalchemy.Connection"
+"""To a ledger."""
+
+
+class Readers(Protocol):
+    """Who has connections that only read."""
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        """Have one, in a transaction, as long as the context lasts."""
+
+    def dispose(self) -> None:
+        """Let go of those that are kept."""
+
+
 class Place(Protocol):
     """Where a ledger is, and how it is opened there."""
 
@@ -151,14 +166,14 @@ class Place(Protocol):
             CannotGoOn: it is not a ledger, or one of a later version, or can't be written.
         """
 
-    def open_for_reading(self) -> Engine:
+    def open_for_reading(self) -> Readers:
         """Return connections that only read the ledger, which is there already.
 
         Raises:
             CannotGoOn: it is not a ledger, or one of a later version, or can't be read.
         """
 
-    def readers(self) -> Engine:
+    def readers(self) -> Readers:
         """Return the connection for reading beside the one that writes; one caller at a time has it.
 
         Raises:

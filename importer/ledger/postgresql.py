@@ -17,10 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from importer.errors import CannotGoOn, SetupError
-from importer.ledger import schema
-from importer.ledger.leases import LEASING
+from importer.ledger import schema, versions
+from importer.ledger.paces import SHARING
 from importer.ledger.places import Address, is_password
-from importer.ledger.tables import SCHEMA
+from importer.ledger.versions import SCHEMA_NAME
 
 _LOCK: Final = """SELECT pg_advisory_xact_lock(hashtextextended('importer ' || coalesce(
     (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -67,7 +67,7 @@ class Server(Struct, frozen=True):
         with self.plainly():
             engine = self._engine()
             with engine.connect() as connection:
-                return SCHEMA.name in _tables(connection)
+                return SCHEMA_NAME in _tables(connection)
 
     def obstacle(self) -> str:
         """Say what keeps a run from writing there; the name of each of its tables is asked about."""
@@ -75,12 +75,12 @@ class Server(Struct, frozen=True):
             if connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on":  # as on a standby
                 return "the database can only be read, so that it is not the primary server's"
             known = _tables(connection)
-            if SCHEMA.name not in known:
+            if SCHEMA_NAME not in known:
                 may = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
                 return (
                     "" if connection.exec_driver_sql(may).scalar() else "the user may not make tables there"
                 )
-            lacking = [name for name in sorted({*known} - {SCHEMA.name}) if not _may_write(connection, name)]
+            lacking = [name for name in sorted({*known} - {SCHEMA_NAME}) if not _may_write(connection, name)]
             return f"the user may not write the tables {', '.join(lacking)}" if lacking else ""
 
     def open_for_writing(self) -> tuple[Connection, "Server"]:
@@ -92,8 +92,10 @@ class Server(Struct, frozen=True):
             try:
                 with connection.begin():
                     if not _tables(connection):
-                        schema.make(connection, LEASING)
-                    schema.migrate(connection, self._expect_ledger(connection), LEASING)
+                        schema.make(connection, SHARING)
+                    if (version := self._expect_ledger(connection)) < versions.VERSION:
+                        versions.migrate(connection, version)
+                        SHARING.create_all(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -191,7 +193,7 @@ class Server(Struct, frozen=True):
 
     def _expect_ledger(self, connection: Connection) -> int:
         advice = "name another database, or a schema of its own: ?options=-csearch_path%3DNAME"
-        return schema.expect(connection, _tables(connection), self.name, "a database", advice)
+        return versions.expect(connection, _tables(connection), self.name, "a database", advice)
 
 
 def _driver() -> Any:  # noqa: ANN401 - the driver is there only where it is installed

@@ -23,7 +23,7 @@ def exists(where: str | Location) -> bool:
     with suppress(OSError):  # then the place says why it can't be told
         if isinstance(found, Path) and not is_filled(found):
             return False
-    from importer.ledger.ledger import place_of  # noqa: PLC0415 - SQLAlchemy, which no ledger has no need of
+    from importer.ledger.ledger import place_of  # noqa: PLC0415 - of what is not there none is needed
 
     return place_of(found).exists()
 

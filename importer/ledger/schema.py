@@ -1,18 +1,9 @@
-"""The tables in a database: made, known again, and brought from an earlier version to this one."""
+"""The tables of a ledger that is new, as whatever database makes them."""
 
-from collections.abc import Collection
+from sqlalchemy import Connection, MetaData, insert
 
-from sqlalchemy import Connection, MetaData, insert, update
-
-from importer.errors import CannotGoOn
-from importer.ledger.tables import (
-    METADATA,
-    MIGRATIONS,
-    PARTIAL_INDEXES,
-    SCHEMA,
-    VERSION,
-    version_of,
-)
+from importer.ledger.tables import METADATA, PARTIAL_INDEXES, SCHEMA
+from importer.ledger.versions import VERSION
 
 
 def make(connection: Connection, *more: MetaData) -> None:
@@ -23,38 +14,3 @@ def make(connection: Connection, *more: MetaData) -> None:
     for metadata in (METADATA, *more):
         metadata.create_all(connection)
     connection.execute(insert(SCHEMA).values(version=VERSION))
-
-
-def expect(connection: Connection, found: Collection[str], name: str, what: str, advice: str) -> int:
-    """Return the version of the ledger ``name``, where these tables were ``found``.
-
-    ``what`` they were found in, and the ``advice``, are for one who named something else.
-
-    Raises:
-        CannotGoOn: it is no ledger, or one of a later version than can be read.
-    """
-    if SCHEMA.name not in found:
-        tables = f"the tables {', '.join(sorted(found))}" if found else "no tables"
-        raise CannotGoOn(
-            f"ledger {name}: found {what} with {tables}, expected a ledger of this program, and left it as "
-            f"it is; {advice}"
-        )
-    version = version_of(connection)
-    if version > VERSION:
-        raise CannotGoOn(
-            f"ledger {name}: found version {version}, expected {VERSION} or less: a later version of this "
-            "program wrote it; update this one"
-        )
-    return version
-
-
-def migrate(connection: Connection, version: int, *more: MetaData) -> None:
-    """Make a ledger of this version out of one of ``version``, with ``more`` that only this database has."""
-    if version == VERSION:
-        return
-    for step in range(version + 1, VERSION + 1):
-        for statement in MIGRATIONS[step]:
-            connection.exec_driver_sql(statement)
-    for metadata in more:
-        metadata.create_all(connection)
-    connection.execute(update(SCHEMA).values(version=VERSION))

@@ -3,21 +3,19 @@
 import glob
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from threading import Lock
+from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, QueuePool
 
 from importer.errors import CannotGoOn
-from importer.ledger import schema
+from importer.ledger import versions
+from importer.ledger.direct import READING, WRITING, Direct
 from importer.ledger.files import DURABLY, Files, connected, log_of, unusable
 from importer.ledger.presence import is_filled
-from importer.ledger.tables import version_of
 
 _MUCH: Final = 0.05  # of a file; what is less is filled again by the next runs
 
@@ -48,49 +46,49 @@ class File(Struct, frozen=True):
                     return f"{needed} can't be written by this user"
         return ""
 
-    def open_for_writing(self) -> tuple[Connection, "Files"]:
+    def open_for_writing(self) -> tuple[Direct, Files]:
         """Open it, or make it with its folder, and return what writes, and the files that are open."""
         path = self.path
         with self.plainly():
             _expect_no_other_thing(path)
             _make_file(path)
             before = Files(path, Files.of(path).files[:1])
-            engine = _engine(path, "mode=rw", "BEGIN IMMEDIATE", *DURABLY)
-            connection = engine.connect()
+            connection = Direct(path, "mode=rw", WRITING, DURABLY)
             try:
                 with connection.begin():
-                    if not inspect(connection).get_table_names():
-                        schema.make(connection)
-                    schema.migrate(connection, _expect_ledger(connection, path))
-                connection.connection.cursor().execute("PRAGMA journal_mode=WAL")
+                    known = _expect_ledger(connection, path) if _tables(connection) else 0
+                    versions.migrate(connection, known)
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 with connection.begin():
-                    version_of(connection)  # the write-ahead log is there once it has been looked into
+                    versions.version_of(
+                        connection
+                    )  # the write-ahead log is there once it has been looked into
                 before.check()
             except BaseException:
                 connection.close()
                 raise
             return connection, Files.of(path)
 
-    def open_for_reading(self) -> Engine:
+    def open_for_reading(self) -> "Readers":
         """Return connections that only read it."""
         with self.plainly():
             _expect_no_other_thing(self.path)
             try:
-                return _reading(self.path, "mode=ro")
-            except OperationalError:
+                return Readers(self.path, "mode=ro")
+            except sqlite3.OperationalError:
                 # where the files that coordinate readers and writers can't be made beside it, the file alone
                 # tells everything unless commits are waiting in its write-ahead log
                 if _has_log(self.path):
                     raise
-                return _reading(self.path, "mode=ro&immutable=1")
+                return Readers(self.path, "mode=ro&immutable=1")
 
-    def readers(self) -> Engine:
+    def readers(self) -> "Readers":
         """Return the connection for reading beside the one that writes; one caller at a time has it.
 
         It is opened now and once, so that it reads what is written even where that is no longer at its path.
         """
         with self.plainly():
-            return _reading(self.path, "mode=ro", _ONE)
+            return Readers(self.path, "mode=ro", keep=True)
 
     def shrink(self) -> None:
         """Write the file anew, if much of it is empty; https://www.sqlite.org/lang_vacuum.html.
@@ -116,7 +114,7 @@ class File(Struct, frozen=True):
         """
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        except _errors() as error:
             raise self.unusable(error) from error
 
     def unusable(self, error: BaseException) -> CannotGoOn:
@@ -167,34 +165,53 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-_NEW_EACH_TIME: Final[Mapping[str, Any]] = {"poolclass": NullPool}
-_ONE: Final[Mapping[str, Any]] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
-"""As ``create_engine`` has it; a second connection might find another file at the path."""
+class Readers:
+    """Connections that only read the file at ``path``, opened ``how``: each time anew, or one that is kept.
 
+    That is opened now; one caller at a time has it, the others wait.
 
-def _engine(
-    path: Path, how: str, begin: str, *pragmas: str, pool: Mapping[str, Any] = _NEW_EACH_TIME
-) -> Engine:
-    def connect() -> sqlite3.Connection:
-        connection = connected(path, how)
+    Raises:
+        CannotGoOn: it is not a ledger, or one of a later version.
+        sqlite3.Error: it can't be read.
+    """
+
+    def __init__(self, path: Path, how: str, *, keep: bool = False) -> None:
+        self._path = path
+        self._how = how
+        self._lock = Lock()
+        self._kept = self._opened() if keep else None
         try:
-            for pragma in pragmas:
-                connection.execute(pragma)
-        except sqlite3.Error:
-            connection.close()
+            with self.connect() as connection:
+                _expect_ledger(connection, path)
+        except BaseException:
+            self.dispose()
             raise
-        return connection
 
-    engine = create_engine("sqlite://", creator=connect, **pool)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine
+    @contextmanager
+    def connect(self) -> Iterator[Direct]:
+        """Have one that sees all as it is now, as long as the context lasts."""
+        if self._kept is not None:
+            with self._lock, self._kept.begin():
+                yield self._kept
+        else:
+            with closing(self._opened()) as connection, connection.begin():
+                yield connection
+
+    def dispose(self) -> None:
+        """Let go of the one that is kept."""
+        if self._kept is not None:
+            with self._lock:
+                self._kept.close()
+
+    def _opened(self) -> Direct:
+        return Direct(self._path, self._how, READING)
 
 
-def _reading(path: Path, how: str, pool: Mapping[str, Any] = _NEW_EACH_TIME) -> Engine:
-    engine = _engine(path, how, "BEGIN", pool=pool)
-    with engine.connect() as connection:
-        _expect_ledger(connection, path)
-    return engine
+def _errors() -> tuple[type[Exception], ...]:
+    """What a database or a disk says."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - nothing goes wrong most of the time
+
+    return SQLAlchemyError, sqlite3.Error, OSError
 
 
 def _has_log(path: Path) -> bool:
@@ -202,7 +219,12 @@ def _has_log(path: Path) -> bool:
     return log.exists() and log.stat().st_size > 0
 
 
-def _expect_ledger(connection: Connection, path: Path) -> int:
+def _expect_ledger(connection: Direct, path: Path) -> int:
     """Return its version, which is one that can be read."""
-    found = inspect(connection).get_table_names()
-    return schema.expect(connection, found, str(path), "an SQLite file", "name another path for the ledger")
+    advice = "name another path for the ledger"
+    return versions.expect(connection, _tables(connection), str(path), "an SQLite file", advice)
+
+
+def _tables(connection: Direct) -> list[str]:
+    own = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+    return [name for (name,) in connection.exec_driver_sql(own)]

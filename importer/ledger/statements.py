@@ -101,12 +101,13 @@ HISTORY_COLUMNS: Final = (
 """Of what became known of them, but for the number that each line gets."""
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
+def inserting(table: str, columns: Sequence[str]) -> str:
+    """Return what puts a row into the table, with a question mark for each column."""
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names alone
 
 
 _PUT: Final = (
-    f"{_insert('fulfillments', COLUMNS)} ON CONFLICT ({', '.join(_PRIMARY)}) DO UPDATE SET "
+    f"{inserting('fulfillments', COLUMNS)} ON CONFLICT ({', '.join(_PRIMARY)}) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name not in _PRIMARY)
 )
 # an index of a column that is named here is written, even where the column stays as it is
@@ -114,7 +115,7 @@ _UPDATE: Final = (
     f"UPDATE fulfillments SET {', '.join(f'{name} = ?' for name in _OUTCOME)} "  # noqa: S608 - names and question marks alone
     f"WHERE {' AND '.join(f'{name} = ?' for name in _PRIMARY)}"
 )
-_ADD: Final = _insert("history", HISTORY_COLUMNS)
+_ADD: Final = inserting("history", HISTORY_COLUMNS)
 
 
 @lru_cache(maxsize=KEYS_AT_ONCE)

@@ -1,4 +1,4 @@
-"""How fulfillments and runs are read from the ledger and written to it."""
+"""How fulfillments and runs are read from the ledger, and what dead runs left is called in doubt."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -10,7 +10,6 @@ from sqlalchemy import (
     Select,
     and_,
     func,
-    insert,
     select,
     true,
     update,
@@ -18,9 +17,10 @@ from sqlalchemy import (
 
 from importer.ledger import history
 from importer.ledger.known import Run
-from importer.ledger.statements import COLUMNS, entry_of, text_of, writable
-from importer.ledger.states import OUTCOME_UNKNOWN, SETTLED
-from importer.ledger.tables import FULFILLMENTS, RUNS, UNSETTLED, unsettled, version_of
+from importer.ledger.statements import COLUMNS, entry_of, text_of
+from importer.ledger.states import OUTCOME_UNKNOWN
+from importer.ledger.tables import FULFILLMENTS, RUNS, UNSETTLED, unsettled
+from importer.ledger.versions import version_of
 from importer.model import Entry, State
 
 # Fulfillments -------------------------------------------------------------------------------------------
@@ -68,59 +68,7 @@ def destinations(connection: Connection) -> list[str]:
     return known
 
 
-def is_empty(connection: Connection, destination: str) -> bool:
-    """Say whether nothing is known of ``destination``."""
-    found = select(FULFILLMENTS.c.state).where(FULFILLMENTS.c.destination == destination).limit(1)
-    return connection.execute(found).first() is None
-
-
-def outcomes(connection: Connection, run_id: str, *, settled: bool = True) -> dict[State, int]:
-    """Count the entries that the run was the last to touch, by state, with those ``settled`` since or not."""
-    state = FULFILLMENTS.c.state
-    wanted = (FULFILLMENTS.c.run_id == run_id, true() if settled else FULFILLMENTS.c.code != SETTLED)
-    counts = select(state, func.count()).where(*wanted).group_by(state)
-    return {State(name): count for name, count in connection.execute(counts)}
-
-
 # Runs ---------------------------------------------------------------------------------------------------
-
-
-def add_run(connection: Connection, run: Run) -> None:
-    """Remember a run that starts."""
-    values = {
-        "run_id": run.run_id,
-        "command": run.command,
-        "destination": run.destination,
-        "manifests": list(run.manifests),
-        "report": writable(run.report),
-        "started_at": text_of(run.started_at),
-        "finished_at": text_of(run.finished_at) if run.finished_at else None,
-        "exit_status": run.exit_status,
-        "stopped_because": writable(run.stopped_because),
-        "summary": writable(run.summary),
-        "given": dict(run.given) or None,
-        "who": writable(run.who) or None,
-    }
-    connection.execute(insert(RUNS).values(values))
-
-
-def end_run(
-    connection: Connection,
-    run_id: str,
-    *,
-    finished_at: datetime,
-    exit_status: int,
-    stopped_because: str,
-    summary: str,
-) -> None:
-    """Remember how a run ended."""
-    values = {
-        "finished_at": text_of(finished_at),
-        "exit_status": exit_status,
-        "stopped_because": writable(stopped_because),
-        "summary": writable(summary),
-    }
-    connection.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(values))
 
 
 def runs(connection: Connection, limit: int) -> list[Run]:

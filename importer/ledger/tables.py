@@ -1,4 +1,4 @@
-"""The tables that the ledger keeps, and what makes those of an earlier version into these."""
+"""The tables that the ledger keeps, as SQLAlchemy has them: those of the last of the ``versions``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
-    Connection,
     Index,
     Integer,
     MetaData,
@@ -17,24 +16,22 @@ from sqlalchemy import (
     Text,
     TextClause,
     and_,
-    select,
     text,
 )
+
+from importer.ledger.versions import SCHEMA_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.dialects import postgresql, sqlite
 
-VERSION: Final = 6
-"""Of the tables below; a ledger of a later one is not touched, one of an earlier one is brought to this."""
-
 TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
 """Sorted by its bytes, in whatever database: as SQLite does it."""
 _ENDLESS: Final = Integer().with_variant(BigInteger, "postgresql")
 
 METADATA: Final = MetaData()
-SCHEMA: Final = Table("importer_ledger", METADATA, Column("version", Integer, nullable=False))
+SCHEMA: Final = Table(SCHEMA_NAME, METADATA, Column("version", Integer, nullable=False))
 FULFILLMENTS: Final = Table(
     "fulfillments",
     METADATA,
@@ -122,59 +119,6 @@ CONTROL_NUMBERS: Final = Table(
     Column("last", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-
-LAST_KNOWN: Final = """
-    SELECT destination, order_id, tracking_number, at, run_id,
-        CASE WHEN code = 'settled' AND state = 'created' THEN 'settled-created'
-            WHEN code = 'settled' THEN 'settled-not-created' ELSE state END AS event,
-        attempts AS attempt, code, message, http_status
-    FROM fulfillments"""
-"""What ledgers from before version 3 have of the history of each fulfillment: how it ended last."""
-
-MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
-    2: ("ALTER TABLE runs ADD COLUMN given JSON",),
-    3: (
-        "ALTER TABLE runs ADD COLUMN who TEXT",
-        """CREATE TABLE history (
-            id INTEGER NOT NULL, destination TEXT NOT NULL, order_id TEXT NOT NULL,
-            tracking_number TEXT NOT NULL, at TEXT NOT NULL, run_id TEXT NOT NULL, event TEXT NOT NULL,
-            attempt INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, http_status INTEGER,
-            PRIMARY KEY (id))""",
-        f"""INSERT INTO history (destination, order_id, tracking_number, at, run_id, event, attempt, code,
-            message, http_status) {LAST_KNOWN} ORDER BY at""",
-        "CREATE INDEX ix_history_order_id ON history (order_id)",
-        "CREATE INDEX ix_history_tracking_number ON history (tracking_number)",
-        """CREATE TABLE interchanges (
-            standard TEXT NOT NULL, sender TEXT NOT NULL, receiver TEXT NOT NULL, control TEXT NOT NULL,
-            content TEXT NOT NULL, run_id TEXT NOT NULL, source TEXT NOT NULL, at TEXT NOT NULL,
-            PRIMARY KEY (standard, sender, receiver, control)) WITHOUT ROWID""",
-        """CREATE TABLE control_numbers (series TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (series))
-            WITHOUT ROWID""",
-    ),
-    4: (
-        "DROP INDEX fulfillments_being_sent",
-        """CREATE INDEX fulfillments_unsettled ON fulfillments (destination)
-            WHERE state IN ('in-doubt', 'sending')""",
-        "CREATE INDEX fulfillments_by_tracking_number ON fulfillments ((tracking_number || ''))",
-    ),
-    5: (),  # PostgreSQL's alone has more: how many runs keep one rate
-    6: (
-        "DROP INDEX fulfillments_by_run",
-        "CREATE INDEX fulfillments_by_run ON fulfillments (run_id)",
-        "DROP INDEX ix_history_tracking_number",
-        "CREATE INDEX history_looked_up ON history (tracking_number) WHERE event = 'looked-up'",
-    ),
-}
-"""What makes a ledger of each version out of one of the version before.
-
-Before version 4 all were SQLite files; what comes is for PostgreSQL, too. Tables that only one database has
-are made besides. Version 6 has fewer indexes to write with each outcome.
-"""
-
-
-def version_of(connection: Connection) -> int:
-    """Return the version of the ledger's tables."""
-    return int(connection.execute(select(SCHEMA.c.version)).scalar_one())
 
 
 def unsettled(destination: str) -> ColumnElement[bool]:

@@ -2,17 +2,20 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
-
+from importer import later
 from importer.errors import CannotGoOn, ImporterError
-from importer.ledger import leases
-from importer.ledger.changes import Change
-from importer.ledger.leases import Claim, Release
-from importer.ledger.places import Guard, Place
+from importer.ledger.changes import Change, Claim, Release
+from importer.ledger.direct import core_of
+from importer.ledger.places import Connection, Guard, Place
 from importer.ledger.promise import Promise
 from importer.ledger.transactions import Statement, Transactions, carry_out
+
+if TYPE_CHECKING:
+    from importer.ledger import leases
+else:  # SQLAlchemy, which a ledger that is a file seldom needs
+    leases = later.Module("importer.ledger.leases")
 
 Operation = Change | Claim | Release | Statement
 
@@ -89,8 +92,9 @@ class Writer:
         releases = [each for each in operations if isinstance(each, Release)]
         own = [each for each in operations if not isinstance(each, Claim | Release)]
         results = iter(carry_out(connection, own))
-        leases.release(connection, releases)
-        claimed = iter(leases.claim(connection, claims))
+        if releases:
+            leases.release(core_of(connection), releases)
+        claimed = iter(leases.claim(core_of(connection), claims) if claims else [])
         return [
             next(claimed) if isinstance(each, Claim) else None if isinstance(each, Release) else next(results)
             for each in operations
