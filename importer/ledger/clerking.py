@@ -24,7 +24,7 @@ from importer.ledger.changes import Start
 from importer.ledger.dictation import END, Dictated, opened, operation_of, reply_of, say, task_in
 from importer.ledger.direct import WRITING, Direct
 from importer.ledger.files import DURABLY, Files, unusable
-from importer.ledger.transactions import Transactions, carry_out
+from importer.ledger.transactions import Carrier, Transactions
 from importer.ledger.versions import version_of
 
 _CHUNK_BYTES: Final = 1 << 14
@@ -81,7 +81,7 @@ def _write(ledger: Path, lock: Path, ears: _Ears, mouth: int) -> None:
         connection = Direct(ledger, "mode=rw", WRITING, DURABLY)
         version_of(connection)  # the write-ahead log is there once it has been looked into
         files = Files.of(ledger)
-        transactions = Transactions(_Place(ledger), connection, files, carry_out)
+        transactions = Transactions(_Place(ledger), connection, files, Carrier().carry_out)
         gc.freeze()
         say(mouth, opened(files))
         while operations := ears.next():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from importer.ledger.changes import Change
 from importer.ledger.statements import Connection, add, entries, put, update
 from importer.ledger.states import TransitionRefused
+from importer.model import State
 
 if TYPE_CHECKING:
     from importer.errors import CannotGoOn
@@ -81,52 +83,76 @@ class Transactions(Generic[_C, _O]):
 
 def carry_out(connection: Connection, operations: Iterable[Change | Statement]) -> list[Any]:
     """Do them in their order, and return what came of each: a ``TransitionRefused`` if it may not be."""
-    results: list[Any] = []
-    changes: list[Change] = []
-    for operation in operations:
-        if isinstance(operation, Change):
-            changes.append(operation)
-        else:
-            results += [*_change(connection, changes), operation(connection)]
-            changes = []
-    return results + _change(connection, changes)
+    return Carrier().carry_out(connection, operations)
 
 
-def _change(connection: Connection, changes: Sequence[Change]) -> list[Any]:
-    before = _known(connection, changes)
-    after = dict(before)
-    happened: list[tuple[Key, Happening]] = []
-    results = [_attempt(change, after, happened) for change in changes]
-    changed = {key: entry for key, entry in after.items() if before.get(key) is not entry}
-    came_of = {key: entry for key, entry in changed.items() if _goes_on(before.get(key), entry)}
-    put(connection, {key: entry for key, entry in changed.items() if key not in came_of})
-    update(connection, came_of)
-    add(connection, happened)
-    return results
+class Carrier:
+    """Does operations where nobody else changes what is being sent, as long as it is there.
+
+    So it need not read again what it has written of that itself.
+    """
+
+    def __init__(self) -> None:
+        self._sending: dict[Key, Entry] = {}
+
+    def carry_out(self, connection: Connection, operations: Iterable[Change | Statement]) -> list[Any]:
+        """Do them as the function of that name does."""
+        results: list[Any] = []
+        changes: list[Change] = []
+        for operation in operations:
+            if isinstance(operation, Change):
+                changes.append(operation)
+            else:
+                results += [*self._change(connection, changes), operation(connection)]
+                changes = []
+                self._sending.clear()  # whatever it did
+        return results + self._change(connection, changes)
+
+    def _change(self, connection: Connection, changes: Sequence[Change]) -> list[Any]:
+        keys = [change.keys for change in changes]
+        before = self._known(connection, set(chain.from_iterable(keys)))
+        after = dict(before)
+        happened: list[tuple[Key, Happening]] = []
+        results = [_attempt(change, its, after, happened) for change, its in zip(changes, keys, strict=True)]
+        new: dict[Key, Entry] = {}
+        gone_on: dict[Key, Entry] = {}
+        for key, entry in after.items():
+            known = before.get(key)
+            if known is not entry:
+                (gone_on if _goes_on(known, entry) else new)[key] = entry
+                if entry.state is State.SENDING:
+                    self._sending[key] = entry
+                else:
+                    self._sending.pop(key, None)
+        put(connection, new)
+        update(connection, gone_on)
+        add(connection, happened)
+        return results
+
+    def _known(self, connection: Connection, keys: Iterable[Key]) -> dict[Key, Entry]:
+        found: dict[Key, Entry] = {}
+        unknown: dict[str, list[tuple[str, str]]] = {}
+        for key in keys:
+            if entry := self._sending.get(key):
+                found[key] = entry
+            else:
+                unknown.setdefault(key[0], []).append(key[1:])
+        for destination, wanted in unknown.items():
+            for entry in entries(connection, destination, wanted):
+                found[destination, entry.order_id, entry.tracking_number] = entry
+        return found
 
 
 def _goes_on(before: Entry | None, after: Entry) -> bool:
-    return before is not None and (before.run_id, before.content) == (after.run_id, after.content)
-
-
-def _known(connection: Connection, changes: Sequence[Change]) -> dict[Key, Entry]:
-    keys: dict[str, list[tuple[str, str]]] = {}
-    for change in changes:
-        for destination, order_id, tracking_number in change.keys:
-            keys.setdefault(destination, []).append((order_id, tracking_number))
-    return {
-        (destination, entry.order_id, entry.tracking_number): entry
-        for destination, wanted in keys.items()
-        for entry in entries(connection, destination, wanted)
-    }
+    return before is not None and before.run_id == after.run_id and before.content == after.content
 
 
 def _attempt(
-    change: Change, known: dict[Key, Entry], happened: list[tuple[Key, Happening]]
+    change: Change, keys: Iterable[Key], known: dict[Key, Entry], happened: list[tuple[Key, Happening]]
 ) -> Outcome | Entry | TransitionRefused | None:
     try:
         result = change.apply(known)
     except TransitionRefused as refusal:
         return refusal
-    happened += [(key, each) for key in change.keys for each in change.happened(known[key])]
+    happened += [(key, each) for key in keys for each in change.happened(known[key])]
     return result
