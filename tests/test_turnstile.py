@@ -29,6 +29,13 @@ def test_no_more_go_through_at_once_than_may_and_all_in_their_order() -> None:
     assert len(turns) == 3
 
 
+def test_of_many_that_wait_half_go_through_at_once() -> None:
+    turns = asyncio.run(turns_of(64, at_once=4))
+
+    assert [who for turn in turns for who in turn] == list(range(64))
+    assert [len(turn) for turn in turns] == [4, 30, 15, 7, 4, 4]
+
+
 def test_whoever_comes_alone_does_not_wait() -> None:
     async def alone() -> list[bool]:
         turnstile, waited = Turnstile(at_once=1), []

@@ -12,6 +12,8 @@ class Turnstile:
 
     Where answers come all at once, the first would otherwise wait for the last: its worker's next intent is
     on the disk long before the event loop hears of it. Then all requests leave at once, too, and so for ever.
+    Where more wait, half of them go. Most workers do where a destination answers faster than they can ask,
+    and then it is turns that cost time: each asks the system what has come, and tells the ledger.
     """
 
     def __init__(self, at_once: int = _AT_ONCE) -> None:
@@ -34,12 +36,12 @@ class Turnstile:
         await waiting
 
     def _turn(self) -> None:
-        self._left = self._at_once
+        self._left = may_pass = max(self._at_once, len(self._waiting) // 2)
         while self._waiting and self._left:
             waiting = self._waiting.popleft()
             if not waiting.done():  # it is when it was cancelled
                 waiting.set_result(None)
                 self._left -= 1
-        self._turns = self._left < self._at_once
+        self._turns = self._left < may_pass
         if self._turns:
             self._loop.call_soon(self._turn)
