@@ -10,6 +10,7 @@ import json
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,7 +77,10 @@ def cut(text: str, most: int) -> str:
 
 def header(answer: Answer, name: str) -> str:
     """The value of the header, whose ``name`` is in lower case; "" when there is none."""
-    return next((value for key, value in answer.headers.items() if key.lower() == name), "")
+    found = answer.headers.get(name)  # as they usually come
+    if found is None:
+        found = next((value for key, value in answer.headers.items() if key.lower() == name), "")
+    return found
 
 
 def document(answer: Answer) -> dict[str, Any] | None:
@@ -95,11 +99,16 @@ def scalar(value: object) -> str | None:
 
 def text(answer: Answer) -> str:
     """The body in the charset that its header names, if there is such a one, else in UTF-8."""
-    match = _CHARSET.search(header(answer, "content-type"))
-    codec = _CODECS.get(match[1].lower() if match else "", "utf-8")
+    codec = _codec(header(answer, "content-type"))
     # Each byte that is none of the charset's is passed on by itself, but for UTF-16, which has no bytes.
     body = answer.body.removeprefix(codecs.BOM_UTF8) if codec == "utf-8" else answer.body
     return body.decode(codec, errors="replace" if codec == "utf-16" else "surrogateescape")
+
+
+@lru_cache(maxsize=100)
+def _codec(content_type: str) -> str:
+    match = _CHARSET.search(content_type)
+    return _CODECS.get(match[1].lower() if match else "", "utf-8")
 
 
 _CHARSET: Final = re.compile(r'charset\s*=\s*"?([^\s;"]+)', re.IGNORECASE)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from importer import later
 from importer.errors import CannotGoOn, ImporterError, RunInProgress, SetupError
@@ -25,7 +25,7 @@ from importer.ledger.sqlite import File
 from importer.ledger.statements import Key, text_of
 from importer.ledger.states import NEXT
 from importer.ledger.writer import Writer
-from importer.model import Entry, Happening, Intent, Outcome, State
+from importer.model import Entry, Happening, Intent, Outcome, State, Status
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -55,6 +55,8 @@ else:  # SQLAlchemy, which a run with a ledger that is a file seldom needs
     store = later.Module("importer.ledger.store")
 
 T = TypeVar("T")
+
+_ENDS: Final = frozenset(Status(state) for state in NEXT[State.SENDING])
 
 
 def utc_now() -> datetime:
@@ -290,7 +292,7 @@ class Ledger:
             CannotGoOn: the ledger is read-only.
             ValueError: ``outcome.status`` is not one that sending can have.
         """
-        if State(outcome.status) not in NEXT[State.SENDING]:
+        if outcome.status not in _ENDS:
             raise ValueError(outcome.status)
         at = outcome.at or self._now()
         return self._changing().submit(End(intent, outcome, at, tuple(before)))

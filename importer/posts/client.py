@@ -69,9 +69,11 @@ class Client:
         exchange = self._exchange = _Exchange(request)
         try:
             client = self._connection(request.url)
-            # ours keeps it by itself
-            async with asyncio.timeout(self._timeout) if self._is_stock else contextlib.nullcontext():
-                answer = await exchange.run(client, self._auth, stock=self._is_stock)
+            if self._is_stock:
+                async with asyncio.timeout(self._timeout):
+                    answer = await exchange.run(client, self._auth, stock=True)
+            else:  # it keeps the deadline by itself
+                answer = await exchange.run(client, self._auth, stock=False)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, what may have been sent is an outcome
             await self._drop(exchange)
             return NoAnswer(exchange.reach, self._reason(exchange, error), exchange.begun)

@@ -75,8 +75,9 @@ class Transport(httpx.AsyncBaseTransport):
             httpx.ReadError: the connection was lost before there was one.
             httpx.ReadTimeout: none came before the deadline.
         """
-        reply = _Reply(request.extensions.get("progress", _unheard), self._limit)
         loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        reply = _Reply(request.extensions.get("progress", _unheard), self._limit, ended)
         deadline = loop.time() + self._timeout
         connection = self._sound(request.url) or await self._in_time(deadline, request.url)
         late = loop.call_at(deadline, reply.come_too_late)  # asyncio.timeout() takes far longer
@@ -150,14 +151,14 @@ class _Reply:
 
     __slots__ = ("body", "ended", "failure", "head", "heard", "limit", "progress")
 
-    def __init__(self, progress: Callable[[Progress], None], limit: int) -> None:
+    def __init__(self, progress: Callable[[Progress], None], limit: int, ended: asyncio.Future[None]) -> None:
         self.progress = progress
         self.limit = limit
+        self.ended = ended
         self.head: wire.Head | None = None
         self.body = bytearray()
         self.heard = 0
         self.failure: httpx.TransportError | None = None
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def end(self, failure: httpx.TransportError | None = None) -> None:
         if not self.ended.done():  # it is when nobody waits any more
@@ -196,7 +197,7 @@ class _Connection(asyncio.Protocol):
     """A connection to where ``url`` is; it closes itself when anything is on it that was not asked for."""
 
     def __init__(self, url: httpx.URL, *, httptools: bool) -> None:
-        self._url = url
+        self._origin = _origin(url)
         self._httptools = httptools
         self._http: h11.Connection | None = None
         self._method = ""
@@ -218,7 +219,7 @@ class _Connection(asyncio.Protocol):
         """Whether it leads there, and nothing has come since it was idle, not even its end."""
         return (
             self.is_idle
-            and (url.scheme, url.raw_host, url.port) == (self._url.scheme, self._url.raw_host, self._url.port)
+            and _origin(url) == self._origin
             and self._loop.time() - self._idle_since < keepalive
             # the event loop may not have heard of it yet; what TLS itself says costs only the connection
             and not self._unasked.poll(0)
@@ -343,6 +344,10 @@ class _Connection(asyncio.Protocol):
 
 _BOTH_DONE: Final = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
 _TOO_LONG: Final = "it took too long"
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    return url.scheme, url.raw_host, url.port
 
 
 def _unheard(_: Progress) -> None:

@@ -4,7 +4,8 @@ Whatever is unusual is left to h11, which is slower and has the last word; it wo
 """
 
 import re
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple, cast
 
 import h11
 import httpx
@@ -17,7 +18,8 @@ else:
     INSTALLED = True
 
 _FIELD: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?\r\n"
-_HEAD: Final = re.compile(rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.1\r\n(?:" + _FIELD + rb")+\r\n")
+_A_FIELD: Final = re.compile(_FIELD)
+_REQUEST_LINE: Final = re.compile(rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.1\r\n")
 _MOST_OF_A_HEAD: Final = 100 * 1024
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 [2-9][0-9]{2}(?: [\t\x20-\x7e]*)?\r\n")
 _USUAL: Final = re.compile(_STATUS_LINE.pattern + rb"((?:" + _FIELD + rb")+)\r\n")
@@ -35,11 +37,23 @@ class Head(NamedTuple):
 
 def written(request: httpx.Request, body: bytes) -> bytes | None:
     """The request as it goes over the wire, None if its head has anything but plain ASCII in its place."""
-    headers = request.headers.raw
-    fields = b"".join([b"%s: %s\r\n" % header for header in headers])
-    head = b"%s %s HTTP/1.1\r\n%s\r\n" % (request.method.encode(), request.url.raw_path, fields)
-    is_plain = head.count(b"\n") == len(headers) + 2 and _HEAD.fullmatch(head)
-    return head + body if is_plain else None
+    begin = _request_line(request.method, request.url.raw_path)
+    fields = [_field(name, value) for name, value in request.headers.raw]
+    if begin is None or not fields or None in fields:
+        return None
+    return b"".join([begin, *cast("list[bytes]", fields), b"\r\n", body])
+
+
+@lru_cache(maxsize=100)
+def _request_line(method: str, target: bytes) -> bytes | None:
+    line = b"%s %s HTTP/1.1\r\n" % (method.encode(), target)
+    return line if _REQUEST_LINE.fullmatch(line) else None
+
+
+@lru_cache(maxsize=1000)  # most are the same in all requests
+def _field(name: bytes, value: bytes) -> bytes | None:
+    line = b"%s: %s\r\n" % (name, value)
+    return line if _A_FIELD.fullmatch(line) and line.index(b":") == len(name) else None
 
 
 def read(data: bytes) -> tuple[Head, bytes] | None:
