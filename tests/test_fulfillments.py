@@ -643,6 +643,26 @@ def test_grouping_does_what_the_model_does(
     assert notes(grouping.warnings) == model.warnings()
 
 
+@given(
+    st.lists(any_rows, min_size=20, max_size=40),
+    st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=3),
+    all_options,
+)
+@settings(deadline=None)
+def test_rows_in_order_but_for_a_few_are_grouped_as_the_model_does(
+    rows: list[Row], moves: list[tuple[int, int]], options: Options
+) -> None:
+    rows = sorted(rows, key=lambda row: row.order or "")
+    for origin, place in moves:
+        rows.insert(place, rows.pop(origin))
+    grouping = group(columns(rows), options)
+    model = Model(rows, options)
+    assert grouping.of_row.tolist() == model.of_row()
+    assert [*grouping.each(grouping.ready)] == model.ready()
+    assert notes(grouping.findings) == model.findings()
+    assert notes(grouping.warnings) == model.warnings()
+
+
 @given(manifests, all_options)
 @settings(deadline=None)
 def test_every_row_is_in_one_fulfillment_or_has_a_finding(several: list[list[Row]], options: Options) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NOBODY: Final = -1
 _WINDOW = 4096
 _NEARBY = 32  # so many rows of an order are looked at side by side in less time than a table takes
+_MANY = 10  # where one of so many rows is out of its place, putting them there takes as long as a table
 
 
 class Scope(StrEnum):
@@ -416,7 +417,7 @@ def _parts(order: Codes, number: Codes, *, several_orders: bool) -> tuple[Codes,
 def _by_appearance(left: Codes, right: Codes) -> tuple[Codes, Codes]:
     """One code for each pair of codes, by first appearance, and the place where each appears first."""
     pairs = left * (int(right.max(initial=0)) + 1) + right
-    earliest = _earliest_nearby(left, pairs)
+    earliest = _earliest_of_each(left, pairs)
     if earliest is not None:
         is_first = earliest == np.arange(len(pairs))
         codes = np.cumsum(is_first)
@@ -429,19 +430,27 @@ def _by_appearance(left: Codes, right: Codes) -> tuple[Codes, Codes]:
     return np.repeat(codes, np.diff(begins, append=len(pairs))), first
 
 
-def _earliest_nearby(left: Codes, pairs: Codes) -> Codes | None:
-    """For each pair the first place that has it; None if the same ones may stand far from each other.
+def _earliest_of_each(left: Codes, pairs: Codes) -> Codes | None:
+    """For each pair the first place that has it; None if finding that would take longer than a table of all.
 
-    They do not where ``left``, which they have in common, never falls, and few places have the same.
+    It does not where few places have the same ``left``, which the pairs have in common, and it seldom falls.
     """
-    if (left[1:] < left[:-1]).any():
+    most = int(np.bincount(left).max(initial=0))
+    falls = np.count_nonzero(left[1:] < left[:-1])
+    if most > _NEARBY or falls > len(left) // _MANY:
         return None
-    begins = np.flatnonzero(left[1:] != left[:-1]) + 1
-    longest = int(np.diff(begins, prepend=0, append=len(left)).max())
-    if longest > _NEARBY:
-        return None
+    if not falls:
+        return _earliest_nearby(pairs, most)
+    order = np.argsort(left, kind="stable")  # with few falls, that is hardly more than looking at it
+    places = np.empty_like(order)
+    places[order] = order[_earliest_nearby(pairs[order], most)]
+    return places
+
+
+def _earliest_nearby(pairs: Codes, most: int) -> Codes:
+    """For each pair the first place that has it; the same ones are among ``most`` that follow each other."""
     earliest = np.arange(len(pairs))
-    for distance in range(1, longest):
+    for distance in range(1, most):
         again = np.flatnonzero(pairs[distance:] == pairs[:-distance])
         earliest[again + distance] = again
     return earliest
