@@ -172,7 +172,7 @@ def _digits(numbers: Places) -> Places:
 def _encoded(texts: Sequence[str]) -> list[str]:
     """Each text as JSON that can stand in a script element."""
     encoded = [*map(encode_basestring, texts)]
-    if _UNSAFE.isdisjoint("".join(encoded)):
+    if _is_safe("".join(encoded)):
         return encoded
     return [text.translate(_ESCAPED) for text in encoded]
 
@@ -186,7 +186,11 @@ def _sizes(texts: Sequence[str]) -> Places:
 def as_json(value: object) -> str:
     """JSON that can stand in a script element, and in which line ends are what they were."""
     text = _ENCODER.encode(value)
-    return text if _UNSAFE.isdisjoint(text) else text.translate(_ESCAPED)
+    return text if _is_safe(text) else text.translate(_ESCAPED)
+
+
+def _is_safe(text: str) -> bool:
+    return not any(character in text for character in _UNSAFE)  # to look for one in all takes next to no time
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
