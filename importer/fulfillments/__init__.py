@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 NOBODY: Final = -1
 _WINDOW = 4096
 _NEARBY = 32  # so many rows of an order are looked at side by side in less time than a table takes
-_MANY = 10  # where one of so many rows is out of its place, putting them there takes as long as a table
+_MANY = 10  # with no more than one of so many rows out of its place, sorting takes less time than a table
 
 
 class Scope(StrEnum):

@@ -12,8 +12,9 @@ class Turnstile:
 
     Where answers come all at once, the first would otherwise wait for the last: its worker's next intent is
     on the disk long before the event loop hears of it. Then all requests leave at once, too, and so for ever.
-    Where more wait, half of them go. Most workers do where a destination answers faster than they can ask,
-    and then it is turns that cost time: each asks the system what has come, and tells the ledger.
+    Where more than twice as many wait, half of them go. Most workers do where a destination
+    answers faster than they can ask, and then it is turns that cost time: each asks the system what has come,
+    and tells the ledger.
     """
 
     def __init__(self, at_once: int = _AT_ONCE) -> None:
