@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import json
-from itertools import repeat
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-from msgspec import Struct, field
+import pyarrow.compute as pc
+from msgspec import Struct
+from msgspec.structs import replace
+
+from importer.cells import offsets, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
     from importer.report.sinks import Mark
 
     Text: TypeAlias = pa.Array[Any]
+    Mask: TypeAlias = npt.NDArray[np.bool_]
     Places: TypeAlias = npt.NDArray[np.int64]
 
 ROOM_FOR_A_ROW: Final = 20_000
 """With less than these bytes left, no more rows are looked at: a million may follow."""
 _BYTES_OF_A_MARK: Final = 24
 _AT_ONCE: Final = 10_000
+_BYTES_AT_ONCE: Final = 16 * 1024 * 1024
 _POWERS_OF_TEN: Final = 10 ** np.arange(1, 19)
 
 
 class Rows(Struct, frozen=True):
     """Rows side by side: string ``columns``, which of them are ``torn``, and what is said of their cells.
 
-    ``marked`` has for each of ``marks`` its row, counted from 0; they are sorted by it.
+    With ``commas`` a quantity of 2,0 is two in the row. ``marked`` has for each of ``marks`` its row, counted
+    from 0; they are sorted by it.
     """
 
     columns: Sequence[Text]
-    torn: npt.NDArray[np.bool_]
+    torn: Mask
+    commas: Mask
     marks: Sequence[Mark]
     marked: Places
 
@@ -43,27 +50,56 @@ class Rows(Struct, frozen=True):
         """How many rows there are."""
         return len(self.torn)
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes their cells take."""
+        return sum(column.nbytes for column in self.columns)
+
     def within(self, start: int, stop: int) -> Rows:
         """The rows from ``start`` to before ``stop``."""
         low, high = np.searchsorted(self.marked, (start, stop)).tolist()
-        columns = [column.slice(start, stop - start) for column in self.columns]
-        return Rows(columns, self.torn[start:stop], self.marks[low:high], self.marked[low:high] - start)
+        return Rows(
+            [column.slice(start, stop - start) for column in self.columns],
+            self.torn[start:stop],
+            self.commas[start:stop],
+            self.marks[low:high],
+            self.marked[low:high] - start,
+        )
+
+    @staticmethod
+    def join(several: Sequence[Rows]) -> Rows:
+        """The rows of all, one after the other."""
+        above = np.cumsum([0, *map(len, several)]).tolist()
+        return Rows(
+            [pa.concat_arrays(column) for column in zip(*(rows.columns for rows in several), strict=True)],
+            np.concatenate([rows.torn for rows in several]),
+            np.concatenate([rows.commas for rows in several]),
+            [mark for rows in several for mark in rows.marks],
+            np.concatenate([rows.marked + before for rows, before in zip(several, above, strict=False)]),
+        )
 
 
 class Kept:
-    """The rows that the page has."""
+    """The rows that the page has.
 
-    def __init__(self, width: int, most_bytes: int) -> None:
-        self._columns = [_Texts() for _ in range(width)]
+    They are looked at many at a time, since a block may have a few of them only, in as many columns. Beside
+    ``width`` columns they have their ``carriers``, which are told from these.
+    """
+
+    def __init__(self, width: int, most_bytes: int, carriers: Callable[[Sequence[Text]], Text]) -> None:
+        self._columns = [_Texts() for _ in range(width + 1)]
+        self._carriers = carriers
         self._said = _Texts()
         self._marks: list[list[int]] = []
         self._torn: list[int] = []
-        self._commas: list[list[int]] = []
+        self._commas: list[Mask] = []
         self._left = most_bytes
         self._count = 0
+        self._waiting: list[Rows] = []
+        self._room = _BYTES_AT_ONCE
 
     def __len__(self) -> int:
-        """How many they are."""
+        """How many they are, of those that were looked at."""
         return self._count
 
     @property
@@ -73,26 +109,33 @@ class Kept:
 
     def add(self, rows: Rows) -> None:
         """Keep the rows, but for those that are too long for what is left."""
+        self._waiting.append(rows)
+        self._room -= rows.nbytes
+        if self._room < 0 or sum(map(len, self._waiting)) >= _AT_ONCE:
+            self.look()
+
+    def look(self) -> None:
+        """Look at the rows that wait for it."""
+        if not self._waiting:
+            return
+        rows = Rows.join(self._waiting)
+        self._waiting.clear()
+        self._room = _BYTES_AT_ONCE
+        rows = replace(rows, columns=[*rows.columns, self._carriers(rows.columns)])
         start = 0
         while start < len(rows) and not self.is_full:
             start += self._add(rows.within(start, start + _AT_ONCE))
 
-    def have_commas(self, since: int) -> None:
-        """The rows from ``since`` on are of a manifest in which a quantity of 2,0 is two."""
-        if self._commas and self._commas[-1][1] == since:
-            self._commas[-1][1] = len(self)
-        else:
-            self._commas.append([since, len(self)])
-
     def members(self) -> Iterator[tuple[str, str]]:
-        """What the page's JSON has of them, by name; the last column are the carriers."""
+        """What the page's JSON has of them, by name."""
         *columns, carriers = self._columns
         yield "columns", f"[{','.join(column.as_json() for column in columns)}]"
         yield "carriers", carriers.as_json()
-        yield "said", f"[{','.join(self._said.encoded)}]"
+        yield "said", self._said.texts_as_json()
         yield "marks", as_json(self._marks)
         yield "torn", as_json(self._torn)
-        yield "commas", as_json(self._commas)
+        changes = np.flatnonzero(np.diff(np.concatenate([*self._commas, [False]]), prepend=False))
+        yield "commas", as_json(changes.reshape(-1, 2).tolist())
 
     def _add(self, rows: Rows) -> int:
         """Keep these rows up to the first that does not fit; how many need no other look, with that one."""
@@ -110,6 +153,7 @@ class Kept:
         for column, one in zip(self._columns, seen, strict=True):
             column.take(one, count)
         self._torn += (np.flatnonzero(rows.torn[:count]) + len(self)).tolist()
+        self._commas.append(rows.commas[:count])
         self._left -= int(cost[:count].sum())
         self._count += count
         return min(count + 1, len(rows))
@@ -124,44 +168,54 @@ class _Seen(Struct, frozen=True):
 
     places: Places
     cost: Places
-    new: Sequence[str]
-    encoded: Sequence[str]
+    new: Text
+    encoded: Text
     first: Places
 
 
-class _Texts(Struct):
-    """A column: each text once, encoded, and for each row which it has."""
+class _Texts:
+    """A column: each text once, and encoded, and for each row which it has."""
 
-    encoded: list[str] = field(default_factory=list)
-    _places: dict[str, int] = field(default_factory=dict)
-    _rows: list[int] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._known: Text = pa.array([], pa.string())
+        self._encoded: list[Text] = []
+        self._rows: list[Places] = []
 
     def look_at(self, texts: Text) -> _Seen:
         """Say what the texts would cost; nothing is kept yet."""
         distinct = texts.dictionary_encode()
-        known = distinct.dictionary.to_pylist()
         which = distinct.indices.to_numpy()
-        places = np.fromiter(map(self._places.get, known, repeat(-1)), np.int64, len(known))
+        known = pc.index_in(distinct.dictionary, self._known)
+        places = known.fill_null(-1).to_numpy().astype(np.int64)
         is_new = places < 0
-        new = [text for text, one in zip(known, is_new.tolist(), strict=True) if one]
-        places[is_new] = len(self.encoded) + np.arange(len(new))
+        places[is_new] = len(self._known) + np.arange(is_new.sum())
+        new = distinct.dictionary.filter(known.is_null())
         encoded = _encoded(new)
         first = np.flatnonzero(np.diff(np.maximum.accumulate(which), prepend=-1))[is_new]
         cost = (_digits(places) + 1)[which]
-        cost[first] += _sizes(encoded) + 1
+        cost[first] += np.diff(offsets(encoded)) + 1
         return _Seen(places[which], cost, new, encoded, first)
 
     def take(self, seen: _Seen, count: int) -> None:
         """Keep the first ``count`` of the texts that were just looked at."""
         new = int(np.searchsorted(seen.first, count))
-        self._places.update(
-            zip(seen.new[:new], range(len(self.encoded), len(self.encoded) + new), strict=True)
-        )
-        self.encoded += seen.encoded[:new]
-        self._rows += seen.places[:count].tolist()
+        self._known = pa.concat_arrays([self._known, seen.new[:new]])
+        self._encoded.append(seen.encoded[:new])
+        self._rows.append(seen.places[:count])
+
+    def texts_as_json(self) -> str:
+        return f"[{_joined(self._encoded)}]"
 
     def as_json(self) -> str:
-        return f'{{"texts":[{",".join(self.encoded)}],"rows":{as_json(self._rows)}}}'
+        rows = [pa.array(places).cast(pa.string()) for places in self._rows]
+        return f'{{"texts":{self.texts_as_json()},"rows":[{_joined(rows)}]}}'
+
+
+def _joined(texts: Sequence[Text]) -> str:
+    """All texts, with commas between them."""
+    every = pa.concat_arrays([pa.array([], pa.string()), *texts])
+    together: str = pc.binary_join(pa.ListArray.from_arrays([0, len(every)], every), ",")[0].as_py()
+    return together
 
 
 def _digits(numbers: Places) -> Places:
@@ -169,30 +223,28 @@ def _digits(numbers: Places) -> Places:
     return np.searchsorted(_POWERS_OF_TEN, numbers, side="right") + 1
 
 
-def _encoded(texts: Sequence[str]) -> list[str]:
+def _encoded(texts: Text) -> Text:
     """Each text as JSON that can stand in a script element."""
-    encoded = [*map(encode_basestring, texts)]
-    if _is_safe("".join(encoded)):
-        return encoded
-    return [text.translate(_ESCAPED) for text in encoded]
-
-
-def _sizes(texts: Sequence[str]) -> Places:
-    """How many bytes each text takes."""
-    as_bytes = texts if "".join(texts).isascii() else map(str.encode, texts)
-    return np.fromiter(map(len, as_bytes), np.int64, len(texts))
+    quoted = pc.binary_join_element_wise('"', texts, '"', "")
+    found = np.flatnonzero(_TO_ENCODE[np.frombuffer(text_of(texts), dtype=np.uint8)])
+    if not len(found):
+        return quoted
+    ends = offsets(texts)
+    special = np.zeros(len(texts), dtype=bool)
+    special[np.searchsorted(ends, found + ends[0], side="right") - 1] = True
+    mask = pa.array(special)
+    encoded = [encode_basestring(text).translate(_ESCAPED) for text in texts.filter(mask).to_pylist()]
+    return pc.replace_with_mask(quoted, mask, pa.array(encoded, pa.string()))
 
 
 def as_json(value: object) -> str:
     """JSON that can stand in a script element, and in which line ends are what they were."""
-    text = _ENCODER.encode(value)
-    return text if _is_safe(text) else text.translate(_ESCAPED)
-
-
-def _is_safe(text: str) -> bool:
-    return not any(character in text for character in _UNSAFE)  # to look for one in all takes next to no time
+    return _ENCODER.encode(value).translate(_ESCAPED)
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_UNSAFE: Final = frozenset("<>&\u2028\u2029")
+_UNSAFE: Final = "<>&\u2028\u2029"
 _ESCAPED: Final = {ord(character): f"\\u{ord(character):04x}" for character in _UNSAFE}
+_TO_ENCODE: Final = np.zeros(256, dtype=bool)
+"""The bytes that a text may have that JSON has otherwise, and those that such characters begin with."""
+_TO_ENCODE[[*range(32), *b'"\\', *(character.encode()[0] for character in _UNSAFE)]] = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -73,12 +74,13 @@ class WebPage:
         self._rules = (order_id, takes, optional)
         self._most_bytes = most_bytes
         self._outline: Outline | None = None
-        self._kept = Kept(0, 0)
+        self._kept = Kept(0, 0, partial(_carriers, canonical={}))
 
     def begin(self, outline: Outline) -> None:
         """Get ready for the rows."""
         self._outline = outline
-        self._kept = Kept(len(outline.headers) + 1, self._most_bytes)  # with the carriers
+        carriers = partial(_carriers, canonical=outline.canonical)
+        self._kept = Kept(len(outline.headers), self._most_bytes, carriers)
 
     def add(self, block: Block) -> None:
         """Keep the rows of errors.csv, as long as there is room."""
@@ -87,11 +89,8 @@ class WebPage:
             return
         columns = [column.take(pa.array(rows)) for column in block.columns]
         torn = np.isin(rows, [*block.torn])
-        since = len(self._kept)
-        carriers = _carriers(columns, self._outline.canonical)
-        self._kept.add(Rows([*columns, carriers], torn, *_marks_on(rows, block.marks())))
-        if block.decimal_comma:
-            self._kept.have_commas(since)
+        commas = np.full(len(rows), block.decimal_comma)
+        self._kept.add(Rows(columns, torn, commas, *_marks_on(rows, block.marks())))
 
     def finish(self, summary: Summary) -> None:
         """Write the page, and give it its name; again, once more is known of the run.
@@ -99,6 +98,7 @@ class WebPage:
         Raises:
             CannotGoOn: it can't be written.
         """
+        self._kept.look()
         try:
             with unfinished(self.path).open("w", encoding="utf-8", newline="\n") as file:
                 file.write(self._rendered(summary))
