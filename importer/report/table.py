@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -26,6 +27,7 @@ from schemas.manifest import REPORT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
     from typing import BinaryIO
 
@@ -80,7 +82,7 @@ def write(account: Account, pages: Sequence[Page], folder: Path, sinks: Sequence
             for file in (rows, errors):
                 file.write(_BOM)
                 file.write(as_bytes(lines([pa.array([header], pa.string()) for header in plan.headers])))
-            with Behind() as to_rows, Behind() as to_errors, Behind() as joining:
+            with Behind() as to_rows, Behind() as to_errors, ThreadPoolExecutor(2) as joining:
                 files = _Files(_File(rows, to_rows), _File(errors, to_errors), joining)
                 _write_rows(account, pages, plan, files, written, sinks)
             for file in (rows, errors):
@@ -115,11 +117,12 @@ class _File(Struct):
     writing: Behind
     _on_disk: int = 0
 
-    def add(self, text: Text, chosen: npt.NDArray[np.bool_] | None = None) -> None:
+    def add(self, coming: Future[Text], chosen: npt.NDArray[np.bool_] | None = None) -> None:
         """Append the lines, or those that are ``chosen``."""
-        self.writing.do(partial(self._write, text, chosen))
+        self.writing.do(partial(self._write, coming, chosen))
 
-    def _write(self, text: Text, chosen: npt.NDArray[np.bool_] | None) -> None:
+    def _write(self, coming: Future[Text], chosen: npt.NDArray[np.bool_] | None) -> None:
+        text = coming.result()
         self.file.write(as_bytes(text if chosen is None else text.filter(pa.array(chosen))))
         if self.file.tell() - self._on_disk > _BYTES_UNTIL_SYNC:
             sync(self.file)
@@ -131,14 +134,11 @@ class _Files(Struct, frozen=True):
 
     rows: _File
     errors: _File
-    joining: Behind
+    joining: ThreadPoolExecutor
 
     def add(self, columns: Sequence[Text], to_mend: npt.NDArray[np.bool_]) -> None:
         """Append rows to the one, and those to be mended to the other, while others are told of."""
-        self.joining.do(partial(self._join, columns, to_mend))
-
-    def _join(self, columns: Sequence[Text], to_mend: npt.NDArray[np.bool_]) -> None:
-        text = lines(columns)
+        text = self.joining.submit(lines, columns)
         self.rows.add(text)
         if to_mend.any():
             self.errors.add(text, to_mend)
