@@ -83,6 +83,12 @@ def replaced(cells: Text, worth_it: pa.BooleanArray, pattern: str) -> Text:
     return pc.replace_with_mask(cells, worth_it, found)
 
 
+def texts_at(column: Text | pa.DictionaryArray[Any, Any], rows: pa.Array[Any]) -> Text:
+    """The cells of some rows; in the column each text may stand once, as in a dictionary."""
+    taken = column.take(rows)
+    return taken.dictionary_decode() if isinstance(taken, pa.DictionaryArray) else taken
+
+
 def text_of(column: Text) -> memoryview:
     """The cells' own bytes, one cell after the other."""
     text = column.buffers()[2]
@@ -102,6 +108,15 @@ def lacks(column: Text, characters: bytes) -> bool:
     """Whether none of the ASCII ``characters`` is in any cell; much faster than asking cell by cell."""
     text = bytes(text_of(column))
     return not any(character in text for character in characters)
+
+
+def having(column: Text, signs: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which cells have one of the bytes that ``signs``, 256 flags, says."""
+    ends = offsets(column)
+    found = np.flatnonzero(signs[np.frombuffer(text_of(column), dtype=np.uint8)])
+    has = np.zeros(len(column), dtype=bool)
+    has[np.searchsorted(ends, found + ends[0], side="right") - 1] = True
+    return has
 
 
 def made_of(column: Text, characters: bytes) -> npt.NDArray[np.bool_]:

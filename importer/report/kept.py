@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from msgspec import Struct
 from msgspec.structs import replace
 
-from importer.cells import offsets, text_of
+from importer.cells import having, offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -226,12 +226,9 @@ def _digits(numbers: Places) -> Places:
 def _encoded(texts: Text) -> Text:
     """Each text as JSON that can stand in a script element."""
     quoted = pc.binary_join_element_wise('"', texts, '"', "")
-    found = np.flatnonzero(_TO_ENCODE[np.frombuffer(text_of(texts), dtype=np.uint8)])
-    if not len(found):
+    special = having(texts, _TO_ENCODE)
+    if not special.any():
         return quoted
-    ends = offsets(texts)
-    special = np.zeros(len(texts), dtype=bool)
-    special[np.searchsorted(ends, found + ends[0], side="right") - 1] = True
     mask = pa.array(special)
     encoded = [encode_basestring(text).translate(_ESCAPED) for text in texts.filter(mask).to_pylist()]
     return pc.replace_with_mask(quoted, mask, pa.array(encoded, pa.string()))

@@ -87,10 +87,9 @@ class WebPage:
         rows = np.flatnonzero(block.to_mend)
         if self._outline is None or not len(rows) or self._kept.is_full:
             return
-        columns = [column.take(pa.array(rows)) for column in block.columns]
         torn = np.isin(rows, [*block.torn])
         commas = np.full(len(rows), block.decimal_comma)
-        self._kept.add(Rows(columns, torn, commas, *_marks_on(rows, block.marks())))
+        self._kept.add(Rows(block.cells(rows), torn, commas, *_marks_on(rows, block.marks())))
 
     def finish(self, summary: Summary) -> None:
         """Write the page, and give it its name; again, once more is known of the run.

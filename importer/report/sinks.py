@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+import pyarrow as pa
 from msgspec import Struct
+
+from importer.cells import texts_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +15,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
     from importer.report.account import Account
     from importer.report.summary import Summary
@@ -46,10 +48,10 @@ class Outline(Struct, frozen=True):
 class Block(Struct, frozen=True):
     """Some rows of one manifest, in order, as rows.csv has them.
 
-    ``columns`` are string arrays, one for each header; ``new`` are rows that no earlier manifest of the run
-    has, ``attention`` those that are not fine, ``torn`` (by position) those whose cells can't be told apart,
-    so that they stand whole in one cell. ``marks`` says what is to be said of single cells, and
-    ``decimal_comma`` that in this manifest a quantity of 2,0 is two.
+    ``columns`` are string arrays or dictionaries of such, one for each header; ``new`` are rows that no
+    earlier manifest of the run has, ``attention`` those that are not fine, ``torn`` (by position) those whose
+    cells can't be told apart, so that they stand whole in one cell. ``marks`` says what is to be said of
+    single cells, and ``decimal_comma`` that in this manifest a quantity of 2,0 is two.
     """
 
     columns: Sequence[Text]
@@ -63,6 +65,10 @@ class Block(Struct, frozen=True):
     def to_mend(self) -> npt.NDArray[np.bool_]:
         """The rows that errors.csv has."""
         return self.attention & self.new
+
+    def cells(self, rows: npt.NDArray[np.int64]) -> list[Text]:
+        """The columns of some rows, as string arrays."""
+        return [texts_at(column, pa.array(rows)) for column in self.columns]
 
 
 class Sink(Protocol):

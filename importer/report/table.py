@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from msgspec import Struct, field
 
 from importer.ahead import Behind, ahead
+from importer.cells import texts_at
 from importer.errors import CannotGoOn
 from importer.model import FINE, STATUSES
 from importer.report.account import NUMBER_OF, Account, Examples
@@ -281,7 +282,7 @@ def _note(
         written.rows[str(STATUSES[number])] += count
     needing = pa.array(np.flatnonzero(attention))
     codes, messages, fulfillments = (
-        told[REPORT_COLUMNS.index(name)].take(needing)
+        texts_at(told[REPORT_COLUMNS.index(name)], needing)
         for name in ("import_code", "import_message", "import_fulfillment")
     )
     written.attention.add(codes, fulfillments)

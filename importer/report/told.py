@@ -113,7 +113,7 @@ class Told:
         self._warnings = self._said_of(account.warnings)
 
     def columns(self, status: npt.NDArray[np.uint8]) -> list[Text]:
-        """The report's own columns, in the order of REPORT_COLUMNS."""
+        """The report's own columns, in the order of REPORT_COLUMNS; those that say little as dictionaries."""
         rows = len(status)
         mine = slice(self._start, self._start + rows)
         of_row = self._account.of_row[mine]
@@ -123,9 +123,9 @@ class Told:
         code, message, hint = self._why(of_row, held, sent)
         outcomes = self._account.outcomes
         return [
-            pa.repeat(printable(self._page.name), rows),
+            _repeated(printable(self._page.name), rows),
             pa.array(self._numbers).cast(pa.string()),
-            self._stories.statuses.take(pa.array(status)),
+            _from(self._stories.statuses, status.astype(np.int64)),
             code,
             message,
             hint,
@@ -175,7 +175,8 @@ class Told:
                 place[mask] = sum(map(len, texts[0])) + np.arange(mask.sum())
                 for known, more in zip(texts, told(), strict=True):
                     known.append(more)
-        return [pa.concat_arrays(known).take(pa.array(place)) for known in texts]
+        which = pa.array(place, pa.int32())
+        return [pa.DictionaryArray.from_arrays(which, pa.concat_arrays(known)) for known in texts]
 
     def _faults(self) -> list[Text]:
         """Codes, messages and hints of each row that has findings."""
@@ -215,7 +216,7 @@ class Told:
         )
         place = np.zeros(rows, dtype=np.int64)
         place[said.rows] = np.arange(1, len(said.rows) + 1)
-        return pa.concat_arrays([pa.array([""]), said.by_row(texts)]).take(pa.array(place))
+        return _from(pa.concat_arrays([pa.array([""]), said.by_row(texts)]), place)
 
     def _said_of(self, findings: Findings) -> _Said:
         """The block's findings in words; what tells of a cell alone is worded once for all cells like it."""
@@ -312,31 +313,44 @@ def _in_order(texts: Sequence[Text], places: Sequence[Places]) -> Text:
     return pa.concat_arrays(texts).take(pa.array(order))
 
 
-def _taken(texts: Text, of_row: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]) -> Text:
-    return texts.take(pa.array(of_row, mask=~known)).cast(pa.string()).fill_null("")
+def _from(texts: Text, which: Places) -> Text:
+    """The texts at those places, each kept once."""
+    return pa.DictionaryArray.from_arrays(pa.array(which, pa.int32()), texts)
 
 
-def _figures(
-    values: npt.NDArray[Any], of_row: npt.NDArray[np.int64], sent: npt.NDArray[np.bool_], *, blank: int | None
-) -> Text:
+def _repeated(text: str, rows: int) -> Text:
+    return _from(pa.array([text]), np.zeros(rows, dtype=np.int64))
+
+
+def _taken(texts: Text, of_row: Places, known: Mask) -> Text:
+    if not known.any():
+        return _repeated("", len(of_row))
+    first, last = int(of_row[known].min()), int(of_row[known].max())
+    if last - first >= len(of_row):
+        return texts.take(pa.array(of_row, mask=~known)).cast(pa.string()).fill_null("")
+    near = texts.slice(first, last - first + 1).cast(pa.string())
+    return pa.concat_arrays([pa.array([""]), near]).take(pa.array(np.where(known, of_row - first + 1, 0)))
+
+
+def _figures(values: npt.NDArray[Any], of_row: Places, sent: Mask, *, blank: int | None) -> Text:
     taken = np.zeros(len(of_row), dtype=np.int64)
     taken[sent] = values[of_row[sent]]
     hidden = ~sent if blank is None else taken == blank
     if hidden.all():
-        return pa.repeat("", len(of_row))
+        return _repeated("", len(of_row))
     lowest = int(taken.min())
     texts = pa.array(["", *map(str, range(lowest, int(taken.max()) + 1))])  # they are hundreds, at most
-    return texts.take(pa.array(np.where(hidden, 0, taken - lowest + 1)))
+    return _from(texts, np.where(hidden, 0, taken - lowest + 1))
 
 
-def _times(values: npt.NDArray[np.int64], of_row: npt.NDArray[np.int64], sent: npt.NDArray[np.bool_]) -> Text:
+def _times(values: npt.NDArray[np.int64], of_row: Places, sent: Mask) -> Text:
     taken = np.zeros(len(of_row), dtype=np.int64)
     taken[sent] = values[of_row[sent]] // 1_000_000
     if not taken.any():
-        return pa.repeat("", len(of_row))
+        return _repeated("", len(of_row))
     distinct, place = np.unique(taken, return_inverse=True)
     texts = [
         datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z") if second else ""
         for second in distinct.tolist()
     ]
-    return pa.array(texts, pa.string()).take(pa.array(place))
+    return _from(pa.array(texts, pa.string()), place)

@@ -135,7 +135,7 @@ class Book:
         marked = _by_row(block.marks())
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
-            cells = [column.take(pa.array(some)) for column in block.columns]
+            cells = block.cells(some)
             self._widths = [
                 max(width, pc.max(pc.utf8_length(column)).as_py())
                 for width, column in zip(self._widths, cells, strict=True)
